@@ -1,0 +1,1 @@
+"""Nouns and arithmetic of the house: pure, no input or output, no clock but the port."""

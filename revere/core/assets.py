@@ -1,0 +1,191 @@
+"""What a programme is made of: sites, feeders, stations, vehicles, participants, contracts.
+
+Powers named ``*_limit_kw`` and nameplates are magnitudes (>= 0). Signed powers are positive when
+charging. A missing export limit means no export; a missing import limit is refused.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from revere.core.ids import FeederId, ParticipantId, ProgramId, SiteId, StationId, TenantId, VehicleId
+from revere.core.tariff import Tariff
+
+SiteKind = Literal["school", "municipal", "home"]
+UtilityKind = Literal["investor_owned", "municipal_light_plant"]
+Days = Literal["school", "weekday", "weekend", "daily"]
+Protocol = Literal["ocpp2.1", "ocpp1.6"]
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every immutable noun."""
+
+
+class Feeder(Struct, kw_only=True):
+    """A distribution circuit shared by sites; the limits bound the sum of what their stations add."""
+
+    id: FeederId
+    name: str
+    import_limit_kw: float
+    export_limit_kw: float
+
+
+class Site(Struct, kw_only=True):
+    """One grid connection and utility account.
+
+    ``critical_load_kw`` is the mean load to keep alive in an outage. ``load_shape`` names the kind
+    of building, whose peak is ``load_peak_kw``. ``block_group`` is the 2020 census block group.
+    """
+
+    id: SiteId
+    name: str
+    kind: SiteKind
+    town: str
+    utility: str
+    utility_kind: UtilityKind
+    utility_account: str
+    feeder_id: FeederId
+    participant_id: ParticipantId
+    tariff_id: str
+    import_limit_kw: float
+    export_limit_kw: float = 0.0
+    load_shape: str
+    load_peak_kw: float
+    solar_kw: float = 0.0
+    transfer_switch: bool = False
+    critical_load_kw: float = 0.0
+    backup_reserve_soc: float = 0.0
+    block_group: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+class Station(Struct, kw_only=True):
+    """A charging station (in this release with one EVSE, number 1).
+
+    ``charge_kw`` and ``discharge_kw`` are AC nameplate magnitudes; 0 discharge = charges only.
+    ``meters_site`` marks the station that also reports the site's main meter (OCPP EVSE 0).
+    """
+
+    id: StationId
+    site_id: SiteId
+    vendor: str
+    model: str
+    serial: str
+    protocol: Protocol
+    connector: str
+    charge_kw: float
+    discharge_kw: float = 0.0
+    can_form_grid: bool = False
+    meters_site: bool = False
+
+
+class Trip(Struct, kw_only=True):
+    """A journey of the roster: leave, be away, use energy, come back. Local wall-clock times."""
+
+    name: str
+    days: Days
+    depart: dt.time
+    back: dt.time
+    energy_kwh: float
+
+
+class Vehicle(Struct, kw_only=True):
+    """A battery on wheels and its roster.
+
+    ``soc_min`` is the floor that no grid service goes below; ``departure_margin`` multiplies a
+    trip's energy to give what must be in the battery above ``soc_min`` at departure.
+    """
+
+    id: VehicleId
+    name: str
+    kind: Literal["bus", "car"]
+    make: str
+    station_id: StationId
+    token: str
+    capacity_kwh: float
+    charge_kw: float
+    discharge_kw: float
+    soc_min: float = 0.15
+    soc_max: float = 1.0
+    departure_margin: float = 1.25
+    trips: tuple[Trip, ...] = ()
+
+
+class Participant(Struct, kw_only=True):
+    """A town, a district or a person who takes part."""
+
+    id: ParticipantId
+    name: str
+    kind: SiteKind
+    grant_usd: Decimal
+    block_group: str = ""
+
+
+class Program(Struct, kw_only=True):
+    """A contract that pays for events, and the rule that says how."""
+
+    id: ProgramId
+    name: str
+    rule: str
+    utilities: tuple[str, ...]
+    site_kinds: tuple[SiteKind, ...]
+    openadr_program: str
+
+
+class Programme(Struct, kw_only=True):
+    """The whole: whose it is, where its clock stands, which days school is shut."""
+
+    id: TenantId
+    name: str
+    zone: str
+    school_closed: tuple[dt.date, ...] = ()
+    holidays: tuple[dt.date, ...] = ()
+
+
+class Fleet(Struct, kw_only=True):
+    """Everything that the control room knows about its programme (nothing that only the plant knows)."""
+
+    programme: Programme
+    feeders: tuple[Feeder, ...]
+    sites: tuple[Site, ...]
+    stations: tuple[Station, ...]
+    vehicles: tuple[Vehicle, ...]
+    participants: tuple[Participant, ...]
+    programs: tuple[Program, ...]
+    tariffs: tuple[Tariff, ...]
+
+    def discharge_nameplate_kw(self) -> float:
+        """Sum of the stations' discharge nameplates, kW, a magnitude."""
+        return sum(station.discharge_kw for station in self.stations)
+
+
+def runs_on(trip: Trip, day: dt.date, programme: Programme) -> bool:
+    """Whether ``trip`` runs on local date ``day``."""
+    weekday = day.weekday() < 5
+    match trip.days:
+        case "daily":
+            return True
+        case "weekday":
+            return weekday
+        case "weekend":
+            return not weekday
+        case "school":
+            return weekday and day not in programme.school_closed and day not in programme.holidays
+
+
+def program_of(site: Site, programs: tuple[Program, ...]) -> Program | None:
+    """The grid-event program that the site may enrol in, decided by its meter account's utility.
+
+    A municipal light plant's customer cannot enrol (programme.md, section 0.2).
+    """
+    if site.utility_kind != "investor_owned":
+        return None
+    for program in programs:
+        if site.utility in program.utilities and site.kind in program.site_kinds:
+            return program
+    return None

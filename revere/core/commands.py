@@ -1,0 +1,51 @@
+"""Commands to stations in the house's words; links translate them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Literal
+
+import msgspec
+
+from revere.core.ids import CommandId, SessionId, StationId
+
+
+class SetpointCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """kW to follow at one EVSE, charging positive, inside [-discharge_limit_kw, charge_limit_kw].
+
+    A station that only charges gets ``charge_limit_kw = max(setpoint_kw, 0)`` as its limit.
+    """
+
+    command_id: CommandId
+    station_id: StationId
+    evse_id: int
+    session_id: SessionId
+    setpoint_kw: float
+    charge_limit_kw: float
+    discharge_limit_kw: float
+
+
+class DefaultProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """The charge-only fallback inside a station, a recurring local day.
+
+    ``limits_kw`` holds (seconds after local midnight, limit kW); the first entry is at 0.
+    """
+
+    limits_kw: tuple[tuple[int, float], ...]
+    zone: str
+
+
+class ReportingCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """How often the station samples its meter in a session."""
+
+    station_id: StationId
+    sample_interval_s: int
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the station said. Accepted proves nothing until readings agree."""
+
+    status: Literal["accepted", "rejected", "timeout", "offline"]
+    why: str = ""
+    answered_at: dt.datetime | None = None
+    sent_wall_s: float = 0.0

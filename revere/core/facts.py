@@ -1,0 +1,300 @@
+"""Facts: what happened, appended to the journal and never edited.
+
+``at`` is when we learned it, by our own clock; ``ts`` is when the source says that it was.
+Powers are kW with charging positive; registers are whole watt-hours as the meter counts them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Literal
+
+import msgspec
+
+from revere.core.ids import CommandId, GridEventId, ProgramId, SessionId, SiteId, StationId, VehicleId
+
+Place = Literal["ac_inlet", "dc_outlet", "site"]
+ReadingContext = Literal["periodic", "clock", "begin", "end", "trigger"]
+EvseStatus = Literal["available", "occupied", "reserved", "unavailable", "faulted"]
+
+
+class FactBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="fact"):
+    """Common to all facts. The tag on the wire is the class's name."""
+
+    at: dt.datetime
+
+
+class StationConnected(FactBase, tag=True, kw_only=True):
+    """A station authenticated and opened its socket; ``generation`` counts its connections."""
+
+    station_id: StationId
+    protocol: str
+    generation: int
+
+
+class StationDisconnected(FactBase, tag=True, kw_only=True):
+    """That socket closed."""
+
+    station_id: StationId
+    generation: int
+    reason: str = ""
+
+
+class StationBooted(FactBase, tag=True, kw_only=True):
+    """BootNotification: who the station says it is."""
+
+    station_id: StationId
+    vendor: str
+    model: str
+    serial: str = ""
+    firmware: str = ""
+    reason: str = ""
+
+
+class StationProvisioned(FactBase, tag=True, kw_only=True):
+    """What the device model reported and what was set and read back at boot."""
+
+    station_id: StationId
+    variables: dict[str, str]
+    problems: tuple[str, ...] = ()
+
+
+class StatusReported(FactBase, tag=True, kw_only=True):
+    """An EVSE's availability."""
+
+    station_id: StationId
+    evse_id: int
+    status: EvseStatus
+    ts: dt.datetime
+
+
+class ClockSkewMeasured(FactBase, tag=True, kw_only=True):
+    """Station clock minus ours, seconds; over 60 s its readings are quarantined for settlement."""
+
+    station_id: StationId
+    skew_s: float
+
+
+class SessionStarted(FactBase, tag=True, kw_only=True):
+    """Plug-in. ``token`` identifies the vehicle where the registry knows it."""
+
+    station_id: StationId
+    evse_id: int
+    session_id: SessionId
+    token: str
+    ts: dt.datetime
+
+
+class SessionEnded(FactBase, tag=True, kw_only=True):
+    """Plug-out."""
+
+    station_id: StationId
+    session_id: SessionId
+    ts: dt.datetime
+    reason: str = ""
+
+
+class EnergyNeeds(FactBase, tag=True, kw_only=True):
+    """What the vehicle told its station (ISO 15118): power bounds (magnitudes), energy, departure."""
+
+    station_id: StationId
+    evse_id: int
+    charge_max_kw: float | None = None
+    discharge_max_kw: float | None = None
+    capacity_kwh: float | None = None
+    soc: float | None = None
+    departure: dt.datetime | None = None
+
+
+class MeterReading(FactBase, tag=True, kw_only=True):
+    """One stamped sample of a meter.
+
+    ``asset_id`` is ``station/evse`` or a site's id. Absent quantities are None, never 0.
+    ``power_kw`` charging positive; registers in Wh; ``soc`` 0 to 1; ``clock`` marks aligned values.
+    """
+
+    asset_id: str
+    place: Place
+    ts: dt.datetime
+    context: ReadingContext
+    import_wh: int | None = None
+    export_wh: int | None = None
+    power_kw: float | None = None
+    soc: float | None = None
+    session_id: SessionId | None = None
+    quarantined: str = ""
+
+
+class GridEventReceived(FactBase, tag=True, kw_only=True):
+    """A utility's call or a change of it: the highest ``modification`` counts."""
+
+    grid_event_id: GridEventId
+    program_id: ProgramId
+    start: dt.datetime
+    end: dt.datetime
+    modification: int = 0
+    cancelled: bool = False
+    source: str = "openadr3"
+
+
+class Nominated(FactBase, tag=True, kw_only=True):
+    """The kW that we promise for an event (relief positive), from which plan and by how much."""
+
+    grid_event_id: GridEventId
+    nominated_kw: float
+    lowest_mean_kw: float
+    by_site_kw: dict[str, float]
+
+
+class OptDecided(FactBase, tag=True, kw_only=True):
+    """Whether we take part, who decided and why."""
+
+    grid_event_id: GridEventId
+    opt: Literal["in", "out"]
+    by: str
+    why: str
+
+
+class PlanMade(FactBase, tag=True, kw_only=True):
+    """A fleet schedule was computed; times of computing are not facts and stay out."""
+
+    objective_usd: float
+    steps: int
+    status: str
+    shortfalls: dict[str, float] = {}
+
+
+class CommandIssued(FactBase, tag=True, kw_only=True):
+    """We asked a station for something; ends as confirmed, rejected or expired."""
+
+    command_id: CommandId
+    station_id: StationId
+    kind: str
+    detail: dict[str, float | str] = {}
+    by: str = "control"
+
+
+class CommandEnded(FactBase, tag=True, kw_only=True):
+    """How it ended. ``confirmed`` for a setpoint means that readings agree, not that it was accepted."""
+
+    command_id: CommandId
+    outcome: Literal["confirmed", "rejected", "expired", "superseded"]
+    why: str = ""
+
+
+class GridLost(FactBase, tag=True, kw_only=True):
+    """A site's grid is dead (reported by alarm or meter)."""
+
+    site_id: SiteId
+    ts: dt.datetime
+    source: str = ""
+
+
+class GridRestored(FactBase, tag=True, kw_only=True):
+    """The grid is back."""
+
+    site_id: SiteId
+    ts: dt.datetime
+
+
+class TransferSwitchReported(FactBase, tag=True, kw_only=True):
+    """Whether the site is separated from the grid, as its switch reports."""
+
+    site_id: SiteId
+    open: bool
+    ts: dt.datetime
+
+
+class DepartureSet(FactBase, tag=True, kw_only=True):
+    """Somebody asked for a vehicle to be ready: overrides the roster's next departure."""
+
+    vehicle_id: VehicleId
+    departs: dt.datetime
+    soc_required: float
+    by: str
+
+
+class DischargeStopped(FactBase, tag=True, kw_only=True):
+    """One person stopped all discharge (of the programme, or of one site)."""
+
+    by: str
+    why: str = ""
+    site_id: SiteId | None = None
+
+
+class DischargeReleased(FactBase, tag=True, kw_only=True):
+    """The stop was lifted."""
+
+    by: str
+    why: str = ""
+    site_id: SiteId | None = None
+
+
+class AlarmRaised(FactBase, tag=True, kw_only=True):
+    """Something that a person should know; ``key`` makes it idempotent."""
+
+    key: str
+    severity: Literal["info", "warning", "critical"]
+    subject: str
+    text: str
+
+
+class AlarmCleared(FactBase, tag=True, kw_only=True):
+    """It is over."""
+
+    key: str
+
+
+class EventReported(FactBase, tag=True, kw_only=True):
+    """We reported an event's performance to the utility. kW, relief positive."""
+
+    grid_event_id: GridEventId
+    performance_kw: float
+    report_id: str
+
+
+Fact = (
+    StationConnected
+    | StationDisconnected
+    | StationBooted
+    | StationProvisioned
+    | StatusReported
+    | ClockSkewMeasured
+    | SessionStarted
+    | SessionEnded
+    | EnergyNeeds
+    | MeterReading
+    | GridEventReceived
+    | Nominated
+    | OptDecided
+    | PlanMade
+    | CommandIssued
+    | CommandEnded
+    | GridLost
+    | GridRestored
+    | TransferSwitchReported
+    | DepartureSet
+    | DischargeStopped
+    | DischargeReleased
+    | AlarmRaised
+    | AlarmCleared
+    | EventReported
+)
+
+_encoder = msgspec.json.Encoder(order="deterministic", decimal_format="string")
+_decoder: msgspec.json.Decoder[Fact] = msgspec.json.Decoder(Fact)
+
+
+def encode_fact(fact: Fact) -> bytes:
+    """The canonical encoding: JSON with a fixed order of fields; the journal hash runs over it."""
+    return _encoder.encode(fact)
+
+
+def decode_fact(raw: bytes | str) -> Fact:
+    """The fact of a canonical encoding; raises ``msgspec.ValidationError`` for anything else."""
+    return _decoder.decode(raw)
+
+
+def evse_asset(station_id: str, evse_id: int) -> str:
+    """The asset id under which an EVSE's readings are kept: ``station/evse``."""
+    return f"{station_id}/{evse_id}"

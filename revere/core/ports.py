@@ -1,0 +1,72 @@
+"""Ports: what the rooms ask of each other, filled by the outer rooms and wired in ``app``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from revere.core.assets import Protocol as StationProtocol
+from revere.core.commands import DefaultProfile
+from revere.core.ids import SiteId, StationId
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from revere.core.commands import Answer, ReportingCommand, SetpointCommand
+    from revere.core.facts import Fact
+
+
+class FactSink(Protocol):
+    """Where links deliver facts. Returning means committed: only then may a link acknowledge."""
+
+    async def record(self, facts: Sequence[Fact]) -> None:
+        """Journal ``facts`` and fold them into the image. Raises ``Unavailable`` if it cannot."""
+        ...
+
+
+class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What a link must know of a station before it may speak."""
+
+    station_id: StationId
+    site_id: SiteId
+    protocol: StationProtocol
+    charge_kw: float
+    discharge_kw: float
+    meters_site: bool
+    default_profile: DefaultProfile
+    zone: str
+    sample_interval_s: int = 60
+    aligned_interval_s: int = 300
+
+
+class StationDirectory(Protocol):
+    """Who may connect, and as what."""
+
+    def authenticate(self, station_id: str, password: str) -> StationConfig | None:
+        """The station's configuration when the secret is right, else None, in constant time."""
+        ...
+
+    def authorized(self, token: str, station_id: StationId) -> bool:
+        """Whether the token may use the station."""
+        ...
+
+
+class ChargingLink(Protocol):
+    """What control may ask of stations, whatever they speak."""
+
+    def connected(self) -> frozenset[StationId]:
+        """Stations with a live, booted connection."""
+        ...
+
+    async def set_power(self, command: SetpointCommand) -> Answer:
+        """Give an EVSE a setpoint for its running session."""
+        ...
+
+    async def set_reporting(self, command: ReportingCommand) -> Answer:
+        """Change the sampling interval of a station."""
+        ...
+
+    async def remote_stop(self, station_id: StationId, session_id: str) -> Answer:
+        """End a session."""
+        ...
