@@ -1,0 +1,1 @@
+"""The running heart: facts in, image, tick, commands out."""

@@ -1,0 +1,76 @@
+"""The desk: what a person (by page, API or command line) may ask of the running heart."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Protocol
+
+import msgspec
+
+from revere.control.view import ConsoleView
+
+
+class StopDischarge(msgspec.Struct, frozen=True, kw_only=True):
+    """One person, one action: no discharge (everywhere, or at one site) until released."""
+
+    by: str
+    why: str = ""
+    site_id: str | None = None
+
+
+class ReleaseDischarge(msgspec.Struct, frozen=True, kw_only=True):
+    """Lift the stop."""
+
+    by: str
+    why: str
+    site_id: str | None = None
+
+
+class SetDeparture(msgspec.Struct, frozen=True, kw_only=True):
+    """A vehicle must be ready at a moment with a state of charge (0 to 1)."""
+
+    vehicle_id: str
+    departs: dt.datetime
+    soc_required: float
+    by: str
+
+
+class CallEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A GridEvent recorded by hand."""
+
+    program_id: str
+    start: dt.datetime
+    end: dt.datetime
+    by: str
+
+
+class OptEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Take part in an event or not, and why."""
+
+    grid_event_id: str
+    opt_in: bool
+    by: str
+    why: str
+
+
+Ask = StopDischarge | ReleaseDischarge | SetDeparture | CallEvent | OptEvent
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of it. ``detail`` is a sentence for the person who asked."""
+
+    accepted: bool
+    detail: str
+    reference: str = ""
+
+
+class Desk(Protocol):
+    """Reached from the web's thread: both calls are safe from any thread."""
+
+    def view(self) -> ConsoleView | None:
+        """The last published picture, None before the first tick."""
+        ...
+
+    async def ask(self, request: Ask) -> Receipt:
+        """Do it and say what became of it. Raises ``Refused`` or ``Unavailable`` with the reason."""
+        ...

@@ -1,0 +1,195 @@
+"""What the console shows: an immutable picture of the programme, published once per tick.
+
+Everything here is for people and is safe to hand to a page; powers are kW with charging positive,
+except where the name says ``relief`` (positive = help to the grid).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Literal
+
+import msgspec
+
+
+class ViewBase(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the picture's parts."""
+
+
+class EventView(ViewBase, kw_only=True):
+    """The call that is running or next."""
+
+    grid_event_id: str
+    program: str
+    start: dt.datetime
+    end: dt.datetime
+    phase: Literal["upcoming", "running", "over"]
+    opt: Literal["in", "out", "undecided"]
+    nominated_kw: float | None
+    relief_now_kw: float | None
+    relief_mean_kw: float | None
+    plan_kw: float | None
+
+
+class ReadinessRow(ViewBase, kw_only=True):
+    """Will this vehicle leave with what it needs?"""
+
+    vehicle_id: str
+    vehicle: str
+    site_id: str
+    site: str
+    kind: Literal["bus", "car"]
+    state: Literal["away", "charging", "discharging", "idle", "offline"]
+    departure: dt.datetime | None
+    trip: str
+    needed_soc: float | None
+    soc: float | None
+    expected_soc: float | None
+    slack_min: float | None
+    short_kwh: float
+    verdict: Literal["ready", "at_risk", "will_miss", "away", "unknown"]
+    why: str
+
+
+class SiteRow(ViewBase, kw_only=True):
+    """A grid connection now. ``power_kw`` is the net at the meter, ``stations_kw`` its stations' sum."""
+
+    site_id: str
+    name: str
+    kind: str
+    town: str
+    utility: str
+    program: str | None
+    latitude: float | None
+    longitude: float | None
+    power_kw: float | None
+    stations_kw: float
+    building_kw: float | None
+    import_limit_kw: float
+    export_limit_kw: float
+    stations: int
+    online: int
+    vehicles_in: int
+    grid: Literal["live", "dead", "unknown"]
+    islanded: bool
+    hours_left: float | None
+    discharge_stopped: bool
+
+
+class StationRow(ViewBase, kw_only=True):
+    """A charger now, with the reason of its setpoint."""
+
+    station_id: str
+    site_id: str
+    protocol: str
+    online: bool
+    status: str
+    power_kw: float | None
+    setpoint_kw: float | None
+    why: str
+    soc: float | None
+    skew_s: float | None
+    last_reading: dt.datetime | None
+
+
+class AlarmView(ViewBase, kw_only=True):
+    """Something that a person should know."""
+
+    key: str
+    severity: Literal["info", "warning", "critical"]
+    subject: str
+    text: str
+    since: dt.datetime
+
+
+class EquityView(ViewBase, kw_only=True):
+    """Funds to participants in environmental-justice block groups, against all funds."""
+
+    ej_usd: str
+    total_usd: str
+    share: float
+    more_than_one_third: bool
+    unknown: int
+
+
+class ConsoleView(ViewBase, kw_only=True):
+    """The whole picture at ``now``."""
+
+    now: dt.datetime
+    tick: int
+    programme: str
+    zone: str
+    speed: float
+    stale_s: float
+    database: Literal["ok", "gone"]
+    power_kw: float
+    relief_kw: float
+    baseline_kw: float
+    discharge_nameplate_kw: float
+    usable_kwh: float
+    available_discharge_kw: float
+    vehicles: int
+    vehicles_in: int
+    stations: int
+    stations_online: int
+    at_risk: int
+    discharge_stopped: bool
+    event: EventView | None
+    readiness: tuple[ReadinessRow, ...]
+    sites: tuple[SiteRow, ...]
+    station_rows: tuple[StationRow, ...]
+    alarms: tuple[AlarmView, ...]
+    equity: EquityView | None
+
+
+class PublicView(ViewBase, kw_only=True):
+    """What everybody may see: no site of a home, no vehicle, no soc."""
+
+    now: dt.datetime
+    zone: str
+    programme: str
+    power_kw: float
+    relief_kw: float
+    homes_equivalent: float
+    kw_per_home: float
+    event_phase: str | None
+    event_start: dt.datetime | None
+    event_end: dt.datetime | None
+    nominated_kw: float | None
+    relief_mean_kw: float | None
+    schools: int
+    municipal: int
+    homes: int
+    vehicles: int
+    discharge_nameplate_kw: float
+    equity: EquityView | None
+    stale_s: float
+
+
+KW_PER_HOME = 10.0 / 3.0
+
+
+def public_view(view: ConsoleView) -> PublicView:
+    """The public part of the picture. Homes equivalent = relief / 3.33 kW (1 MW = about 300 homes)."""
+    running = view.event
+    return PublicView(
+        now=view.now,
+        zone=view.zone,
+        programme=view.programme,
+        power_kw=round(view.power_kw, 1),
+        relief_kw=round(view.relief_kw, 1),
+        homes_equivalent=max(view.relief_kw, 0.0) / KW_PER_HOME,
+        kw_per_home=KW_PER_HOME,
+        event_phase=running.phase if running else None,
+        event_start=running.start if running else None,
+        event_end=running.end if running else None,
+        nominated_kw=running.nominated_kw if running else None,
+        relief_mean_kw=running.relief_mean_kw if running else None,
+        schools=sum(1 for site in view.sites if site.kind == "school"),
+        municipal=sum(1 for site in view.sites if site.kind == "municipal"),
+        homes=sum(1 for site in view.sites if site.kind == "home"),
+        vehicles=view.vehicles,
+        discharge_nameplate_kw=view.discharge_nameplate_kw,
+        equity=view.equity,
+        stale_s=view.stale_s,
+    )

@@ -1,0 +1,409 @@
+"""Scenarios: a whole programme as TOML, checked before anything starts.
+
+A scenario has two halves. What the control room knows (sites, stations, vehicles, rosters, contracts)
+becomes a :class:`~revere.core.assets.Fleet`. What only nature knows (outages, weather, how honest
+clocks and links are) stays in :class:`PlantFacts` and is read by the twin alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import tomllib
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from revere.core import assets
+from revere.core.errors import RevereError, ScenarioError
+from revere.core.ids import check_id
+from revere.core.tariff import Tariff
+
+MAX_TEXT_BYTES = 1 << 20
+MAX_STATIONS = 2_000
+LIMIT_MAX_KW = 100_000.0
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the file's tables: an unknown key is refused."""
+
+
+class Run(Record, kw_only=True):
+    """What ``revere run`` plays: the event, its day, the seed."""
+
+    event_day: dt.date
+    event_start: dt.time
+    event_hours: float
+    days: int = 3
+    seed: int = 1
+    notice_hours: float = 24.0
+    program: str
+
+
+class StationModel(Record, kw_only=True):
+    """A charger of the catalogue; powers are AC magnitudes in kW."""
+
+    vendor: str
+    model: str
+    protocol: assets.Protocol
+    connector: str
+    charge_kw: float
+    discharge_kw: float = 0.0
+    can_form_grid: bool = False
+
+
+class VehicleModel(Record, kw_only=True):
+    """A vehicle of the catalogue; powers are battery-side magnitudes in kW."""
+
+    make: str
+    kind: str
+    capacity_kwh: float
+    charge_kw: float
+    discharge_kw: float = 0.0
+    soc_min: float = 0.15
+
+
+class ChargerGroup(Record, kw_only=True):
+    """Equal chargers of a site with a vehicle each; ``stagger_min`` shifts each vehicle's roster."""
+
+    station: str
+    vehicle: str
+    count: int = 1
+    trips: tuple[assets.Trip, ...] = ()
+    stagger_min: float = 0.0
+
+
+class SiteEntry(Record, kw_only=True):
+    """A site, or ``repeat`` equal ones (their ids get -01, -02 ...)."""
+
+    id: str
+    name: str
+    kind: assets.SiteKind
+    town: str
+    utility: str
+    utility_kind: assets.UtilityKind
+    feeder: str
+    tariff: str
+    import_limit_kw: float | None = None
+    export_limit_kw: float = 0.0
+    load_shape: str
+    load_peak_kw: float
+    solar_kw: float = 0.0
+    transfer_switch: bool = False
+    critical_load_kw: float = 0.0
+    backup_reserve_soc: float = 0.0
+    block_group: str = ""
+    grant_usd: Decimal = Decimal(0)
+    latitude: float | None = None
+    longitude: float | None = None
+    repeat: int = 1
+    chargers: tuple[ChargerGroup, ...] = ()
+
+
+class BlockGroupEntry(Record, kw_only=True):
+    """Inputs of the environmental-justice criteria for a block group; shares 0 to 1, None = unknown."""
+
+    id: str
+    income_usd: Decimal | None = None
+    minority: Decimal | None = None
+    limited_english: Decimal | None = None
+    town_income_usd: Decimal | None = None
+    statewide_income_usd: Decimal
+    source: str
+
+
+class Outage(Record, kw_only=True):
+    """The grid dies at a site, ``day`` days after the event day, local time. ``switch_works`` = it islands."""
+
+    site: str
+    day: int = 0
+    start: dt.time
+    hours: float
+    switch_works: bool = True
+
+
+class PlantFacts(Record, kw_only=True):
+    """Nature: how hot, how honest. Read by the twin alone."""
+
+    high_c: float = 33.0
+    low_c: float = 22.0
+    clock_skew_max_s: float = 3.0
+    link_drops_per_station_day: float = 0.2
+    latency_s: float = 0.15
+    trip_energy_sigma: float = 0.08
+    return_sigma_min: float = 4.0
+
+
+class Entry(Record, kw_only=True):
+    """The file as a whole."""
+
+    programme: assets.Programme
+    run: Run
+    feeders: tuple[assets.Feeder, ...]
+    tariffs: tuple[Tariff, ...]
+    programs: tuple[assets.Program, ...]
+    station_models: dict[str, StationModel]
+    vehicle_models: dict[str, VehicleModel]
+    sites: tuple[SiteEntry, ...]
+    block_groups: tuple[BlockGroupEntry, ...] = ()
+    outages: tuple[Outage, ...] = ()
+    plant: PlantFacts = PlantFacts()
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """A checked scenario: what control knows (``fleet``), what is played, what nature does."""
+
+    name: str
+    fleet: assets.Fleet
+    run: Run
+    block_groups: tuple[BlockGroupEntry, ...]
+    outages: tuple[Outage, ...]
+    plant: PlantFacts
+
+
+def parse_scenario(text: str, file: str) -> Scenario:
+    """The scenario of a TOML text; ``file`` is named in errors.
+
+    Raises :class:`ScenarioError` with the file, the key, both values and the way out.
+    """
+    if len(text.encode()) > MAX_TEXT_BYTES:
+        raise ScenarioError("the scenario is too large", where=file, got=len(text), expected=MAX_TEXT_BYTES)
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"not valid TOML: {error}", where=file, remedy="Mend the line named here.") from error
+    try:
+        entry = msgspec.convert(raw, Entry, strict=False)
+    except msgspec.ValidationError as error:
+        raise _explain(error, raw, file) from error
+    return _expand(entry, file)
+
+
+def _explain(error: msgspec.ValidationError, raw: dict[str, Any], file: str) -> ScenarioError:
+    """Turn msgspec's message and path into ours, with the offending value."""
+    message = str(error)
+    found = re.search(r" - at `(?:key in )?\$?([^`]*)`$", message)
+    path = (found.group(1) if found else "").lstrip(".")
+    what = message[: found.start()] if found else message
+    value: Any = raw
+    for step in re.findall(r"[^.\[\]]+", path):
+        try:
+            value = value[int(step)] if step.isdigit() else value[step]
+        except (KeyError, IndexError, TypeError):
+            value = None
+            break
+    shown = None if isinstance(value, dict | list) or value is None else value
+    unknown = re.search(r"unknown field `(.+)`", what)
+    if unknown:
+        return ScenarioError(
+            f"unknown key {unknown.group(1)!r}",
+            where=f"{file}: {path or 'top level'}",
+            got=unknown.group(1),
+            expected="a key of the scenario reference",
+            remedy="Correct the spelling or remove the key (docs/reference/scenario.md lists all keys)",
+        )
+    return ScenarioError(what, where=f"{file}: {path}", got=shown, remedy="Correct the value")
+
+
+def _expand(entry: Entry, file: str) -> Scenario:
+    sites: list[assets.Site] = []
+    stations: list[assets.Station] = []
+    vehicles: list[assets.Vehicle] = []
+    participants: list[assets.Participant] = []
+    for index, site_entry in enumerate(entry.sites):
+        where = f"{file}: sites[{index}] {site_entry.id!r}"
+        _check_site(site_entry, entry, where)
+        for number in range(1, site_entry.repeat + 1):
+            suffix = f"-{number:02d}" if site_entry.repeat > 1 else ""
+            site, participant = _site(site_entry, suffix, number)
+            sites.append(site)
+            participants.append(participant)
+            _add_chargers(site_entry, site, entry, stations, vehicles, where, number)
+    _check_whole(entry, sites, stations, file)
+    fleet = assets.Fleet(
+        programme=entry.programme,
+        feeders=entry.feeders,
+        sites=tuple(sites),
+        stations=tuple(stations),
+        vehicles=tuple(vehicles),
+        participants=tuple(participants),
+        programs=entry.programs,
+        tariffs=entry.tariffs,
+    )
+    return Scenario(
+        name=entry.programme.name,
+        fleet=fleet,
+        run=entry.run,
+        block_groups=entry.block_groups,
+        outages=entry.outages,
+        plant=entry.plant,
+    )
+
+
+def _site(entry: SiteEntry, suffix: str, number: int) -> tuple[assets.Site, assets.Participant]:
+    site_id = f"{entry.id}{suffix}"
+    name = entry.name if entry.repeat == 1 else f"{entry.name} {number}"
+    site = assets.Site(
+        id=assets.SiteId(site_id),
+        name=name,
+        kind=entry.kind,
+        town=entry.town,
+        utility=entry.utility,
+        utility_kind=entry.utility_kind,
+        utility_account=f"acct-{site_id}",
+        feeder_id=assets.FeederId(entry.feeder),
+        participant_id=assets.ParticipantId(f"p-{site_id}"),
+        tariff_id=entry.tariff,
+        import_limit_kw=entry.import_limit_kw or 0.0,
+        export_limit_kw=entry.export_limit_kw,
+        load_shape=entry.load_shape,
+        load_peak_kw=entry.load_peak_kw,
+        solar_kw=entry.solar_kw,
+        transfer_switch=entry.transfer_switch,
+        critical_load_kw=entry.critical_load_kw,
+        backup_reserve_soc=entry.backup_reserve_soc,
+        block_group=entry.block_group,
+        latitude=entry.latitude,
+        longitude=entry.longitude,
+    )
+    participant = assets.Participant(
+        id=site.participant_id, name=name, kind=entry.kind, grant_usd=entry.grant_usd, block_group=entry.block_group
+    )
+    return site, participant
+
+
+def _add_chargers(
+    site_entry: SiteEntry,
+    site: assets.Site,
+    entry: Entry,
+    stations: list[assets.Station],
+    vehicles: list[assets.Vehicle],
+    where: str,
+    number: int,
+) -> None:
+    count = 0
+    for group in site_entry.chargers:
+        station_model = entry.station_models[group.station]
+        vehicle_model = entry.vehicle_models[group.vehicle]
+        for place in range(group.count):
+            count += 1
+            station_id = assets.StationId(check_id(f"{site.id}-cs{count:02d}", f"{where}: station id"))
+            stations.append(
+                assets.Station(
+                    id=station_id,
+                    site_id=site.id,
+                    vendor=station_model.vendor,
+                    model=station_model.model,
+                    serial=f"SN-{station_id}",
+                    protocol=station_model.protocol,
+                    connector=station_model.connector,
+                    charge_kw=station_model.charge_kw,
+                    discharge_kw=station_model.discharge_kw,
+                    can_form_grid=station_model.can_form_grid,
+                    meters_site=count == 1,
+                )
+            )
+            shift_min = group.stagger_min * (place + number - 1)
+            vehicle = assets.Vehicle(
+                id=assets.VehicleId(f"{site.id}-{vehicle_model.kind}{count:02d}"),
+                name=f"{'Bus' if vehicle_model.kind == 'bus' else 'Car'} {count}",
+                kind="bus" if vehicle_model.kind == "bus" else "car",
+                make=vehicle_model.make,
+                station_id=station_id,
+                token=f"EV-{station_id}",
+                capacity_kwh=vehicle_model.capacity_kwh,
+                charge_kw=vehicle_model.charge_kw,
+                discharge_kw=vehicle_model.discharge_kw,
+                soc_min=vehicle_model.soc_min,
+                trips=tuple(_shifted(trip, shift_min) for trip in group.trips),
+            )
+            _check_vehicle(vehicle, station_model, where)
+            vehicles.append(vehicle)
+
+
+def _shifted(trip: assets.Trip, minutes: float) -> assets.Trip:
+    def move(clock: dt.time) -> dt.time:
+        moved = dt.datetime.combine(dt.date(2000, 1, 2), clock) + dt.timedelta(minutes=minutes)
+        return moved.time()
+
+    return msgspec.structs.replace(trip, depart=move(trip.depart), back=move(trip.back))
+
+
+def _check_site(site: SiteEntry, entry: Entry, where: str) -> None:
+    check_id(site.id, f"{where}: id")
+    if site.import_limit_kw is None:
+        raise ScenarioError(
+            "import_limit_kw is missing",
+            where=where,
+            expected="the service's import limit in kW",
+            remedy="Read it from the service agreement or main breaker and add it (a missing export limit means no export)",
+        )
+    for key, value, low, high in (
+        ("import_limit_kw", site.import_limit_kw, 0.1, LIMIT_MAX_KW),
+        ("export_limit_kw", site.export_limit_kw, 0.0, LIMIT_MAX_KW),
+        ("load_peak_kw", site.load_peak_kw, 0.0, LIMIT_MAX_KW),
+        ("solar_kw", site.solar_kw, 0.0, LIMIT_MAX_KW),
+        ("backup_reserve_soc", site.backup_reserve_soc, 0.0, 1.0),
+        ("repeat", site.repeat, 1, MAX_STATIONS),
+    ):
+        if not low <= value <= high:
+            raise ScenarioError(f"{key} is out of range", where=where, got=value, expected=f"{low:g} to {high:g}")
+    known: tuple[tuple[str, str, set[str]], ...] = (
+        ("feeder", site.feeder, {feeder.id for feeder in entry.feeders}),
+        ("tariff", site.tariff, {tariff.id for tariff in entry.tariffs}),
+    )
+    for key, value_text, choices in known:
+        if value_text not in choices:
+            raise ScenarioError(f"{key} is not defined", where=where, got=value_text, expected=", ".join(sorted(choices)))
+    for group in site.chargers:
+        for key, value_text, choices in (
+            ("station", group.station, set(entry.station_models)),
+            ("vehicle", group.vehicle, set(entry.vehicle_models)),
+        ):
+            if value_text not in choices:
+                raise ScenarioError(
+                    f"chargers.{key} is not in the catalogue", where=where, got=value_text, expected=", ".join(sorted(choices))
+                )
+
+
+def _check_vehicle(vehicle: assets.Vehicle, station: StationModel, where: str) -> None:
+    usable_kwh = vehicle.capacity_kwh * (vehicle.soc_max - vehicle.soc_min)
+    for trip in vehicle.trips:
+        if trip.energy_kwh * vehicle.departure_margin > usable_kwh:
+            raise ScenarioError(
+                f"{vehicle.id} cannot drive {trip.name!r}",
+                where=where,
+                got=f"{trip.energy_kwh:g} kWh x {vehicle.departure_margin:g}",
+                expected=f"at most {usable_kwh:.1f} usable kWh of its battery",
+                remedy="Shorten the trip or give it a bus with a larger battery",
+            )
+        if station.charge_kw <= 0:
+            raise ScenarioError("station charge_kw must be positive", where=where, got=station.charge_kw)
+        if trip.back <= trip.depart and trip.days != "daily":
+            raise ScenarioError(
+                f"trip {trip.name!r} comes back before it leaves", where=where, got=f"{trip.depart} to {trip.back}"
+            )
+
+
+def _check_whole(entry: Entry, sites: list[assets.Site], stations: list[assets.Station], file: str) -> None:
+    if not 1 <= len(stations) <= MAX_STATIONS:
+        raise ScenarioError("number of stations", where=file, got=len(stations), expected=f"1 to {MAX_STATIONS}")
+    for what, ids in (("site", [s.id for s in sites]), ("feeder", [f.id for f in entry.feeders])):
+        twice = {i for i in ids if ids.count(i) > 1}
+        if twice:
+            raise ScenarioError(f"{what} id used twice", where=file, got=", ".join(sorted(twice)))
+    site_ids = {site.id for site in sites}
+    for outage in entry.outages:
+        if outage.site not in site_ids:
+            raise ScenarioError("outages.site is not a site", where=file, got=outage.site)
+    if entry.run.program not in {program.id for program in entry.programs}:
+        raise ScenarioError("run.program is not a program", where=file, got=entry.run.program)
+    if not 0.25 <= entry.run.event_hours <= 6:
+        raise ScenarioError("run.event_hours is out of range", where=file, got=entry.run.event_hours, expected="0.25 to 6")
+    for feeder in entry.feeders:
+        if feeder.import_limit_kw <= 0 or feeder.export_limit_kw < 0:
+            raise ScenarioError("feeder limits", where=f"{file}: {feeder.id}", got=feeder.import_limit_kw, expected="> 0")
+
+
+__all__ = ["Outage", "PlantFacts", "RevereError", "Run", "Scenario", "parse_scenario"]
