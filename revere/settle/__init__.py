@@ -1,0 +1,1 @@
+"""Evidence and money as pure functions: performance, the dated rulebook, statements, audit."""
