@@ -1,0 +1,239 @@
+"""The fleet schedule: one linear program over all sites, solved by HiGHS, judged by a replay, never empty.
+
+Cold, the dual simplex starts from nothing; a re-plan five minutes later starts from the last basis, carried over
+by asset and clock time (``matrix.LinearProgram`` keys), and needs a tenth of the work. If the solver fails, runs
+out of its budget or returns something that the replay rejects, the last plan is used if it still holds, else
+vehicles charge for their departures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import highspy
+import numpy as np
+import numpy.typing as npt
+
+from revere.plan.greedy import charge_for_departure
+from revere.plan.matrix import CHARGE, DISCHARGE, LEVEL, LinearProgram, build
+from revere.plan.problem import Commitment, Departure, FleetProblem, Floats, Ints
+from revere.plan.replay import Cost, Violations, price_plan, replay
+
+__all__ = [
+    "Commitment", "Cost", "Departure", "FleetProblem", "Plan", "Scheduler", "Violations", "price_plan", "replay", "schedule",
+]  # fmt: skip
+
+ITERATIONS_MAX = 200_000
+SECONDS_MAX = 20.0
+SAME_TIME_KW = 1e-7
+
+Status = Literal["optimal", "previous", "charge_only"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Basis:
+    """Which columns and rows stood where at the last optimum, by key; HiGHS status numbers."""
+
+    column_key: Ints
+    column_status: npt.NDArray[np.int8]
+    row_key: Ints
+    row_status: npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plan:
+    """A schedule that the replay has passed.
+
+    ``charge_kw`` and ``discharge_kw`` are magnitudes ``[V, T]``, ``net_kw`` their difference (charging positive),
+    ``energy_kwh`` ``[V, T + 1]`` as replayed. ``shortfall_kwh`` runs parallel to ``problem.departures``.
+    ``commitment_kw`` ``[K, T]`` is relief at the commitment's sites (also outside its window), ``level_kw`` ``[K]``
+    what is promised. ``overload_kw`` ``[S, T]`` is the building alone above its import limit. ``objective_usd``
+    includes slack penalties; ``cost`` is money only. ``bound_usd`` is a proven lower bound (None: none known).
+    """
+
+    charge_kw: Floats
+    discharge_kw: Floats
+    net_kw: Floats
+    energy_kwh: Floats
+    objective_usd: float
+    bound_usd: float | None
+    gap: float | None
+    cost: Cost
+    status: Status
+    why: str
+    shortfall_kwh: Floats
+    trip_short_kwh: Floats
+    commitment_kw: Floats
+    level_kw: Floats
+    overload_kw: Floats
+    iterations: int
+    basis: Basis | None = None
+
+    def shortfalls(self, problem: FleetProblem, above_kwh: float = 1e-3) -> dict[str, float]:
+        """Departures that cannot be met: label (or vehicle number) -> missing kWh."""
+        pairs = zip(problem.departures, self.shortfall_kwh, strict=True)
+        return {d.label or str(d.vehicle): float(short) for d, short in pairs if short > above_kwh}
+
+
+class Scheduler:
+    """A HiGHS instance, one thread, that remembers the last plan of its fleet.
+
+    ``iterations_max`` makes a run repeatable anywhere; ``seconds_max`` bounds a production tick.
+    """
+
+    def __init__(self, *, iterations_max: int = ITERATIONS_MAX, seconds_max: float = SECONDS_MAX) -> None:
+        self.iterations_max = iterations_max
+        self.seconds_max = seconds_max
+        self.last: Plan | None = None
+
+    def plan(self, problem: FleetProblem) -> Plan:
+        """Schedule ``problem``, starting from the last plan's basis where it fits."""
+        self.last = schedule(
+            problem, warm=self.last, iteration_limit=self.iterations_max, seconds=self.seconds_max
+        )  # fmt: skip
+        return self.last
+
+
+def schedule(
+    problem: FleetProblem,
+    *,
+    warm: Plan | None = None,
+    iteration_limit: int = ITERATIONS_MAX,
+    seconds: float | None = None,
+) -> Plan:
+    """The best plan for ``problem``: least cost, departures first, inside every limit.
+
+    ``warm`` gives the solver its basis, and is the answer again if the solver fails and it still holds.
+    ``seconds`` is None in twin time, where only iterations may bound the work. Never raises for a hard
+    problem; a problem that cannot be meant was refused when it was built.
+    """
+    lp = build(problem)
+    x, objective, iterations, basis, why = _solve(lp, warm.basis if warm else None, iteration_limit, seconds)
+    level = np.asarray([np.nan if c.nominated_kw is None else c.nominated_kw for c in problem.commitments])
+    if x is not None:
+        net = _net_kw(problem, lp, x)
+        judged = replay(problem, net)
+        if judged.ok:
+            level[np.isnan(level)] = x[lp.at[LEVEL]] if np.isnan(level).any() else 0.0
+            return _plan(problem, net, judged, level, "optimal", "", objective, iterations, basis)
+        why = f"the replay found {judged.breaches()}"
+    keep = warm.basis if warm else None
+    if warm is not None and warm.net_kw.shape == (problem.vehicles, problem.steps):
+        judged = replay(problem, warm.net_kw)
+        if judged.ok and not (judged.departure_short_kwh > warm.shortfall_kwh.max(initial=0.0) + 1e-3).any():
+            return _plan(
+                problem,
+                warm.net_kw,
+                judged,
+                _flat(problem, warm.net_kw, level),
+                "previous",
+                why,
+                None,
+                iterations,
+                keep,
+            )
+    net = charge_for_departure(problem)
+    judged = replay(problem, net)
+    assert judged.ok, judged.breaches()
+    return _plan(problem, net, judged, _flat(problem, net, level), "charge_only", why, None, iterations, keep)
+
+
+def _flat(problem: FleetProblem, net_kw: Floats, level_kw: Floats) -> Floats:
+    """Promised levels, where none was nominated the lowest relief of the window (never below 0)."""
+    chosen = level_kw.copy()
+    for i in np.flatnonzero(np.isnan(chosen)):
+        c = problem.commitments[i]
+        relief = problem.relief_kw(c, net_kw)[c.steps]
+        chosen[i] = max(0.0, float(relief.min())) if len(relief) else 0.0
+    return chosen
+
+
+def _plan(
+    p: FleetProblem, net: Floats, judged: Violations, level: Floats, status: Status, why: str,
+    objective: float | None, iterations: int, basis: Basis | None,
+) -> Plan:  # fmt: skip
+    cost = price_plan(p, net, level)
+    relief = np.asarray([p.relief_kw(c, net) for c in p.commitments]).reshape(len(p.commitments), p.steps)
+    return Plan(
+        charge_kw=np.maximum(net, 0.0), discharge_kw=np.maximum(-net, 0.0), net_kw=net, energy_kwh=judged.energy_kwh,
+        objective_usd=cost.total_usd if objective is None else objective, bound_usd=objective,
+        gap=None if objective is None else 0.0, cost=cost, status=status, why=why,
+        shortfall_kwh=judged.departure_short_kwh, trip_short_kwh=judged.trip_short_kwh, commitment_kw=relief,
+        level_kw=level, overload_kw=np.maximum(0.0, p.site_load_kw - p.import_limit_kw), iterations=iterations, basis=basis,
+    )  # fmt: skip
+
+
+def _net_kw(p: FleetProblem, lp: LinearProgram, x: Floats) -> Floats:
+    """Signed powers from the solution, clipped to the bounds that rounding may pass by 1e-9."""
+    net = np.zeros(p.vehicles * p.steps)
+    net[lp.charge_cells] += np.clip(x[lp.at[CHARGE]], lp.lower[lp.at[CHARGE]], lp.upper[lp.at[CHARGE]])
+    net[lp.discharge_cells] -= np.clip(x[lp.at[DISCHARGE]], lp.lower[lp.at[DISCHARGE]], lp.upper[lp.at[DISCHARGE]])
+    net[np.abs(net) < SAME_TIME_KW] = 0.0
+    return net.reshape(p.vehicles, p.steps)
+
+
+def _solve(
+    lp: LinearProgram, warm: Basis | None, iteration_limit: int, seconds: float | None
+) -> tuple[Floats | None, float, int, Basis | None, str]:
+    """Run HiGHS: (solution or None, objective with the constant, iterations, basis, why there is none)."""
+    highs = highspy.Highs()  # type: ignore[no-untyped-call]  # the stub lacks it
+    for name, value in (("output_flag", False), ("threads", 1), ("solver", "simplex"), ("random_seed", 0)):
+        highs.setOptionValue(name, value)
+    highs.setOptionValue("simplex_iteration_limit", iteration_limit)
+    if seconds is not None:
+        highs.setOptionValue("time_limit", seconds)
+    model = highspy.HighsLp()
+    model.num_col_, model.num_row_ = len(lp.cost), len(lp.row_lower)
+    model.col_cost_, model.col_lower_, model.col_upper_ = lp.cost, lp.lower, lp.upper
+    model.row_lower_, model.row_upper_ = lp.row_lower, lp.row_upper
+    model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    model.a_matrix_.start_, model.a_matrix_.index_, model.a_matrix_.value_ = lp.start, lp.index, lp.value
+    if highs.passModel(model) == highspy.HighsStatus.kError:
+        return None, np.nan, 0, None, "the solver refused the model"
+    if warm is not None:
+        highs.setBasis(_basis_for(lp, warm))
+    highs.run()
+    info, status = highs.getInfo(), highs.getModelStatus()
+    iterations = max(0, int(info.simplex_iteration_count))
+    if status != highspy.HighsModelStatus.kOptimal:
+        return None, np.nan, iterations, None, f"the solver ended with {highs.modelStatusToString(status)}"
+    x = np.asarray(highs.getSolution().col_value)
+    if not np.isfinite(x).all():
+        return None, np.nan, iterations, None, "the solver returned a value that is no number"
+    return x, float(info.objective_function_value) + lp.constant_usd, iterations, _basis_of(lp, highs), ""
+
+
+def _basis_of(lp: LinearProgram, highs: highspy.Highs) -> Basis:
+    basis = highs.getBasis()
+    return Basis(
+        column_key=lp.column_key,
+        column_status=np.fromiter((int(s) for s in basis.col_status), dtype=np.int8, count=len(lp.cost)),
+        row_key=lp.row_key,
+        row_status=np.fromiter((int(s) for s in basis.row_status), dtype=np.int8, count=len(lp.row_lower)),
+    )
+
+
+_STATUSES = {int(s): s for s in highspy.HighsBasisStatus.__members__.values()}
+_LOWER, _BASIC = int(highspy.HighsBasisStatus.kLower), int(highspy.HighsBasisStatus.kBasic)
+
+
+def _basis_for(lp: LinearProgram, warm: Basis) -> highspy.HighsBasis:
+    """The last basis carried to this program by key; what is new starts at its lower bound, its rows slack."""
+    column = _carry(lp.column_key, warm.column_key, warm.column_status, _LOWER)
+    row = _carry(lp.row_key, warm.row_key, warm.row_status, _BASIC)
+    basis = highspy.HighsBasis()
+    basis.col_status = [_STATUSES[s] for s in column.tolist()]
+    basis.row_status = [_STATUSES[s] for s in row.tolist()]
+    basis.alien = True
+    basis.valid = True
+    return basis
+
+
+def _carry(key: Ints, old_key: Ints, old_status: npt.NDArray[np.int8], missing: int) -> npt.NDArray[np.int8]:
+    if not len(old_key):
+        return np.full(len(key), missing, dtype=np.int8)
+    order = np.argsort(old_key, kind="stable")
+    at = np.minimum(np.searchsorted(old_key[order], key), len(old_key) - 1)
+    found = old_key[order][at] == key
+    return np.where(found, old_status[order][at], missing).astype(np.int8)
