@@ -28,7 +28,7 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Base of every part of a rule."""
 
 
-class Season(Struct, kw_only=True):
+class Season(Struct, frozen=True, kw_only=True):
     """Days of the year on which events may be called; ``first`` and ``last`` (MM-DD) both belong to it.
 
     A season may cross the new year::
@@ -57,14 +57,14 @@ class Season(Struct, kw_only=True):
         raise AssertionError("a season recurs every year")
 
 
-class LocalWindow(Struct, kw_only=True):
+class LocalWindow(Struct, frozen=True, kw_only=True):
     """Hours of the local day, ``[start, end]``, that an event must lie in."""
 
     start: dt.time
     end: dt.time
 
 
-class Split(Struct, kw_only=True):
+class Split(Struct, frozen=True, kw_only=True):
     """Who gets what part of a payment; the parts add up to 1."""
 
     participant: Decimal
@@ -72,7 +72,7 @@ class Split(Struct, kw_only=True):
     programme: Decimal
 
 
-class Version(Struct, kw_only=True):
+class Version(Struct, frozen=True, kw_only=True):
     """One version of a programme's rule, as the file has it (``effective_to`` is the first day it no longer holds).
 
     Rates are dollars a kW of the season's mean. ``floor_usd`` absent means that a season may go below zero.
@@ -111,7 +111,7 @@ class Version(Struct, kw_only=True):
         return self.effective_from <= day and (self.effective_to is None or day < self.effective_to)
 
 
-class Rule(Struct, kw_only=True):
+class Rule(Struct, frozen=True, kw_only=True):
     """A version in its programme. ``rate_locked_from`` names the older version whose rate an enrolment keeps."""
 
     program: str
@@ -129,7 +129,7 @@ class Rule(Struct, kw_only=True):
         return f"{self.version.key}@{self.version.effective_from}{lock}"
 
 
-class RuleFile(Struct, kw_only=True):
+class RuleFile(Struct, frozen=True, kw_only=True):
     """One file of the rulebook: a program and its versions."""
 
     program: str
@@ -139,7 +139,7 @@ class RuleFile(Struct, kw_only=True):
     version: tuple[Version, ...]
 
 
-class HolidayRule(Struct, kw_only=True):
+class HolidayRule(Struct, frozen=True, kw_only=True):
     """A fixed day (``day``) or a moving one (``weekday`` 1 Monday to 7 Sunday, ``nth``, -1 the last)."""
 
     name: str
@@ -163,7 +163,7 @@ class HolidayRule(Struct, kw_only=True):
         return last - dt.timedelta(days=(last.isoweekday() - self.weekday) % 7)
 
 
-class HolidayCalendar(Struct, kw_only=True):
+class HolidayCalendar(Struct, frozen=True, kw_only=True):
     """A list of holidays; ``observed`` adds the Friday before a Saturday and the Monday after a Sunday."""
 
     key: str
@@ -187,13 +187,13 @@ class HolidayCalendar(Struct, kw_only=True):
         return None
 
 
-class HolidayFile(Struct, kw_only=True):
+class HolidayFile(Struct, frozen=True, kw_only=True):
     """The calendars of the rulebook."""
 
     calendar: tuple[HolidayCalendar, ...]
 
 
-class Rulebook(Struct, kw_only=True):
+class Rulebook(Struct, frozen=True, kw_only=True):
     """All rules and holiday calendars, checked."""
 
     rules: tuple[Rule, ...]
@@ -245,7 +245,9 @@ class Rulebook(Struct, kw_only=True):
             )
         in_force = [rule for rule in of_utility if rule.version.in_force(on_date)]
         if not in_force:
-            spans = "; ".join(f"{r.version.key} {r.version.effective_from} to {r.version.effective_to}" for r in of_utility)
+            spans = "; ".join(
+                f"{r.version.key} {r.version.effective_from} to {r.version.effective_to}" for r in of_utility
+            )
             raise Refused("no rule in force on this date", where=program_key, got=on_date, expected=spans)
         rule = min(in_force, key=lambda r: (r.version.season.bounds(on_date)[0], r.version.key))
         return _with_locked_rate(rule, of_utility, on_date, enrolled_on)
@@ -335,7 +337,9 @@ def _check_version(where: str, version: Version) -> None:
         expected = f"0 to events_most {version.events_most}"
         raise rulefile.bad(where, "events_least", version.events_least, expected, "Correct the counts")
     if not 0 < version.minimum_coverage <= 1:
-        raise rulefile.bad(where, "minimum_coverage", version.minimum_coverage, "above 0, at most 1", "Write a fraction")
+        raise rulefile.bad(
+            where, "minimum_coverage", version.minimum_coverage, "above 0, at most 1", "Write a fraction"
+        )
     parts = (version.split.participant, version.split.provider, version.split.programme)
     if sum(parts) != 1 or min(parts) < 0:
         got = " + ".join(str(part) for part in parts)
@@ -366,7 +370,9 @@ def _check_together(book: Rulebook) -> None:
         if same and shared and (first.effective_to is None or first.effective_to > second.effective_from):
             where = f"{one.program} ({first.key} and {second.key})"
             expected = f"{first.key} to end by {second.effective_from}"
-            raise rulefile.bad(where, "effective_to", first.effective_to, expected, f"End {first.key} where {second.key} starts")
+            raise rulefile.bad(
+                where, "effective_to", first.effective_to, expected, f"End {first.key} where {second.key} starts"
+            )
 
 
 def _pairs(rules: tuple[Rule, ...]) -> Iterable[tuple[Rule, Rule]]:

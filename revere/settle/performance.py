@@ -1,0 +1,343 @@
+"""Performance of a grid event from cumulative registers, in exact arithmetic.
+
+::
+
+    register   r0      r1      r2      --      r4     r5 < r4
+    edge       |-------|-------|-------|-------|-------|
+    interval     good    good    gap     gap     quarantined
+
+The mean is taken over good intervals; a gap stays a gap (its time is stated as not covered, never filled with 0), and
+what a meter cannot have done is quarantined with a reason. Relief to the grid is positive: performance is baseline
+minus actual.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from revere.core.errors import Refused, RevereError
+from revere.core.facts import Place
+from revere.core.ids import GridEventId, SiteId
+from revere.core.time import floor_to, iso
+from revere.settle.baseline import BASELINES, none_wh
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from revere.core.assets import Station
+    from revere.settle.baseline import Baseline
+
+INTERVAL_S = 300
+EVENT_MAX_S = 24 * 3600
+RATING_MARGIN = Fraction(11, 10)
+"""A good meter at full power stays below rating × time × this; above it the reading is not believed."""
+REGISTER_STEP_WH = 100
+"""Coarsest step of a register in the field: one step more than the rating allows is rounding, not a fault."""
+SHOWN_KW = Decimal("0.000001")
+
+Quality = Literal["good", "gap", "quarantined"]
+
+
+class RegisterReading(msgspec.Struct, frozen=True, kw_only=True):
+    """Both registers of an asset at one moment, as stored under a revision. Missing is None, never 0."""
+
+    asset_id: str
+    ts: dt.datetime
+    rev: int
+    import_wh: int | None
+    export_wh: int | None
+    place: Place = "ac_inlet"
+    quarantined: str = ""
+
+
+class MeteredAsset(msgspec.Struct, frozen=True, kw_only=True):
+    """What is measured, and the AC watts that it cannot pass in each direction (magnitudes)."""
+
+    asset_id: str
+    import_rating_w: int
+    export_rating_w: int
+
+    @classmethod
+    def of_station(cls, station: Station, evse_id: int = 1) -> MeteredAsset:
+        """The asset of a station's EVSE, with the nameplate as rating."""
+        return cls(
+            asset_id=f"{station.id}/{evse_id}",
+            import_rating_w=round(station.charge_kw * 1000),
+            export_rating_w=round(station.discharge_kw * 1000),
+        )
+
+
+class IntervalEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What one asset's meter shows of ``[start, end)``: energy each way in Wh, and the revisions at both edges.
+
+    A quantity is None where a reading is missing; ``reason`` says why an interval is not good.
+    """
+
+    asset_id: str
+    start: dt.datetime
+    end: dt.datetime
+    import_wh: int | None
+    export_wh: int | None
+    rev_start: int | None
+    rev_end: int | None
+    quality: Quality
+    reason: str = ""
+
+    @property
+    def length_s(self) -> int:
+        """Seconds of the interval."""
+        return int((self.end - self.start).total_seconds())
+
+
+class AssetPerformance(msgspec.Struct, frozen=True, kw_only=True):
+    """One asset's good intervals of an event added up."""
+
+    asset_id: str
+    import_wh: int
+    export_wh: int
+    baseline_wh: int
+    covered_s: int
+
+    def mean_kw(self) -> Fraction | None:
+        """Mean relief over the covered time in kW, exact; None where nothing is covered."""
+        if self.covered_s == 0:
+            return None
+        relief_wh = self.baseline_wh - (self.import_wh - self.export_wh)
+        return Fraction(relief_wh * 3600, 1000 * self.covered_s)
+
+
+class EventPerformance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a site gave in a grid event, and how much of the event that rests on.
+
+    ``mean_kw`` is for reading (six places); money is made from :meth:`exact_kw`. ``covered_s`` counts asset
+    seconds in good intervals of the ``asked_s`` there were.
+    """
+
+    site_id: SiteId
+    grid_event_id: GridEventId
+    start: dt.datetime
+    end: dt.datetime
+    mean_kw: Decimal | None
+    assets: tuple[AssetPerformance, ...]
+    intervals: tuple[IntervalEvidence, ...]
+    readings: tuple[RegisterReading, ...]
+    covered_s: int
+    asked_s: int
+
+    def exact_kw(self) -> Fraction | None:
+        """Sum of the assets' means in kW, relief positive; None where no asset was measured at all."""
+        means = [mean for asset in self.assets if (mean := asset.mean_kw()) is not None]
+        return sum(means, Fraction(0)) if means else None
+
+    def coverage(self) -> Fraction:
+        """Part of the event's asset time in good intervals, 0 to 1."""
+        return Fraction(self.covered_s, self.asked_s) if self.asked_s else Fraction(0)
+
+    def import_wh(self) -> int:
+        """Energy taken in good intervals."""
+        return sum(asset.import_wh for asset in self.assets)
+
+    def export_wh(self) -> int:
+        """Energy given in good intervals."""
+        return sum(asset.export_wh for asset in self.assets)
+
+    def faults(self) -> list[str]:
+        """Intervals that do not count, in words, one a line."""
+        return [
+            f"{item.asset_id} {iso(item.start)} to {iso(item.end)}: {item.quality}, {item.reason}"
+            for item in self.intervals
+            if item.quality != "good"
+        ]
+
+
+def interval_edges(start: dt.datetime, end: dt.datetime, interval_s: int = INTERVAL_S) -> list[dt.datetime]:
+    """Moments at which registers are wanted: the event's own edges and every aligned one between.
+
+    Raises ``RevereError`` for naive times, an end before the start, or an event over ``EVENT_MAX_S``.
+    """
+    if start.tzinfo is None or end.tzinfo is None:
+        raise RevereError("an event needs times with a zone", got=f"{start} to {end}", remedy="Give UTC times")
+    if not dt.timedelta(0) < end - start <= dt.timedelta(seconds=EVENT_MAX_S):
+        raise RevereError(
+            "an event's length is impossible",
+            got=f"{iso(start)} to {iso(end)}",
+            expected=f"an end after the start, at most {EVENT_MAX_S} s",
+        )
+    edges = [start]
+    step = dt.timedelta(seconds=interval_s)
+    edge = floor_to(start, interval_s) + step
+    while edge < end:
+        edges.append(edge)
+        edge += step
+    return [*edges, end]
+
+
+def latest_readings(
+    readings: Iterable[RegisterReading], place: Place = "ac_inlet"
+) -> dict[tuple[str, dt.datetime], RegisterReading]:
+    """The highest revision of each asset's moment at the place that the rule names; order and copies do not matter."""
+    latest: dict[tuple[str, dt.datetime], RegisterReading] = {}
+    for reading in readings:
+        key = (reading.asset_id, reading.ts)
+        if reading.place == place and (key not in latest or reading.rev > latest[key].rev):
+            latest[key] = reading
+    return latest
+
+
+def interval_evidence(
+    asset: MeteredAsset,
+    edges: Sequence[dt.datetime],
+    readings: Mapping[tuple[str, dt.datetime], RegisterReading],
+) -> list[IntervalEvidence]:
+    """An asset's intervals between ``edges``, each good, a gap, or quarantined with its reason."""
+    return [
+        _interval(asset, start, end, readings.get((asset.asset_id, start)), readings.get((asset.asset_id, end)))
+        for start, end in itertools.pairwise(edges)
+    ]
+
+
+def _interval(
+    asset: MeteredAsset,
+    start: dt.datetime,
+    end: dt.datetime,
+    first: RegisterReading | None,
+    last: RegisterReading | None,
+) -> IntervalEvidence:
+    """Judge one interval from the readings at its edges."""
+    import_wh = _step_wh(first.import_wh if first else None, last.import_wh if last else None)
+    export_wh = _step_wh(first.export_wh if first else None, last.export_wh if last else None)
+    quality: Quality = "good"
+    reason = ""
+    if first is None or last is None:
+        missing = [iso(ts) for ts, reading in ((start, first), (end, last)) if reading is None]
+        quality, reason = "gap", f"no reading at {' and '.join(missing)}"
+    elif first.quarantined or last.quarantined:
+        quality, reason = "quarantined", first.quarantined or last.quarantined
+    elif import_wh is None or export_wh is None:
+        absent = "import" if import_wh is None else "export"
+        quality, reason = "gap", f"the {absent} register is missing in a reading"
+    else:
+        reason = _impossible(asset, import_wh, export_wh, int((end - start).total_seconds()))
+        quality = "quarantined" if reason else "good"
+    return IntervalEvidence(
+        asset_id=asset.asset_id,
+        start=start,
+        end=end,
+        import_wh=import_wh,
+        export_wh=export_wh,
+        rev_start=first.rev if first else None,
+        rev_end=last.rev if last else None,
+        quality=quality,
+        reason=reason,
+    )
+
+
+def _step_wh(first_wh: int | None, last_wh: int | None) -> int | None:
+    """Difference of two register values, None where one is missing."""
+    return None if first_wh is None or last_wh is None else last_wh - first_wh
+
+
+def _impossible(asset: MeteredAsset, import_wh: int, export_wh: int, length_s: int) -> str:
+    """Why a meter cannot have counted this in ``length_s``, or nothing."""
+    for name, step_wh, rating_w in (
+        ("import", import_wh, asset.import_rating_w),
+        ("export", export_wh, asset.export_rating_w),
+    ):
+        if step_wh < 0:
+            return f"the {name} register went back by {-step_wh} Wh: reset, rollover or exchange; check the meter"
+        most_wh = rating_w * RATING_MARGIN * length_s / 3600 + REGISTER_STEP_WH
+        if step_wh > most_wh:
+            return (
+                f"the {name} register rose by {step_wh} Wh, the rating allows {int(most_wh)} Wh; check meter and rating"
+            )
+    return ""
+
+
+def performance_kw(interval: IntervalEvidence, baseline: Baseline = none_wh) -> Fraction | None:
+    """Mean relief of one good interval in kW, relief positive: baseline − (Δimport − Δexport) over Δt; else None."""
+    if interval.quality != "good" or interval.import_wh is None or interval.export_wh is None:
+        return None
+    baseline_wh = baseline(interval.asset_id, interval.start, interval.end)
+    relief_wh = baseline_wh - (interval.import_wh - interval.export_wh)
+    return Fraction(relief_wh * 3600, 1000 * interval.length_s)
+
+
+def _add_up(asset: MeteredAsset, intervals: Sequence[IntervalEvidence], baseline: Baseline) -> AssetPerformance:
+    """An asset's good intervals as one."""
+    good = [item for item in intervals if item.quality == "good"]
+    return AssetPerformance(
+        asset_id=asset.asset_id,
+        import_wh=sum(item.import_wh or 0 for item in good),
+        export_wh=sum(item.export_wh or 0 for item in good),
+        baseline_wh=sum(baseline(item.asset_id, item.start, item.end) for item in good),
+        covered_s=sum(item.length_s for item in good),
+    )
+
+
+def event_performance(
+    *,
+    site_id: SiteId,
+    grid_event_id: GridEventId,
+    start: dt.datetime,
+    end: dt.datetime,
+    assets: Sequence[MeteredAsset],
+    readings: Iterable[RegisterReading],
+    clock_synchronised: bool,
+    place: Place = "ac_inlet",
+    baseline: str = "none",
+) -> EventPerformance:
+    """What a site's assets gave over a grid event, from register readings at its five-minute edges.
+
+    Raises ``Refused`` while our own clock is unsynchronised: nothing settles on times that may be wrong.
+    """
+    require_synchronised(clock_synchronised)
+    edges = interval_edges(start, end)
+    latest = latest_readings(readings, place)
+    ordered = sorted(assets, key=lambda asset: asset.asset_id)
+    by_asset = [interval_evidence(asset, edges, latest) for asset in ordered]
+    sums = tuple(_add_up(asset, items, BASELINES[baseline]) for asset, items in zip(ordered, by_asset, strict=True))
+    used = tuple(
+        latest[asset.asset_id, edge] for asset in ordered for edge in edges if (asset.asset_id, edge) in latest
+    )
+    performance = EventPerformance(
+        site_id=site_id,
+        grid_event_id=grid_event_id,
+        start=start,
+        end=end,
+        mean_kw=None,
+        assets=sums,
+        intervals=tuple(item for items in by_asset for item in items),
+        readings=used,
+        covered_s=sum(asset.covered_s for asset in sums),
+        asked_s=int((end - start).total_seconds()) * len(ordered),
+    )
+    exact_kw = performance.exact_kw()
+    return performance if exact_kw is None else msgspec.structs.replace(performance, mean_kw=shown_kw(exact_kw))
+
+
+def require_synchronised(clock_synchronised: bool) -> None:
+    """Refuse to settle while our own clock is not known to be right."""
+    if not clock_synchronised:
+        raise Refused(
+            "nothing settles while our own clock is unsynchronised",
+            got="unsynchronised",
+            expected="synchronised",
+            remedy="Bring the machine's time service back; settlement then continues from the stored readings",
+        )
+
+
+def fleet_performance_kw(performances: Iterable[EventPerformance]) -> Fraction:
+    """Sum of the sites' means in kW, relief positive; a site that was not measured adds nothing and says so itself."""
+    return sum((kw for item in performances if (kw := item.exact_kw()) is not None), Fraction(0))
+
+
+def shown_kw(exact_kw: Fraction) -> Decimal:
+    """A power for reading: six places, half to even."""
+    micro_kw = round(exact_kw * 1_000_000)
+    return Decimal(micro_kw).scaleb(-6).quantize(SHOWN_KW)

@@ -1,0 +1,315 @@
+"""From readings to postings: one site's season under one rule.
+
+A season pays its mean, so each event moves the whole. An event's line is the difference that it makes::
+
+    value after   0 events   1 event    2 events   3 events
+    cents         0          1,000,000  750,000    800,000
+    line                     +1,000,000 -250,000   +50,000
+
+The lines add up to the season's expected payment at every moment, to the cent. Settling again after late data posts
+only what differs, as corrections; settling again after nothing posts nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from revere.core.ids import GridEventId, ParticipantId, ProgramId, SiteId
+from revere.core.money import split_cents
+from revere.core.time import local
+from revere.settle import connectedsolutions as cs
+from revere.settle.ledger import PARTICIPANT_KINDS, Evidence, Kind, LedgerLine, period_of, statement_id_of
+from revere.settle.performance import (
+    EventPerformance,
+    MeteredAsset,
+    RegisterReading,
+    event_performance,
+    require_synchronised,
+)
+from revere.settle.rules import HolidayCalendar, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class CalledEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A grid event as it stands: the last modification, not cancelled; ``opt`` is our answer for the site."""
+
+    grid_event_id: GridEventId
+    start: dt.datetime
+    end: dt.datetime
+    opt: Literal["in", "out"] = "in"
+
+
+class SiteSeason(msgspec.Struct, frozen=True, kw_only=True):
+    """One site in one program: whose it is, what is metered, under which rule, and the season's events so far."""
+
+    participant_id: ParticipantId
+    site_id: SiteId
+    program_id: ProgramId
+    rule: Rule
+    calendar: HolidayCalendar
+    assets: tuple[MeteredAsset, ...]
+    events: tuple[CalledEvent, ...]
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that is not settled (yet): neither paid nor counted as missed, and why."""
+
+    grid_event_id: GridEventId
+    reason: str
+
+
+class SettledEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What one event comes to: its mean, the season after it, and the cents by which it moved each party's part."""
+
+    event: CalledEvent
+    mean: cs.EventMean
+    performance: EventPerformance | None
+    payment_after: cs.SeasonPayment
+    cents_after: int
+    participant_cents: int
+    provider_cents: int
+    programme_cents: int
+
+
+class SeasonValue(msgspec.Struct, frozen=True, kw_only=True):
+    """The payment to expect for a season from its events so far; ``note`` says how provisional that is."""
+
+    cents: int
+    payment: cs.SeasonPayment
+    note: str
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of settling a season: what to post, what it rests on, what is held back."""
+
+    lines: tuple[LedgerLine, ...]
+    settled: tuple[SettledEvent, ...]
+    held: tuple[Held, ...]
+    value: SeasonValue
+
+
+def cents_of(usd: Fraction) -> int:
+    """Whole cents of an exact amount, rounded half to even: the one rounding of a payment."""
+    return round(usd * 100)
+
+
+def expected_season_value(rule: Rule, events: Sequence[cs.EventMean], on_date: dt.date) -> SeasonValue:
+    """What the season would pay if it ended now: the mean over the events so far at the rule's rate. Provisional."""
+    payment = cs.payment_under(rule, events)
+    first, last = rule.version.season.bounds(on_date)
+    count = f"{payment.events} event{'' if payment.events == 1 else 's'}"
+    if on_date > last or on_date < first:
+        tense = f"the season runs {first} to {last}"
+    else:
+        tense = f"the season runs to {last} with at most {rule.version.events_most} events, and each moves the mean"
+    note = f"provisional: the mean over {count} so far; {tense}; paid once, after the season, by the utility's figures"
+    return SeasonValue(cents=cents_of(payment.usd), payment=payment, note=note)
+
+
+def settle_season(
+    season: SiteSeason,
+    readings: Iterable[RegisterReading],
+    *,
+    now: dt.datetime,
+    clock_synchronised: bool,
+    posted: Iterable[LedgerLine] = (),
+) -> Settlement:
+    """Settle a site's season as of ``now`` and say what must be posted beyond the lines ``posted`` already.
+
+    Same readings in any order, twice or late, give the same lines. An event that has not ended is left alone; one
+    that the rule does not allow, or that was measured for less than the rule's minimum coverage, is held with its
+    reason. Opting out counts what the rule says (0). Raises ``Refused`` while our own clock is unsynchronised.
+    """
+    require_synchronised(clock_synchronised)
+    known = list(readings)
+    means: list[cs.EventMean] = []
+    settled: list[SettledEvent] = []
+    held: list[Held] = []
+    shares_before = [0, 0, 0]
+    called = sorted(season.events, key=lambda event: (event.start, event.grid_event_id))
+    called_valid = 0
+    for event in called:
+        if event.end > now:
+            continue
+        check = _check(season, event, called_valid)
+        if not check.valid:
+            held.append(Held(grid_event_id=event.grid_event_id, reason="; ".join(text for _, text in check.reasons)))
+            continue
+        called_valid += 1
+        performance, exact_kw, reason = _measure(season, event, known)
+        if exact_kw is None:
+            held.append(Held(grid_event_id=event.grid_event_id, reason=reason))
+            continue
+        means.append(_event_mean(season, event, exact_kw))
+        payment = cs.payment_under(season.rule, means)
+        shares = _shares(season.rule, cents_of(payment.usd))
+        settled.append(
+            SettledEvent(
+                event=event,
+                mean=means[-1],
+                performance=performance,
+                payment_after=payment,
+                cents_after=cents_of(payment.usd),
+                participant_cents=shares[0] - shares_before[0],
+                provider_cents=shares[1] - shares_before[1],
+                programme_cents=shares[2] - shares_before[2],
+            )
+        )
+        shares_before = shares
+    value = expected_season_value(season.rule, means, local(now, season.rule.zone).date())
+    lines = _lines(season, settled, list(posted), now)
+    return Settlement(lines=tuple(lines), settled=tuple(settled), held=tuple(held), value=value)
+
+
+def _check(season: SiteSeason, event: CalledEvent, called_before: int) -> cs.EventCheck:
+    """Whether the rule allows the event, in its local time."""
+    zone = season.rule.zone
+    return cs.check_event(
+        season.rule,
+        season.calendar,
+        start_local=local(event.start, zone),
+        end_local=local(event.end, zone),
+        events_before_this_season=called_before,
+    )
+
+
+def _measure(
+    season: SiteSeason, event: CalledEvent, readings: list[RegisterReading]
+) -> tuple[EventPerformance | None, Fraction | None, str]:
+    """An event's performance and the kW that count for it, or why none can."""
+    version = season.rule.version
+    if event.opt == "out":
+        return None, Fraction(version.missed_counts_kw), ""
+    performance = event_performance(
+        site_id=season.site_id,
+        grid_event_id=event.grid_event_id,
+        start=event.start,
+        end=event.end,
+        assets=season.assets,
+        readings=readings,
+        clock_synchronised=True,
+        place=version.place,
+        baseline=version.baseline,
+    )
+    if performance.coverage() < Fraction(version.minimum_coverage):
+        faults = performance.faults()
+        got = f"{performance.covered_s} of {performance.asked_s} asset seconds measured"
+        first = f"; first of {len(faults)} faults: {faults[0]}" if faults else ""
+        return performance, None, f"{got}, the rule asks for {version.minimum_coverage}{first}"
+    return performance, performance.exact_kw(), ""
+
+
+def _event_mean(season: SiteSeason, event: CalledEvent, exact_kw: Fraction) -> cs.EventMean:
+    """An event as the payment formula sees it."""
+    return cs.EventMean(
+        kw=exact_kw,
+        hours=Fraction(int((event.end - event.start).total_seconds()), 3600),
+        weekend=cs.is_weekend(local(event.start, season.rule.zone).date()),
+    )
+
+
+def _shares(rule: Rule, cents: int) -> list[int]:
+    """A season's cents split between participant, provider and programme, adding up exactly."""
+    split = rule.version.split
+    return split_cents(cents, [split.participant, split.provider, split.programme])
+
+
+def _lines(
+    season: SiteSeason, settled: list[SettledEvent], posted: list[LedgerLine], now: dt.datetime
+) -> list[LedgerLine]:
+    """Lines that bring the ledger from what is posted to what is settled, event by event in time order."""
+    own = [
+        line
+        for line in posted
+        if (line.site_id, line.program_id, line.state) == (season.site_id, season.program_id, "expected")
+    ]
+    by_event = {item.event.grid_event_id: item for item in settled}
+    # Only this season's events: the posted lines of other years belong to other means.
+    order = [event.grid_event_id for event in sorted(season.events, key=lambda e: (e.start, e.grid_event_id))]
+    lines: list[LedgerLine] = []
+    for grid_event_id in order:
+        item = by_event.get(grid_event_id)
+        before = [line for line in own if line.grid_event_id == grid_event_id]
+        if item is None and not before:
+            continue
+        lines += _participant_lines(season, grid_event_id, item, before, now)
+        lines += _share_lines(season, grid_event_id, item, before, now)
+    return lines
+
+
+def _participant_lines(
+    season: SiteSeason,
+    grid_event_id: GridEventId,
+    item: SettledEvent | None,
+    before: list[LedgerLine],
+    now: dt.datetime,
+) -> list[LedgerLine]:
+    """The participant's line of an event: its first posting, or a correction of what was posted, or none."""
+    mine = [line for line in before if line.kind in PARTICIPANT_KINDS]
+    performance = item.performance if item else None
+    import_wh = (performance.import_wh() if performance else 0) - sum(line.import_wh for line in mine)
+    export_wh = (performance.export_wh() if performance else 0) - sum(line.export_wh for line in mine)
+    cents = (item.participant_cents if item else 0) - sum(line.cents for line in mine)
+    evidence = tuple(
+        Evidence(reading.asset_id, reading.ts, reading.rev, reading.import_wh, reading.export_wh)
+        for reading in (performance.readings if performance else ())
+    )
+    if mine and (import_wh, export_wh, cents) == (0, 0, 0) and evidence == mine[-1].evidence:
+        return []
+    kind: Kind = "correction" if mine else "performance"
+    return [_line(season, grid_event_id, kind, import_wh, export_wh, cents, evidence, now)]
+
+
+def _share_lines(
+    season: SiteSeason,
+    grid_event_id: GridEventId,
+    item: SettledEvent | None,
+    before: list[LedgerLine],
+    now: dt.datetime,
+) -> list[LedgerLine]:
+    """The provider's and the programme's part of an event, as the difference to what was posted; no energy."""
+    wanted: tuple[tuple[Kind, int], ...] = (
+        ("provider_share", item.provider_cents if item else 0),
+        ("programme_share", item.programme_cents if item else 0),
+    )
+    lines = []
+    for kind, wanted_cents in wanted:
+        cents = wanted_cents - sum(line.cents for line in before if line.kind == kind)
+        if cents:
+            lines.append(_line(season, grid_event_id, kind, 0, 0, cents, (), now))
+    return lines
+
+
+def _line(
+    season: SiteSeason,
+    grid_event_id: GridEventId,
+    kind: Kind,
+    import_wh: int,
+    export_wh: int,
+    cents: int,
+    evidence: tuple[Evidence, ...],
+    now: dt.datetime,
+) -> LedgerLine:
+    """A posting of the season. A first posting belongs to its event's month, a correction to the month of ``now``."""
+    start = next(event.start for event in season.events if event.grid_event_id == grid_event_id)
+    day = local(now if kind == "correction" else start, season.rule.zone).date()
+    return LedgerLine(
+        statement_id=statement_id_of(season.participant_id, period_of(day)),
+        participant_id=season.participant_id,
+        site_id=season.site_id,
+        grid_event_id=grid_event_id,
+        program_id=season.program_id,
+        kind=kind,
+        import_wh=import_wh,
+        export_wh=export_wh,
+        cents=cents,
+        state="expected",
+        rule=season.rule.reference,
+        evidence=evidence,
+    )
