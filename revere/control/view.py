@@ -16,7 +16,7 @@ class ViewBase(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the picture's parts."""
 
 
-class EventView(ViewBase, kw_only=True):
+class EventView(ViewBase, frozen=True, kw_only=True):
     """The call that is running or next."""
 
     grid_event_id: str
@@ -31,7 +31,7 @@ class EventView(ViewBase, kw_only=True):
     plan_kw: float | None
 
 
-class ReadinessRow(ViewBase, kw_only=True):
+class ReadinessRow(ViewBase, frozen=True, kw_only=True):
     """Will this vehicle leave with what it needs?"""
 
     vehicle_id: str
@@ -51,7 +51,7 @@ class ReadinessRow(ViewBase, kw_only=True):
     why: str
 
 
-class SiteRow(ViewBase, kw_only=True):
+class SiteRow(ViewBase, frozen=True, kw_only=True):
     """A grid connection now. ``power_kw`` is the net at the meter, ``stations_kw`` its stations' sum."""
 
     site_id: str
@@ -76,7 +76,7 @@ class SiteRow(ViewBase, kw_only=True):
     discharge_stopped: bool
 
 
-class StationRow(ViewBase, kw_only=True):
+class StationRow(ViewBase, frozen=True, kw_only=True):
     """A charger now, with the reason of its setpoint."""
 
     station_id: str
@@ -92,7 +92,7 @@ class StationRow(ViewBase, kw_only=True):
     last_reading: dt.datetime | None
 
 
-class AlarmView(ViewBase, kw_only=True):
+class AlarmView(ViewBase, frozen=True, kw_only=True):
     """Something that a person should know."""
 
     key: str
@@ -102,7 +102,7 @@ class AlarmView(ViewBase, kw_only=True):
     since: dt.datetime
 
 
-class EquityView(ViewBase, kw_only=True):
+class EquityView(ViewBase, frozen=True, kw_only=True):
     """Funds to participants in environmental-justice block groups, against all funds."""
 
     ej_usd: str
@@ -112,7 +112,7 @@ class EquityView(ViewBase, kw_only=True):
     unknown: int
 
 
-class ConsoleView(ViewBase, kw_only=True):
+class ConsoleView(ViewBase, frozen=True, kw_only=True):
     """The whole picture at ``now``."""
 
     now: dt.datetime
@@ -142,7 +142,7 @@ class ConsoleView(ViewBase, kw_only=True):
     equity: EquityView | None
 
 
-class PublicView(ViewBase, kw_only=True):
+class PublicView(ViewBase, frozen=True, kw_only=True):
     """What everybody may see: no site of a home, no vehicle, no soc."""
 
     now: dt.datetime

@@ -25,7 +25,7 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Base of every immutable noun."""
 
 
-class Feeder(Struct, kw_only=True):
+class Feeder(Struct, frozen=True, kw_only=True):
     """A distribution circuit shared by sites; the limits bound the sum of what their stations add."""
 
     id: FeederId
@@ -34,7 +34,7 @@ class Feeder(Struct, kw_only=True):
     export_limit_kw: float
 
 
-class Site(Struct, kw_only=True):
+class Site(Struct, frozen=True, kw_only=True):
     """One grid connection and utility account.
 
     ``critical_load_kw`` is the mean load to keep alive in an outage. ``load_shape`` names the kind
@@ -64,7 +64,7 @@ class Site(Struct, kw_only=True):
     longitude: float | None = None
 
 
-class Station(Struct, kw_only=True):
+class Station(Struct, frozen=True, kw_only=True):
     """A charging station (in this release with one EVSE, number 1).
 
     ``charge_kw`` and ``discharge_kw`` are AC nameplate magnitudes; 0 discharge = charges only.
@@ -84,7 +84,7 @@ class Station(Struct, kw_only=True):
     meters_site: bool = False
 
 
-class Trip(Struct, kw_only=True):
+class Trip(Struct, frozen=True, kw_only=True):
     """A journey of the roster: leave, be away, use energy, come back. Local wall-clock times."""
 
     name: str
@@ -94,7 +94,7 @@ class Trip(Struct, kw_only=True):
     energy_kwh: float
 
 
-class Vehicle(Struct, kw_only=True):
+class Vehicle(Struct, frozen=True, kw_only=True):
     """A battery on wheels and its roster.
 
     ``soc_min`` is the floor that no grid service goes below; ``departure_margin`` multiplies a
@@ -116,7 +116,7 @@ class Vehicle(Struct, kw_only=True):
     trips: tuple[Trip, ...] = ()
 
 
-class Participant(Struct, kw_only=True):
+class Participant(Struct, frozen=True, kw_only=True):
     """A town, a district or a person who takes part."""
 
     id: ParticipantId
@@ -126,7 +126,7 @@ class Participant(Struct, kw_only=True):
     block_group: str = ""
 
 
-class Program(Struct, kw_only=True):
+class Program(Struct, frozen=True, kw_only=True):
     """A contract that pays for events, and the rule that says how."""
 
     id: ProgramId
@@ -137,7 +137,7 @@ class Program(Struct, kw_only=True):
     openadr_program: str
 
 
-class Programme(Struct, kw_only=True):
+class Programme(Struct, frozen=True, kw_only=True):
     """The whole: whose it is, where its clock stands, which days school is shut."""
 
     id: TenantId
@@ -147,7 +147,7 @@ class Programme(Struct, kw_only=True):
     holidays: tuple[dt.date, ...] = ()
 
 
-class Fleet(Struct, kw_only=True):
+class Fleet(Struct, frozen=True, kw_only=True):
     """Everything that the control room knows about its programme (nothing that only the plant knows)."""
 
     programme: Programme

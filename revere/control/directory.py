@@ -1,0 +1,73 @@
+"""Who may connect: station secrets as keyed digests, station configuration from the registry."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from typing import TYPE_CHECKING
+
+from revere.core.ports import StationConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from revere.core.assets import Fleet
+    from revere.core.commands import DefaultProfile
+    from revere.core.ids import StationId
+
+SECRET_BYTES = 20  # 160 bits, the OCPP whitepaper's length
+SECRET_MAX_CHARS = 40
+
+
+def new_station_secret() -> str:
+    """A fresh 160-bit secret, 40 hexadecimal characters (OCPP's longest Basic password in 1.6)."""
+    return secrets.token_hex(SECRET_BYTES)
+
+
+def secret_mac(key: bytes, station_id: str, secret: str) -> bytes:
+    """What is kept of a secret: HMAC-SHA256 bound to the station."""
+    return hmac.digest(key, f"{station_id}\0{secret}".encode(), "sha256")
+
+
+class Directory:
+    """Fills the ``StationDirectory`` port from a fleet and the stored digests."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        key: bytes,
+        macs: Mapping[str, bytes],
+        profiles: Mapping[StationId, DefaultProfile],
+    ) -> None:
+        self._key = key
+        self._macs = dict(macs)
+        self._tokens = {(vehicle.token, vehicle.station_id) for vehicle in fleet.vehicles}
+        zone = fleet.programme.zone
+        self._configs: dict[str, StationConfig] = {
+            station.id: StationConfig(
+                station_id=station.id,
+                site_id=station.site_id,
+                protocol=station.protocol,
+                charge_kw=station.charge_kw,
+                discharge_kw=station.discharge_kw,
+                meters_site=station.meters_site,
+                default_profile=profiles[station.id],
+                zone=zone,
+            )
+            for station in fleet.stations
+        }
+        self._nobody = secret_mac(key, "", secrets.token_hex(SECRET_BYTES))
+        self.refused = 0
+
+    def authenticate(self, station_id: str, password: str) -> StationConfig | None:
+        """The configuration for the right secret, else None; an unknown id costs the same work."""
+        expected = self._macs.get(station_id, self._nobody)
+        given = secret_mac(self._key, station_id, password[: 2 * SECRET_MAX_CHARS])
+        if hmac.compare_digest(expected, given) and station_id in self._configs:
+            return self._configs[station_id]
+        self.refused += 1
+        return None
+
+    def authorized(self, token: str, station_id: StationId) -> bool:
+        """Whether the token is the vehicle's that belongs to this station."""
+        return (token, station_id) in self._tokens

@@ -1,0 +1,342 @@
+"""The site image: the latest of everything, folded from facts in the order in which they were committed.
+
+Messages only update the image; the tick reads it. A restart folds the journal again and is where it was.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, assert_never
+
+from revere.core import facts as f
+from revere.core.ids import GridEventId, ProgramId, SessionId, SiteId, StationId, VehicleId
+
+if TYPE_CHECKING:
+    from revere.core.assets import Fleet, Site, Station, Vehicle
+
+SOC_FRESH = dt.timedelta(minutes=15)
+ALIGNED_KEEP = 12
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(slots=True)
+class EvseImage:
+    """One EVSE and the vehicle behind it, as last reported."""
+
+    station: Station
+    vehicle: Vehicle | None
+    online: bool = False
+    booted: bool = False
+    protocol: str = ""
+    status: str = "unknown"
+    session_id: SessionId | None = None
+    session_since: dt.datetime = EPOCH
+    power_kw: float | None = None
+    power_at: dt.datetime = EPOCH
+    soc: float | None = None
+    soc_at: dt.datetime = EPOCH
+    register_net_wh: int | None = None
+    register_at: dt.datetime = EPOCH
+    skew_s: float | None = None
+    charge_max_kw: float | None = None
+    discharge_max_kw: float | None = None
+    aligned_net_wh: dict[dt.datetime, int] = field(default_factory=dict)
+    last_reading: dt.datetime | None = None
+    problems: tuple[str, ...] = ()
+
+    def soc_fresh(self, now: dt.datetime) -> bool:
+        """Whether the state of charge may be trusted for a discharge (at most 15 minutes old)."""
+        return self.soc is not None and self.session_id is not None and now - self.soc_at <= SOC_FRESH
+
+
+@dataclass(slots=True)
+class SiteImage:
+    """One grid connection, as last reported. ``building_kw`` is what is left without the stations."""
+
+    site: Site
+    net_kw: float | None = None
+    net_at: dt.datetime = EPOCH
+    building_kw: float | None = None
+    building_at: dt.datetime = EPOCH
+    aligned_net_wh: dict[dt.datetime, int] = field(default_factory=dict)
+    grid: str = "unknown"
+    lost_at: dt.datetime | None = None
+    restored_at: dt.datetime | None = None
+    islanded: bool = False
+    stopped: bool = False
+
+
+@dataclass(slots=True)
+class EventImage:
+    """One call under a program, its latest modification."""
+
+    grid_event_id: GridEventId
+    program_id: ProgramId
+    start: dt.datetime
+    end: dt.datetime
+    modification: int
+    cancelled: bool
+    received_at: dt.datetime
+    opt: str = "undecided"
+    nominated_kw: float | None = None
+    nominated_by_site_kw: dict[str, float] = field(default_factory=dict)
+    performance_kw: float | None = None
+    reported: bool = False
+
+    def live(self) -> bool:
+        """Neither cancelled nor opted out of."""
+        return not self.cancelled and self.opt != "out"
+
+
+@dataclass(slots=True)
+class Override:
+    """A departure that somebody asked for."""
+
+    departs: dt.datetime
+    soc_required: float
+    by: str
+
+
+class Image:
+    """Everything last known. ``apply`` folds one fact; nothing else writes to it."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        by_station = {vehicle.station_id: vehicle for vehicle in fleet.vehicles}
+        self.by_token = {vehicle.token: vehicle for vehicle in fleet.vehicles}
+        self.evses: dict[str, EvseImage] = {
+            f.evse_asset(station.id, 1): EvseImage(station, by_station.get(station.id)) for station in fleet.stations
+        }
+        self.sites: dict[SiteId, SiteImage] = {site.id: SiteImage(site) for site in fleet.sites}
+        self.site_evses: dict[SiteId, list[EvseImage]] = {site.id: [] for site in fleet.sites}
+        for evse in self.evses.values():
+            self.site_evses[evse.station.site_id].append(evse)
+        self.events: dict[GridEventId, EventImage] = {}
+        self.overrides: dict[VehicleId, Override] = {}
+        self.alarms: dict[str, f.AlarmRaised] = {}
+        self.open_commands: dict[str, f.CommandIssued] = {}
+        self.stopped = False
+        self.facts_seen = 0
+        self.readings_refused = 0
+        self.last_fact_at: dt.datetime = EPOCH
+
+    def stations_of(self, station_id: StationId) -> list[EvseImage]:
+        """The EVSEs of a station (one in this release); empty for an unknown id."""
+        evse = self.evses.get(f.evse_asset(station_id, 1))
+        return [evse] if evse else []
+
+    def apply(self, fact: f.Fact) -> None:
+        """Fold one committed fact."""
+        self.facts_seen += 1
+        self.last_fact_at = fact.at
+        match fact:
+            case f.MeterReading():
+                self._reading(fact)
+            case f.CommandIssued():
+                self.open_commands[fact.command_id] = fact
+            case f.CommandEnded():
+                self.open_commands.pop(fact.command_id, None)
+            case f.PlanMade() | f.EventReported():
+                self._outcome(fact)
+            case (
+                f.StationConnected()
+                | f.StationDisconnected()
+                | f.StationBooted()
+                | f.StationProvisioned()
+                | f.StatusReported()
+                | f.ClockSkewMeasured()
+                | f.SessionStarted()
+                | f.SessionEnded()
+                | f.EnergyNeeds()
+            ):
+                self._station(fact)
+            case f.GridEventReceived() | f.Nominated() | f.OptDecided():
+                self._event(fact)
+            case f.GridLost() | f.GridRestored() | f.TransferSwitchReported():
+                self._grid(fact)
+            case f.DepartureSet():
+                self.overrides[fact.vehicle_id] = Override(fact.departs, fact.soc_required, fact.by)
+            case f.DischargeStopped() | f.DischargeReleased():
+                stopped = isinstance(fact, f.DischargeStopped)
+                if fact.site_id is None:
+                    self.stopped = stopped
+                elif fact.site_id in self.sites:
+                    self.sites[fact.site_id].stopped = stopped
+            case f.AlarmRaised():
+                self.alarms[fact.key] = self.alarms.get(fact.key, fact)
+            case f.AlarmCleared():
+                self.alarms.pop(fact.key, None)
+            case _:
+                assert_never(fact)
+
+    def _outcome(self, fact: f.PlanMade | f.EventReported) -> None:
+        if isinstance(fact, f.EventReported) and fact.grid_event_id in self.events:
+            event = self.events[fact.grid_event_id]
+            event.performance_kw, event.reported = fact.performance_kw, True
+
+    def _reading(self, fact: f.MeterReading) -> None:
+        if fact.quarantined:
+            self.readings_refused += 1
+            return
+        net_wh = None
+        if fact.import_wh is not None and fact.export_wh is not None:
+            net_wh = fact.import_wh - fact.export_wh
+        if fact.place == "site":
+            site = self.sites.get(SiteId(fact.asset_id))
+            if site is None:
+                return
+            if fact.power_kw is not None and fact.ts >= site.net_at:
+                site.net_kw, site.net_at = fact.power_kw, fact.ts
+            if fact.context == "clock" and net_wh is not None:
+                _keep(site.aligned_net_wh, fact.ts, net_wh)
+                self._building(site)
+            return
+        evse = self.evses.get(fact.asset_id)
+        if evse is None or fact.place != "ac_inlet":
+            return
+        evse.last_reading = fact.at
+        if fact.power_kw is not None and fact.ts >= evse.power_at:
+            evse.power_kw, evse.power_at = fact.power_kw, fact.ts
+        if fact.soc is not None and fact.ts >= evse.soc_at:
+            evse.soc, evse.soc_at = fact.soc, fact.ts
+        if net_wh is not None and fact.ts >= evse.register_at:
+            evse.register_net_wh, evse.register_at = net_wh, fact.ts
+        if fact.context == "clock" and net_wh is not None:
+            _keep(evse.aligned_net_wh, fact.ts, net_wh)
+            self._building(self.sites[evse.station.site_id])
+
+    def _building(self, site: SiteImage) -> None:
+        """Mean building load over the newest aligned interval for which every meter has reported.
+
+        Registers stamped with the same clock tick make this exact where live kW of different
+        moments would not be.
+        """
+        evses = self.site_evses[site.site.id]
+        edges = sorted(site.aligned_net_wh)
+        for start, end in zip(reversed(edges[:-1]), reversed(edges[1:]), strict=True):
+            if end <= site.building_at:
+                return
+            hours = (end - start).total_seconds() / 3600
+            if hours > 0.3 or any(start not in e.aligned_net_wh or end not in e.aligned_net_wh for e in evses):
+                continue
+            net_wh = site.aligned_net_wh[end] - site.aligned_net_wh[start]
+            stations_wh = sum(e.aligned_net_wh[end] - e.aligned_net_wh[start] for e in evses)
+            site.building_kw, site.building_at = (net_wh - stations_wh) / 1000 / hours, end
+            return
+
+    def _station(
+        self,
+        fact: f.StationConnected
+        | f.StationDisconnected
+        | f.StationBooted
+        | f.StationProvisioned
+        | f.StatusReported
+        | f.ClockSkewMeasured
+        | f.SessionStarted
+        | f.SessionEnded
+        | f.EnergyNeeds,
+    ) -> None:
+        for evse in self.stations_of(fact.station_id):
+            match fact:
+                case f.StationConnected():
+                    evse.online, evse.protocol = True, fact.protocol
+                case f.StationDisconnected():
+                    evse.online = False
+                case f.StationBooted():
+                    evse.booted = True
+                case f.StationProvisioned():
+                    evse.problems = fact.problems
+                case f.StatusReported():
+                    evse.status = fact.status
+                case f.ClockSkewMeasured():
+                    evse.skew_s = fact.skew_s
+                case f.SessionStarted():
+                    evse.session_id, evse.session_since = fact.session_id, fact.ts
+                    evse.vehicle = self.by_token.get(fact.token, evse.vehicle)
+                    evse.soc = None
+                    evse.charge_max_kw = evse.discharge_max_kw = None
+                case f.SessionEnded():
+                    if evse.session_id == fact.session_id:
+                        evse.session_id = None
+                        evse.power_kw = 0.0
+                        self._left(evse, fact.ts)
+                case f.EnergyNeeds():
+                    evse.charge_max_kw, evse.discharge_max_kw = fact.charge_max_kw, fact.discharge_max_kw
+                    if fact.soc is not None:
+                        evse.soc, evse.soc_at = fact.soc, fact.at
+
+    def _left(self, evse: EvseImage, ts: dt.datetime) -> None:
+        """A vehicle that left has used its departure order."""
+        if evse.vehicle is not None:
+            override = self.overrides.get(evse.vehicle.id)
+            if override is not None and override.departs <= ts + dt.timedelta(minutes=30):
+                del self.overrides[evse.vehicle.id]
+
+    def _event(self, fact: f.GridEventReceived | f.Nominated | f.OptDecided) -> None:
+        known = self.events.get(fact.grid_event_id)
+        if isinstance(fact, f.GridEventReceived):
+            if known is not None and fact.modification < known.modification:
+                return
+            event = EventImage(
+                grid_event_id=fact.grid_event_id,
+                program_id=fact.program_id,
+                start=fact.start,
+                end=fact.end,
+                modification=fact.modification,
+                cancelled=fact.cancelled,
+                received_at=fact.at,
+            )
+            if known is not None:
+                event.opt = known.opt
+                event.reported, event.performance_kw = known.reported, known.performance_kw
+                event.nominated_kw = known.nominated_kw
+                event.nominated_by_site_kw = known.nominated_by_site_kw
+            self.events[fact.grid_event_id] = event
+        elif known is not None and isinstance(fact, f.Nominated):
+            known.nominated_kw, known.nominated_by_site_kw = fact.nominated_kw, fact.by_site_kw
+        elif known is not None and isinstance(fact, f.OptDecided):
+            known.opt = fact.opt
+
+    def _grid(self, fact: f.GridLost | f.GridRestored | f.TransferSwitchReported) -> None:
+        site = self.sites.get(fact.site_id)
+        if site is None:
+            return
+        match fact:
+            case f.GridLost():
+                if site.grid != "dead":
+                    site.lost_at = fact.at
+                site.grid, site.restored_at = "dead", None
+            case f.GridRestored():
+                site.grid, site.restored_at = "live", fact.at
+            case f.TransferSwitchReported():
+                site.islanded = fact.open
+
+    def event_at(self, now: dt.datetime) -> EventImage | None:
+        """The live event that runs now, else the next one, else the last one that ended today."""
+        running = [e for e in self.events.values() if e.live() and e.start <= now < e.end]
+        if running:
+            return min(running, key=lambda e: (e.start, e.grid_event_id))
+        coming = [e for e in self.events.values() if e.live() and e.start > now]
+        if coming:
+            return min(coming, key=lambda e: (e.start, e.grid_event_id))
+        over = [e for e in self.events.values() if e.live() and now - e.end < dt.timedelta(hours=18)]
+        return max(over, key=lambda e: (e.end, e.grid_event_id), default=None)
+
+    def energy_kwh(self, evse: EvseImage) -> float | None:
+        """Energy in the plugged vehicle's battery by its last soc, None where nothing was reported.
+
+        A soc older than 15 minutes is a lower bound: metered charging is not added, metered
+        discharging is taken off.
+        """
+        if evse.vehicle is None or evse.soc is None:
+            return None
+        return evse.soc * evse.vehicle.capacity_kwh
+
+
+def _keep(aligned: dict[dt.datetime, int], ts: dt.datetime, net_wh: int) -> None:
+    """Keep the newest aligned registers, on the whole minute that they were meant for."""
+    seconds = round(ts.timestamp() / 60) * 60
+    aligned[dt.datetime.fromtimestamp(seconds, dt.UTC)] = net_wh
+    while len(aligned) > ALIGNED_KEEP:
+        del aligned[min(aligned)]

@@ -1,0 +1,64 @@
+"""The inbox: commit first, then fold, then answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from revere.core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from revere.control.image import Image
+    from revere.core.facts import Fact
+
+WAITING_MAX = 20_000
+
+
+class Journal(Protocol):
+    """Where facts become durable (filled by the store)."""
+
+    async def record(self, facts: Sequence[Fact]) -> None:
+        """Return when ``facts`` are committed; raise ``Unavailable`` when they cannot be."""
+        ...
+
+
+class Inbox:
+    """The only way into the journal and the image; fills the ``FactSink`` port.
+
+    ``waiting`` counts facts between arrival and commit; beyond ``WAITING_MAX`` new ones are refused
+    (their sender keeps them and sends them again), so a dead database cannot eat the memory.
+    """
+
+    def __init__(self, journal: Journal, image: Image) -> None:
+        self._journal = journal
+        self._image = image
+        self._watchers: list[Callable[[Fact], None]] = []
+        self.waiting = 0
+        self.recorded = 0
+        self.refused = 0
+
+    def watch(self, watcher: Callable[[Fact], None]) -> None:
+        """Call ``watcher`` with each fact after it is committed and folded."""
+        self._watchers.append(watcher)
+
+    async def record(self, facts: Sequence[Fact]) -> None:
+        """Commit ``facts``, fold them into the image, tell the watchers."""
+        if self.waiting + len(facts) > WAITING_MAX:
+            self.refused += len(facts)
+            raise Unavailable(
+                "the inbox is full",
+                got=self.waiting,
+                expected=f"at most {WAITING_MAX}",
+                remedy="The database is behind",
+            )
+        self.waiting += len(facts)
+        try:
+            await self._journal.record(facts)
+        finally:
+            self.waiting -= len(facts)
+        self.recorded += len(facts)
+        for fact in facts:
+            self._image.apply(fact)
+            for watcher in self._watchers:
+                watcher(fact)

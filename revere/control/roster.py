@@ -1,0 +1,117 @@
+"""Who leaves when, with how much: rosters and orders read as journeys on the clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from revere.core.assets import Programme, Vehicle, runs_on
+from revere.core.time import at_local, local
+
+if TYPE_CHECKING:
+    from revere.control.image import Override
+
+RETURN_SLACK = dt.timedelta(minutes=10)
+UNPLUG_BEFORE = dt.timedelta(minutes=5)
+ORDER_AWAY = dt.timedelta(hours=2)
+LATE_STEP = dt.timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """One absence: ``needed_kwh`` must be in the battery at ``depart``; ``energy_kwh`` is used on the way."""
+
+    name: str
+    depart: dt.datetime
+    back: dt.datetime
+    energy_kwh: float
+    needed_kwh: float
+
+
+def journeys(
+    vehicle: Vehicle, programme: Programme, override: Override | None, start: dt.datetime, end: dt.datetime
+) -> list[Journey]:
+    """Absences that overlap ``[start, end)``, in order. An order (override) comes on top of the roster.
+
+    ``needed_kwh`` = soc_min x capacity + trip energy x departure margin, at most a full battery.
+    """
+    found: list[Journey] = []
+    day = local(start, programme.zone).date() - dt.timedelta(days=1)
+    last = local(end, programme.zone).date()
+    base_kwh = vehicle.soc_min * vehicle.capacity_kwh
+    full_kwh = vehicle.soc_max * vehicle.capacity_kwh
+    while day <= last:
+        for trip in vehicle.trips:
+            if not runs_on(trip, day, programme):
+                continue
+            depart = at_local(day, trip.depart, programme.zone)
+            back_day = day if trip.back > trip.depart else day + dt.timedelta(days=1)
+            back = at_local(back_day, trip.back, programme.zone)
+            if depart < end and back + RETURN_SLACK > start:
+                needed = min(base_kwh + trip.energy_kwh * vehicle.departure_margin, full_kwh)
+                found.append(Journey(trip.name, depart, back, trip.energy_kwh, needed))
+        day += dt.timedelta(days=1)
+    if override is not None and start <= override.departs < end:
+        needed = min(override.soc_required * vehicle.capacity_kwh, full_kwh)
+        used = max(needed - base_kwh, 0.0)
+        found = _with_order(found, Journey("order", override.departs, override.departs + ORDER_AWAY, used, needed))
+    return sorted(found, key=lambda journey: journey.depart)
+
+
+def _with_order(found: list[Journey], order: Journey) -> list[Journey]:
+    """Add an order; a roster trip that it overlaps keeps its own energy when that is more."""
+    kept = [j for j in found if j.back <= order.depart or j.depart >= order.back]
+    for j in found:
+        if j not in kept:
+            order = Journey(
+                f"order ({j.name})",
+                min(order.depart, j.depart),
+                max(order.back, j.back),
+                max(order.energy_kwh, j.energy_kwh),
+                max(order.needed_kwh, j.needed_kwh),
+            )
+    return [*kept, order]
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """When a vehicle is at its plug within a horizon, and what it uses in between."""
+
+    plugged: tuple[tuple[dt.datetime, dt.datetime], ...]
+    journeys: tuple[Journey, ...]
+    away_until: dt.datetime | None
+    energy_used_kwh: float
+
+
+def presence(found: list[Journey], is_plugged: bool, now: dt.datetime, end: dt.datetime) -> Presence:
+    """Read the roster against what the plug says.
+
+    A vehicle that is away is taken to come back at its journey's return (or, when late, in ten minutes),
+    plus some slack; one that is plugged in during a journey of the roster has not left, or is back early.
+    ``energy_used_kwh`` is what the running journey takes from the last known energy.
+    """
+    periods: list[tuple[dt.datetime, dt.datetime]] = []
+    current = next((j for j in found if j.depart - 2 * UNPLUG_BEFORE <= now < j.back), None)
+    late = next((j for j in reversed(found) if j.back <= now), None)
+    coming = [j for j in found if j.depart > now and j is not current]
+    away_until = None
+    used = 0.0
+    if is_plugged:
+        cursor = now
+        if current is not None and current.depart > now:
+            coming.insert(0, current)
+    else:
+        running = current or late
+        used = running.energy_kwh if running else 0.0
+        planned = running.back if running else now
+        away_until = max(planned + RETURN_SLACK, now + LATE_STEP)
+        cursor = away_until
+    for journey in coming:
+        leaves = journey.depart - UNPLUG_BEFORE
+        if leaves > cursor:
+            periods.append((cursor, leaves))
+        cursor = max(cursor, journey.back + RETURN_SLACK)
+    if cursor < end:
+        periods.append((cursor, end))
+    return Presence(tuple(periods), tuple(coming), away_until, used)
