@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Baseline = Callable[[str, dt.datetime, dt.datetime], int]
 
 
-def none_wh(asset_id: str, start: dt.datetime, end: dt.datetime) -> int:
+def none_wh(_asset_id: str, _start: dt.datetime, _end: dt.datetime) -> int:
     """The device-meter baseline in Wh of ``[start, end)``, import positive: storage at its own meter, so nothing."""
     return 0
 

@@ -92,7 +92,7 @@ def season_payment(
     floor_usd: Decimal | None = None,
     weekend_bonus_usd_per_kw: Decimal = Decimal(0),
 ) -> SeasonPayment:
-    """What a season pays: mean kW × rate, plus the weekend events' mean × bonus, not below the floor if there is one."""
+    """What a season pays: mean kW × rate, plus the weekend events' mean × bonus, not below a floor if there is one."""
     season_kw = mean_kw(events, mean)
     weekend_kw = mean_kw([event for event in events if event.weekend], mean)
     usd = (season_kw or 0) * Fraction(rate_usd_per_kw) + (weekend_kw or 0) * Fraction(weekend_bonus_usd_per_kw)
@@ -140,8 +140,8 @@ def check_event(
 ) -> EventCheck:
     """Whether the version allows an event at these local times, with every reason against it.
 
-    Season, holiday, window, length and count must all allow it; only the first event of each beyond ``events_most``
-    is one too many, so ``events_before_this_season`` counts those already called.
+    Season, holiday, window, length and count must all allow it; ``events_before_this_season`` counts those already
+    called, so the event after the last allowed one is one too many.
     """
     version = rule.version
     day = start_local.date()

@@ -297,8 +297,29 @@ def event_performance(
     Raises ``Refused`` while our own clock is unsynchronised: nothing settles on times that may be wrong.
     """
     require_synchronised(clock_synchronised)
+    return measure_event(
+        site_id=site_id,
+        grid_event_id=grid_event_id,
+        start=start,
+        end=end,
+        assets=assets,
+        latest=latest_readings(readings, place),
+        baseline=baseline,
+    )
+
+
+def measure_event(
+    *,
+    site_id: SiteId,
+    grid_event_id: GridEventId,
+    start: dt.datetime,
+    end: dt.datetime,
+    assets: Sequence[MeteredAsset],
+    latest: Mapping[tuple[str, dt.datetime], RegisterReading],
+    baseline: str = "none",
+) -> EventPerformance:
+    """The same over readings that are indexed already (:func:`latest_readings`): a season is indexed once."""
     edges = interval_edges(start, end)
-    latest = latest_readings(readings, place)
     ordered = sorted(assets, key=lambda asset: asset.asset_id)
     by_asset = [interval_evidence(asset, edges, latest) for asset in ordered]
     sums = tuple(_add_up(asset, items, BASELINES[baseline]) for asset, items in zip(ordered, by_asset, strict=True))

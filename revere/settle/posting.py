@@ -27,13 +27,14 @@ from revere.settle.performance import (
     EventPerformance,
     MeteredAsset,
     RegisterReading,
-    event_performance,
+    latest_readings,
+    measure_event,
     require_synchronised,
 )
 from revere.settle.rules import HolidayCalendar, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class CalledEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +128,7 @@ def settle_season(
     reason. Opting out counts what the rule says (0). Raises ``Refused`` while our own clock is unsynchronised.
     """
     require_synchronised(clock_synchronised)
-    known = list(readings)
+    latest = latest_readings(readings, season.rule.version.place)
     means: list[cs.EventMean] = []
     settled: list[SettledEvent] = []
     held: list[Held] = []
@@ -142,7 +143,7 @@ def settle_season(
             held.append(Held(grid_event_id=event.grid_event_id, reason="; ".join(text for _, text in check.reasons)))
             continue
         called_valid += 1
-        performance, exact_kw, reason = _measure(season, event, known)
+        performance, exact_kw, reason = _measure(season, event, latest)
         if exact_kw is None:
             held.append(Held(grid_event_id=event.grid_event_id, reason=reason))
             continue
@@ -180,21 +181,19 @@ def _check(season: SiteSeason, event: CalledEvent, called_before: int) -> cs.Eve
 
 
 def _measure(
-    season: SiteSeason, event: CalledEvent, readings: list[RegisterReading]
+    season: SiteSeason, event: CalledEvent, latest: Mapping[tuple[str, dt.datetime], RegisterReading]
 ) -> tuple[EventPerformance | None, Fraction | None, str]:
     """An event's performance and the kW that count for it, or why none can."""
     version = season.rule.version
     if event.opt == "out":
         return None, Fraction(version.missed_counts_kw), ""
-    performance = event_performance(
+    performance = measure_event(
         site_id=season.site_id,
         grid_event_id=event.grid_event_id,
         start=event.start,
         end=event.end,
         assets=season.assets,
-        readings=readings,
-        clock_synchronised=True,
-        place=version.place,
+        latest=latest,
         baseline=version.baseline,
     )
     if performance.coverage() < Fraction(version.minimum_coverage):

@@ -1,7 +1,8 @@
 """The rulebook: programme rules as dated data, never as code.
 
-Every programme changed its window, rate or season at some time, so a rule is a version with a start (and an end), found by
-the date of the event. What a file cannot prove stays in it under ``assumed``, and the version then says ``verified = false``.
+Every programme changed its window, rate or season at some time, so a rule is a version with a start (and an end),
+found by the date of the event. What a file cannot prove stays in it under ``assumed``, and the version then says
+``verified = false``.
 """
 
 from __future__ import annotations
@@ -155,7 +156,8 @@ class HolidayRule(Struct, frozen=True, kw_only=True):
             return None
         if self.day is not None:
             return dt.date(year, self.month, self.day)
-        assert self.weekday is not None and self.nth is not None
+        assert self.weekday is not None
+        assert self.nth is not None
         if self.nth > 0:
             first = dt.date(year, self.month, 1)
             return first + dt.timedelta(days=(self.weekday - first.isoweekday()) % 7 + 7 * (self.nth - 1))
@@ -351,8 +353,22 @@ def _check_version(where: str, version: Version) -> None:
         raise rulefile.bad(where, "verified", True, "false while keys are assumed", "Cite a source or say false")
 
 
+def _check_holidays(calendars: tuple[HolidayCalendar, ...]) -> None:
+    """Refuse a holiday that is neither a fixed day nor a weekday of a month."""
+    for calendar in calendars:
+        for item in calendar.day:
+            fixed = item.day is not None and item.weekday is None and item.nth is None
+            moving = item.day is None and item.weekday in range(1, 8) and item.nth in (-1, 1, 2, 3, 4)
+            sane = 1 <= item.month <= 12 and (moving or (fixed and 1 <= (item.day or 0) <= 28 + 3 * (item.month != 2)))
+            if not sane:
+                got = f"month {item.month}, day {item.day}, weekday {item.weekday}, nth {item.nth}"
+                where = f"{HOLIDAY_FILE}: calendar {calendar.key}"
+                raise rulefile.bad(where, item.name, got, "month and day, or month, weekday 1-7 and nth", "Correct it")
+
+
 def _check_together(book: Rulebook) -> None:
     """Refuse versions that share a key, overlap for one utility and season, or name no calendar."""
+    _check_holidays(book.calendars)
     seen: set[str] = set()
     for rule in book.rules:
         version = rule.version

@@ -14,7 +14,6 @@ import msgspec
 from revere.core.ids import GridEventId, ParticipantId, SiteId
 from revere.core.money import usd_text
 from revere.core.time import iso
-from revere.settle import posting
 from revere.settle.ledger import PARTICIPANT_KINDS, LedgerLine, State, statement_id_of
 from revere.settle.performance import RegisterReading, shown_kw
 from revere.settle.posting import SettledEvent, SiteSeason, settle_season
@@ -243,6 +242,3 @@ def _compare(site_id: SiteId, item: SettledEvent, posted: list[LedgerLine]) -> l
 def _share_cents(posted: list[LedgerLine], kind: str) -> int:
     """Posted cents of one party's share."""
     return sum(line.cents for line in posted if line.kind == kind)
-
-
-expected_season_value = posting.expected_season_value
