@@ -1,0 +1,171 @@
+"""What people may do: stop and release discharge, set a departure, call an event, opt in or out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated
+
+import msgspec
+import structlog
+from litestar import post, put
+from litestar.exceptions import NotFoundException, PermissionDeniedException, ValidationException
+from litestar.handlers.base import BaseRouteHandler
+
+from revere.control.desk import (
+    Ask,
+    CallEvent,
+    Desk,
+    OptEvent,
+    Receipt,
+    ReleaseDischarge,
+    SetDeparture,
+    StopDischarge,
+)
+from revere.core.errors import Refused
+from revere.core.ids import check_id
+from revere.web.gate import Asked, open_to
+from revere.web.reading import Id, current, find_site, find_vehicle
+
+DEPARTURE_DAYS_MAX = 14
+EVENT_HOURS_MIN = 0.25
+EVENT_HOURS_MAX = 6.0
+EVENT_DAYS_MAX = 14
+
+ShortId = Annotated[str, msgspec.Meta(min_length=1, max_length=48)]
+Reason = Annotated[str, msgspec.Meta(min_length=3, max_length=200)]
+Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+
+log = structlog.get_logger("revere.web")
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of what comes in: unknown fields are refused."""
+
+
+class StopForm(Form, frozen=True, kw_only=True):
+    """Stop everywhere, or at one site. No reason is asked: stopping must be quick."""
+
+    site_id: ShortId | None = None
+    why: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class ReleaseForm(Form, frozen=True, kw_only=True):
+    """Lift the stop, with a reason."""
+
+    why: Reason
+    site_id: ShortId | None = None
+
+
+class DepartureForm(Form, frozen=True, kw_only=True):
+    """Ready when, and how full (0 to 1)."""
+
+    departs: Moment
+    soc_required: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+
+
+class EventForm(Form, frozen=True, kw_only=True):
+    """A call by hand: a quarter of an hour to six hours, within two weeks."""
+
+    program_id: ShortId
+    start: Moment
+    end: Moment
+
+
+class OptForm(Form, frozen=True, kw_only=True):
+    """Take part or not, and why."""
+
+    opt_in: bool
+    why: Reason
+
+
+async def put_to(desk: Desk, request: Ask) -> Receipt:
+    """Ask the desk; an answer that declines becomes ``Refused`` (409)."""
+    receipt = await desk.ask(request)
+    log.info("asked", kind=type(request).__name__, by=request.by, accepted=receipt.accepted)
+    if not receipt.accepted:
+        raise Refused(receipt.detail, remedy=f"Reference {receipt.reference}" if receipt.reference else "")
+    return receipt
+
+
+def discharge_routes(desk: Desk) -> list[BaseRouteHandler]:
+    """Stopping never needs two people; a release is the operator's and needs a reason."""
+
+    @post(
+        "/api/v1/discharge/stop",
+        status_code=200,
+        opt=open_to("operator", "site_manager", "resident"),
+        summary="Stop all discharge, everywhere or at one site",
+    )
+    async def stop_discharge(request: Asked, data: StopForm) -> Receipt:
+        """Operators anywhere; site managers and residents at their own site, which they must name."""
+        person = request.user
+        if data.site_id is None and not person.sees_all:
+            raise PermissionDeniedException("Name your site: only an operator stops the whole programme.")
+        if data.site_id is not None:
+            find_site(current(desk), data.site_id, person)
+        return await put_to(desk, StopDischarge(by=person.name, why=data.why, site_id=data.site_id))
+
+    @post(
+        "/api/v1/discharge/release",
+        status_code=200,
+        opt=open_to("operator"),
+        summary="Lift a stop",
+    )
+    async def release_discharge(request: Asked, data: ReleaseForm) -> Receipt:
+        """Needs a reason, which goes into the journal."""
+        if data.site_id is not None:
+            find_site(current(desk), data.site_id, request.user)
+        return await put_to(desk, ReleaseDischarge(by=request.user.name, why=data.why, site_id=data.site_id))
+
+    return [stop_discharge, release_discharge]
+
+
+def programme_routes(desk: Desk) -> list[BaseRouteHandler]:
+    """Departures and events."""
+
+    @put(
+        "/api/v1/vehicles/{vehicle_id:str}/departure",
+        opt=open_to("operator", "site_manager", "resident"),
+        summary="Have a vehicle ready by a time",
+    )
+    async def set_departure(request: Asked, vehicle_id: Id, data: DepartureForm) -> Receipt:
+        """A hard floor above every grid event. If it cannot be met, the answer says by how much."""
+        view = current(desk)
+        find_vehicle(view, vehicle_id, request.user)
+        departs = data.departs.astimezone(dt.UTC)
+        if not view.now < departs <= view.now + dt.timedelta(days=DEPARTURE_DAYS_MAX):
+            raise ValidationException(f"departs must lie within the next {DEPARTURE_DAYS_MAX} days")
+        asked = SetDeparture(
+            vehicle_id=vehicle_id, departs=departs, soc_required=data.soc_required, by=request.user.name
+        )
+        return await put_to(desk, asked)
+
+    @post("/api/v1/events", status_code=200, opt=open_to("operator"), summary="Call an event by hand")
+    async def call_event(request: Asked, data: EventForm) -> Receipt:
+        """For a call that came by telephone, or a drill."""
+        now = current(desk).now
+        start, end = data.start.astimezone(dt.UTC), data.end.astimezone(dt.UTC)
+        hours = (end - start).total_seconds() / 3600
+        if not EVENT_HOURS_MIN <= hours <= EVENT_HOURS_MAX:
+            raise ValidationException(f"an event lasts {EVENT_HOURS_MIN:g} to {EVENT_HOURS_MAX:g} hours")
+        if not now < end <= now + dt.timedelta(days=EVENT_DAYS_MAX):
+            raise ValidationException(f"the event must end within the next {EVENT_DAYS_MAX} days")
+        check_id(data.program_id, "program_id")
+        return await put_to(desk, CallEvent(program_id=data.program_id, start=start, end=end, by=request.user.name))
+
+    @post(
+        "/api/v1/events/{grid_event_id:str}/opt",
+        status_code=200,
+        opt=open_to("operator"),
+        summary="Take part in an event or not",
+    )
+    async def opt_event(request: Asked, grid_event_id: Id, data: OptForm) -> Receipt:
+        """Needs a reason, which goes into the journal."""
+        event = current(desk).event
+        if event is None or event.grid_event_id != grid_event_id:
+            raise NotFoundException("No such event now.")
+        return await put_to(
+            desk, OptEvent(grid_event_id=grid_event_id, opt_in=data.opt_in, by=request.user.name, why=data.why)
+        )
+
+    return [set_departure, call_event, opt_event]
