@@ -1,0 +1,204 @@
+"""Performance from registers: signs, gaps, impossible meters, and independence of order."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from fractions import Fraction
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from revere.core.errors import Refused, RevereError
+from revere.core.ids import GridEventId, SiteId
+from revere.settle.performance import (
+    EventPerformance,
+    MeteredAsset,
+    RegisterReading,
+    event_performance,
+    fleet_performance_kw,
+    interval_edges,
+    performance_kw,
+    shown_kw,
+)
+from settle.season import BUS, SECOND_BUS, called, steady
+
+EVENT = called(7)
+
+
+def measure(
+    readings: list[RegisterReading], assets: tuple[MeteredAsset, ...] = (BUS,), synchronised: bool = True
+) -> EventPerformance:
+    return event_performance(
+        site_id=SiteId("acton-depot"),
+        grid_event_id=GridEventId("e"),
+        start=EVENT.start,
+        end=EVENT.end,
+        assets=assets,
+        readings=readings,
+        clock_synchronised=synchronised,
+    )
+
+
+@pytest.mark.parametrize("kw", [60, 36, -12, 0])
+def test_relief_is_positive_and_charging_counts_against_us(kw: int) -> None:
+    performance = measure(steady(EVENT, kw))
+    assert performance.mean_kw == Decimal(kw)
+    assert performance.covered_s == performance.asked_s == 3 * 3600
+    assert len(performance.intervals) == 36
+    assert {performance_kw(item) for item in performance.intervals} == {Fraction(kw)}
+    assert performance.export_wh() - performance.import_wh() == 3 * kw * 1000
+
+
+def test_assets_add_up_and_their_order_does_not_matter() -> None:
+    readings = steady(EVENT, 60) + steady(EVENT, -12, SECOND_BUS)
+    one = measure(readings, (BUS, SECOND_BUS))
+    two = measure(list(reversed(readings)) + readings[::3], (SECOND_BUS, BUS))
+    assert one == two
+    assert one.exact_kw() == 48
+    assert fleet_performance_kw([one, two]) == 96
+
+
+def test_the_mean_is_over_time_not_over_intervals() -> None:
+    # 20:02 to 20:10: 3 min at 0 kW, then 5 min at 48 kW: 4 kWh in 8 min = 30 kW (the mean of the two would be 24).
+    start = dt.datetime(2023, 9, 7, 20, 2, tzinfo=dt.UTC)
+    edges = interval_edges(start, start + dt.timedelta(minutes=8))
+    assert [edge.minute for edge in edges] == [2, 5, 10]
+    readings = [
+        RegisterReading(asset_id=BUS.asset_id, ts=ts, rev=0, import_wh=0, export_wh=wh)
+        for ts, wh in zip(edges, (0, 0, 4000), strict=True)
+    ]
+    performance = event_performance(
+        site_id=SiteId("s"),
+        grid_event_id=GridEventId("e"),
+        start=edges[0],
+        end=edges[-1],
+        assets=[BUS],
+        readings=readings,
+        clock_synchronised=True,
+    )
+    assert performance.exact_kw() == 30
+
+
+def test_a_gap_stays_a_gap() -> None:
+    readings = steady(EVENT, 60)
+    del readings[10]
+    performance = measure(readings)
+    assert [item.quality for item in performance.intervals].count("gap") == 2
+    assert performance.covered_s == performance.asked_s - 600
+    assert performance.mean_kw == 60
+    assert performance.export_wh() == 180_000 - 10_000
+    assert "no reading at 2023-09-07T20:50:00.000Z" in performance.faults()[0]
+
+
+def test_nothing_measured_is_unknown_not_zero() -> None:
+    performance = measure([])
+    assert performance.mean_kw is None
+    assert performance.exact_kw() is None
+    assert performance.coverage() == 0
+    partly = measure(steady(EVENT, 60), (BUS, SECOND_BUS))
+    assert partly.mean_kw == 60
+    assert partly.coverage() == Fraction(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "bad_intervals", "words"),
+    [
+        ({"export_wh": 0}, 2, "the export register went back"),
+        ({"import_wh": 0}, 2, "the import register went back"),
+        ({"export_wh": 4_000_000}, 2, "the rating allows 5600 Wh"),
+        ({"export_wh": None}, 2, "the export register is missing"),
+        ({"quarantined": "clock 75 s off"}, 2, "clock 75 s off"),
+        ({"place": "dc_outlet"}, 2, "no reading"),
+    ],
+)
+def test_what_a_meter_cannot_have_done_is_quarantined(
+    change: dict[str, object], bad_intervals: int, words: str
+) -> None:
+    readings = steady(EVENT, 60)
+    readings[10] = msgspec.structs.replace(readings[10], **change)
+    performance = measure(readings)
+    assert sum(item.quality != "good" for item in performance.intervals) == bad_intervals
+    assert any(words in fault for fault in performance.faults())
+    assert performance.mean_kw == 60
+
+
+def test_a_reset_costs_one_interval_and_the_rest_counts() -> None:
+    readings = [
+        msgspec.structs.replace(item, export_wh=(item.export_wh or 0) - 1_060_000) if number > 12 else item
+        for number, item in enumerate(steady(EVENT, 60))
+    ]
+    performance = measure(readings)
+    assert [item.quality for item in performance.intervals].count("quarantined") == 1
+    assert performance.covered_s == 3 * 3600 - 300
+    assert performance.mean_kw == 60
+
+
+def test_a_charge_only_meter_that_exports_is_not_believed() -> None:
+    one_way = msgspec.structs.replace(BUS, export_rating_w=0)
+    performance = measure(steady(EVENT, 60), (one_way,))
+    assert performance.covered_s == 0
+    assert performance.exact_kw() is None
+
+
+def test_the_highest_revision_counts() -> None:
+    late = steady(EVENT, 48, rev=1)
+    performance = measure(late + steady(EVENT, 60))
+    assert performance.mean_kw == 48
+    assert {item.rev_end for item in performance.intervals} == {1}
+
+
+def test_nothing_settles_while_our_clock_is_unsynchronised() -> None:
+    with pytest.raises(Refused, match="unsynchronised"):
+        measure(steady(EVENT, 60), synchronised=False)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (EVENT.end, EVENT.start),
+        (EVENT.start, EVENT.start),
+        (EVENT.start, EVENT.start + dt.timedelta(days=2)),
+        (EVENT.start.replace(tzinfo=None), EVENT.end.replace(tzinfo=None)),
+    ],
+)
+def test_an_impossible_event_is_refused(start: dt.datetime, end: dt.datetime) -> None:
+    with pytest.raises(RevereError):
+        interval_edges(start, end)
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 5000), st.booleans()), min_size=36, max_size=36),
+    seed=st.randoms(use_true_random=False),
+)
+def test_the_mean_is_the_energy_of_good_intervals_over_their_time(
+    steps: list[tuple[int, int, bool]], seed: object
+) -> None:
+    readings = []
+    import_wh = export_wh = 7
+    edges = interval_edges(EVENT.start, EVENT.end)
+    for edge, (take_wh, give_wh, lost) in zip(edges, [(0, 0, False), *steps], strict=True):
+        import_wh += take_wh
+        export_wh += give_wh
+        if not lost:
+            readings.append(
+                RegisterReading(asset_id=BUS.asset_id, ts=edge, rev=0, import_wh=import_wh, export_wh=export_wh)
+            )
+    present = [True, *(not lost for *_, lost in steps)]
+    good = [step for step, one, two in zip(steps, present, present[1:], strict=False) if one and two]
+    seed.shuffle(readings)  # type: ignore[attr-defined]
+    performance = measure(readings)
+    assert performance.covered_s == 300 * len(good)
+    if good:
+        relief_wh = sum(give_wh - take_wh for take_wh, give_wh, _ in good)
+        assert performance.exact_kw() == Fraction(relief_wh * 12, 1000 * len(good))
+    else:
+        assert performance.exact_kw() is None
+
+
+def test_shown_power_is_rounded_half_even_at_six_places() -> None:
+    assert shown_kw(Fraction(1, 3)) == Decimal("0.333333")
+    assert shown_kw(Fraction(-5, 10_000_000)) == Decimal("0.000000")
+    assert shown_kw(Fraction(15, 10_000_000)) == Decimal("0.000002")
