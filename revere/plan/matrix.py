@@ -309,8 +309,14 @@ def _departure_block(p: FleetProblem, b: Builder, at: dict[int, Ints]) -> None:
 
 
 def _commitment_block(
-    p: FleetProblem, b: Builder, at: dict[int, Ints], charge_cells: Ints, discharge_cells: Ints, number: int, c: Commitment
-) -> None:  # fmt: skip
+    p: FleetProblem,
+    b: Builder,
+    at: dict[int, Ints],
+    charge_cells: Ints,
+    discharge_cells: Ints,
+    number: int,
+    c: Commitment,
+) -> None:
     """Relief in every step of the window reaches the promise, or the chosen flat level, less a priced shortfall."""
     window = np.flatnonzero(c.steps)
     asset = np.full(len(window), number, dtype=np.int64)

@@ -21,7 +21,8 @@ from revere.plan.problem import Commitment, Departure, FleetProblem, Floats, Int
 from revere.plan.replay import Cost, Violations, price_plan, replay
 
 __all__ = [
-    "Commitment", "Cost", "Departure", "FleetProblem", "Plan", "Scheduler", "Violations", "price_plan", "replay", "schedule",
+    "Commitment", "Cost", "Departure", "FleetProblem", "Plan", "Scheduler", "Violations",
+    "price_plan", "replay", "schedule",
 ]  # fmt: skip
 
 ITERATIONS_MAX = 200_000
@@ -160,7 +161,8 @@ def _plan(
         objective_usd=cost.total_usd if objective is None else objective, bound_usd=objective,
         gap=None if objective is None else 0.0, cost=cost, status=status, why=why,
         shortfall_kwh=judged.departure_short_kwh, trip_short_kwh=judged.trip_short_kwh, commitment_kw=relief,
-        level_kw=level, overload_kw=np.maximum(0.0, p.site_load_kw - p.import_limit_kw), iterations=iterations, basis=basis,
+        level_kw=level, overload_kw=np.maximum(0.0, p.site_load_kw - p.import_limit_kw), iterations=iterations,
+        basis=basis,
     )  # fmt: skip
 
 
