@@ -13,6 +13,8 @@ from revere.core import facts as f
 from revere.core.ids import GridEventId, ProgramId, SessionId, SiteId, StationId, VehicleId
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from revere.core.assets import Fleet, Site, Station, Vehicle
 
 SOC_FRESH = dt.timedelta(minutes=15)
@@ -120,6 +122,7 @@ class Image:
         self.facts_seen = 0
         self.readings_refused = 0
         self.last_fact_at: dt.datetime = EPOCH
+        self.on_building: Callable[[SiteId, dt.datetime, float], None] | None = None
 
     def stations_of(self, station_id: StationId) -> list[EvseImage]:
         """The EVSEs of a station (one in this release); empty for an unknown id."""
@@ -223,6 +226,8 @@ class Image:
             net_wh = site.aligned_net_wh[end] - site.aligned_net_wh[start]
             stations_wh = sum(e.aligned_net_wh[end] - e.aligned_net_wh[start] for e in evses)
             site.building_kw, site.building_at = (net_wh - stations_wh) / 1000 / hours, end
+            if self.on_building is not None:
+                self.on_building(site.site.id, end, site.building_kw)
             return
 
     def _station(

@@ -128,7 +128,7 @@ def _problem(
     capacity = np.array([vehicle.capacity_kwh for vehicle in vehicles])
     floor = np.maximum(np.array([vehicle.soc_min for vehicle in vehicles]), reserve) * capacity
     mids = [edge + (after - edge) / 2 for edge, after in pairwise(edges)]
-    load = np.array([forecast(site_id, mids) for site_id in site_ids])
+    load = np.array([forecast(site_id, edges) for site_id in site_ids])
     margin = 1 - SITE_MARGIN
     limits = np.array([[s.site.import_limit_kw, s.site.export_limit_kw] for s in image.sites.values()]) * margin
     price, credit, demand = _tariffs(fleet, mids)

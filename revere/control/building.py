@@ -1,0 +1,127 @@
+"""What buildings will need: their measured days, and a type's own shape until there are any."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from revere.core.commands import DefaultProfile
+from revere.core.time import local
+from revere.plan.default_profile import site_defaults
+from revere.plan.forecast import SLOTS, load_forecast
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from revere.core.assets import Fleet, Programme, Site
+    from revere.core.ids import SiteId, StationId
+
+    Floats = npt.NDArray[np.float64]
+
+HISTORY_DAYS = 28
+
+# Share of the yearly peak by local hour on a warm working day: assumptions of ours, replaced by
+# measurement after a day (weight of half a day, plan.forecast).
+_HOURLY = {
+    "school": (25, 25, 25, 25, 25, 30, 45, 65, 80, 88, 92, 95, 97, 98, 100, 92, 75, 60, 50, 42, 36, 30, 27, 25),
+    "office": (30, 30, 30, 30, 30, 33, 45, 65, 80, 90, 94, 96, 97, 100, 100, 98, 92, 78, 60, 50, 42, 36, 32, 30),
+    "warehouse": (35, 35, 35, 35, 35, 40, 60, 80, 90, 95, 98, 98, 100, 100, 98, 92, 75, 55, 45, 40, 38, 36, 35, 35),
+    "home": (30, 27, 25, 24, 24, 26, 34, 42, 40, 38, 40, 43, 46, 50, 55, 62, 74, 90, 100, 98, 88, 72, 52, 38),
+}
+_QUIET_SHARE = {"school": 0.40, "office": 0.50, "warehouse": 0.60, "home": 1.0}
+
+
+def kind_of_day(day: dt.date, programme: Programme) -> str:
+    """``work`` or ``quiet`` (weekend, holiday): days of one kind look alike."""
+    quiet = day.weekday() >= 5 or day in programme.holidays or day in programme.school_closed
+    return "quiet" if quiet else "work"
+
+
+def prior_shape_kw(site: Site, kind: str) -> Floats:
+    """A building type's day in quarter hours ``[96]``, kW, scaled to the site's peak; solar is not taken off."""
+    hourly = np.array(_HOURLY.get(site.load_shape, _HOURLY["office"]), dtype=float) / 100
+    if kind == "quiet":
+        hourly = hourly * _QUIET_SHARE.get(site.load_shape, 0.6)
+    centres = np.arange(24) + 0.5
+    at = (np.arange(SLOTS) + 0.5) / 4
+    shape: Floats = np.interp(at, centres, hourly, period=24) * site.load_peak_kw
+    return shape
+
+
+class BuildingHistory:
+    """Measured building load by site and local day, quarter hours, from aligned registers."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._programme = fleet.programme
+        self._sites = {site.id: site for site in fleet.sites}
+        self._days: dict[SiteId, dict[dt.date, Floats]] = {site.id: {} for site in fleet.sites}
+        self._count: dict[tuple[SiteId, dt.date, int], int] = {}
+
+    def add(self, site_id: SiteId, end: dt.datetime, mean_kw: float) -> None:
+        """Take the mean load of the interval that ended at ``end``."""
+        moment = local(end - dt.timedelta(seconds=1), self._programme.zone)
+        days = self._days[site_id]
+        day = days.get(moment.date())
+        if day is None:
+            day = days[moment.date()] = np.full(SLOTS, np.nan)
+            if len(days) > HISTORY_DAYS:
+                del days[min(days)]
+        slot = moment.hour * 4 + moment.minute // 15
+        key = (site_id, moment.date(), slot)
+        seen = self._count.get(key, 0) if np.isfinite(day[slot]) else 0
+        day[slot] = mean_kw if not seen else (day[slot] * seen + mean_kw) / (seen + 1)
+        self._count[key] = seen + 1
+        if len(self._count) > 4 * SLOTS * HISTORY_DAYS * len(self._sites):
+            self._count.clear()
+
+    def forecast(self, site_id: SiteId, edges: Sequence[dt.datetime]) -> Floats:
+        """Expected building load less solar per step ``[T]``, kW."""
+        site = self._sites[site_id]
+        edges_local = [local(edge, self._programme.zone) for edge in edges]
+        kinds = [kind_of_day(edge.date(), self._programme) for edge in edges_local[:-1]]
+        days = self._days[site_id]
+        parts = np.zeros(len(kinds))
+        for kind in sorted(set(kinds)):
+            chosen = sorted(day for day in days if kind_of_day(day, self._programme) == kind)
+            history = np.array([days[day] for day in chosen]) if chosen else np.zeros((0, SLOTS))
+            expected = load_forecast(
+                edges_local, [kind] * len(kinds), history, [kind] * len(chosen), prior_shape_kw(site, kind)
+            )
+            mask = np.array([k == kind for k in kinds])
+            parts[mask] = expected[mask]
+        return parts
+
+
+def fallback_profiles(fleet: Fleet) -> tuple[dict[StationId, DefaultProfile], dict[StationId, float]]:
+    """The charge-only default of every station, and the kWh a day that a roster lacks under it alone."""
+    profiles: dict[StationId, DefaultProfile] = {}
+    short: dict[StationId, float] = {}
+    vehicles = {vehicle.station_id: vehicle for vehicle in fleet.vehicles}
+    for site in fleet.sites:
+        stations = [station for station in fleet.stations if station.site_id == site.id]
+        if not stations:
+            continue
+        worst = prior_shape_kw(site, "work").reshape(24, 4).max(axis=1)
+        need = np.zeros(len(stations))
+        parked = np.ones((len(stations), 24), dtype=bool)
+        for row, station in enumerate(stations):
+            vehicle = vehicles.get(station.id)
+            for trip in vehicle.trips if vehicle else ():
+                need[row] += trip.energy_kwh
+                for hour in range(trip.depart.hour, trip.back.hour + 1):
+                    parked[row, hour] = False
+        found = site_defaults(
+            import_limit_kw=site.import_limit_kw,
+            worst_load_kw=worst,
+            station_charge_kw=np.array([station.charge_kw for station in stations]),
+            need_kwh=need,
+            parked=parked,
+        )
+        for row, station in enumerate(stations):
+            profiles[station.id] = DefaultProfile(limits_kw=found.profiles[row], zone=fleet.programme.zone)
+            short[station.id] = float(found.short_kwh[row])
+    return profiles, short

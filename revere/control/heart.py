@@ -1,0 +1,402 @@
+"""The heart: freeze the image, decide, tell the stations what changed; the same every five seconds.
+
+::
+
+    facts -> inbox -> journal -> image --+--> plan (every 5 min, or when something changed)
+                                         +--> tick (every 5 s) -> arbiter -> setpoints -> stations
+                                         +--> picture for the console
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import numpy as np
+import structlog
+
+from revere.control.building import BuildingHistory
+from revere.control.events import EventDesk
+from revere.control.islands import Islands
+from revere.control.publisher import Now, build_view
+from revere.control.scribe import Scribe
+from revere.control.sender import Sender
+from revere.control.snapshot import Snapshot, enrolled_sites, read_slots, take_snapshot
+from revere.control.ticker import Standing, Ticker
+from revere.control.tracking import CommandTracker
+from revere.core import facts as f
+from revere.core.commands import ReportingCommand, SetpointCommand
+from revere.core.errors import RevereError, Unavailable
+from revere.core.time import floor_to, wall_s
+from revere.plan.departure import readiness
+from revere.plan.schedule import Plan, Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from revere.control.closing import Books
+    from revere.control.events import Utility
+    from revere.control.image import EventImage, Image
+    from revere.control.inbox import Inbox
+    from revere.control.ticker import Decision
+    from revere.control.view import ConsoleView, EquityView
+    from revere.core.ports import ChargingLink
+    from revere.core.time import Clock
+    from revere.settle.rules import Rulebook
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+TICK_S = 5
+PLAN_S = 300
+REPLAN_DEBOUNCE_S = 2.0
+EVENT_LEAD = dt.timedelta(minutes=3)
+SAMPLE_S = 60
+SAMPLE_IN_EVENT_S = 10
+RESEND_KW = 0.5
+LEASE_RENEW = dt.timedelta(minutes=10)
+REPLAN_ON = (
+    f.SessionStarted,
+    f.SessionEnded,
+    f.DepartureSet,
+    f.GridEventReceived,
+    f.GridLost,
+    f.GridRestored,
+    f.OptDecided,
+)
+
+
+@dataclass(slots=True)
+class HeartFigures:
+    """Wall seconds of deciding, for reports of speed."""
+
+    ticks: int = 0
+    plans: int = 0
+    plan_wall_s: float = 0.0
+    plan_wall_max_s: float = 0.0
+    plan_iterations: int = 0
+    tick_wall_s: float = 0.0
+
+
+async def run_inline(work: Callable[[], T]) -> T:
+    """Compute on the loop: virtual time stands still, and the order is the seed's."""
+    return work()
+
+
+class Heart:
+    """Wires image, planner, arbiter and stations together; all its waiting is ``asyncio.sleep``."""
+
+    def __init__(
+        self,
+        image: Image,
+        inbox: Inbox,
+        link: ChargingLink,
+        clock: Clock,
+        rulebook: Rulebook,
+        *,
+        books: Books | None = None,
+        utility: Utility | None = None,
+        offload: Callable[[Callable[[], object]], Awaitable[object]] = run_inline,
+        speed: float = 1.0,
+        equity: EquityView | None = None,
+        publish: Callable[[ConsoleView], None] | None = None,
+        clock_synchronised: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.image = image
+        self.clock = clock
+        self.link = link
+        self.figures = HeartFigures()
+        self.tracker = CommandTracker()
+        self.scribe = Scribe(inbox)
+        self.sender = Sender(link, self.tracker, self.scribe, clock)
+        self.ticker = Ticker(image, self.tracker)
+        self.scheduler = Scheduler()
+        self.history = BuildingHistory(image.fleet)
+        self.events = EventDesk(image, inbox, books, rulebook, utility)
+        self.islands = Islands(image)
+        self.snapshot: Snapshot | None = None
+        self.plan: Plan | None = None
+        self._offload = offload
+        self._speed = speed
+        self._equity = equity
+        self._publish = publish
+        self._clock_synchronised = clock_synchronised
+        self._replan = asyncio.Event()
+        self._sampling: dict[str, int] = {}
+        self._sent_at: dict[str, dt.datetime] = {}
+        self._reasons: dict[str, str] = {}
+        self._planned_kwh: dict[tuple[str, dt.datetime], float] = {}
+        self._relief: list[float] = []
+        self._relief_event: str | None = None
+        self._target_kw: float | None = None
+        self._sessions: dict[str, str | None] = {}
+        inbox.watch(self._on_fact)
+        image.on_building = self.history.add
+
+    def _on_fact(self, fact: f.Fact) -> None:
+        if isinstance(fact, REPLAN_ON):
+            self._replan.set()
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.scribe.run(), name="scribe")
+                group.create_task(self._plan_loop(), name="plan")
+                group.create_task(self._tick_loop(), name="tick")
+                group.create_task(self._event_loop(), name="events")
+        finally:
+            await self.sender.close()
+
+    async def _until_next(self, step_s: int) -> None:
+        now = self.clock.now()
+        await asyncio.sleep((floor_to(now, step_s) + dt.timedelta(seconds=step_s) - now).total_seconds())
+
+    # ---- planning -------------------------------------------------------------------------------
+
+    async def _plan_loop(self) -> None:
+        """Plan every five minutes, and two seconds after something changed who is where."""
+        while True:
+            await self.make_plan()
+            now = self.clock.now()
+            wait_s = (floor_to(now, PLAN_S) + dt.timedelta(seconds=PLAN_S) - now).total_seconds()
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._replan.wait()
+                    await asyncio.sleep(REPLAN_DEBOUNCE_S)
+            except TimeoutError:
+                pass
+            self._replan.clear()
+
+    async def make_plan(self) -> None:
+        """Freeze, optimise, keep; a plan that cannot be made leaves the last one in force and says so."""
+        now = self.clock.now()
+        started = wall_s()
+        try:
+            snapshot = take_snapshot(self.image, now, self.history.forecast)
+            solved = await self._offload(lambda: self.scheduler.plan(snapshot.problem))
+        except RevereError as error:
+            log.warning("no plan", why=str(error))
+            self._alarm("plan", "warning", "planner", f"No new plan: {error}", now)
+            return
+        assert isinstance(solved, Plan)
+        plan = solved
+        spent = wall_s() - started
+        figures = self.figures
+        figures.plans += 1
+        figures.plan_wall_s += spent
+        figures.plan_wall_max_s = max(figures.plan_wall_max_s, spent)
+        figures.plan_iterations += plan.iterations
+        self._clear("plan", now)
+        self.snapshot, self.plan = snapshot, plan
+        self._stand(snapshot)
+        self._foresee(snapshot, plan)
+        shortfalls = {label: round(kwh, 3) for label, kwh in plan.shortfalls(snapshot.problem, 0.05).items()}
+        self.scribe.write(
+            [
+                f.PlanMade(
+                    at=now,
+                    objective_usd=round(plan.objective_usd, 4),
+                    steps=snapshot.problem.steps,
+                    status=plan.status,
+                    shortfalls=shortfalls,
+                )
+            ]
+        )
+        await self.events.nominate(snapshot, plan, now)
+
+    def _stand(self, snapshot: Snapshot) -> None:
+        """Keep each vehicle's next departure for the barrier between plans."""
+        for slot in snapshot.slots:
+            assert slot.evse.vehicle is not None
+            journey = slot.presence.journeys[0] if slot.presence.journeys else None
+            self.ticker.standing[slot.evse.vehicle.id] = Standing(
+                journey.depart if journey else None, journey.needed_kwh if journey else 0.0
+            )
+
+    def _foresee(self, snapshot: Snapshot, plan: Plan) -> None:
+        """Planned energy at each departure, for the readiness board."""
+        self._planned_kwh = {}
+        vehicles = [slot.evse.vehicle for slot in snapshot.slots]
+        for departure in snapshot.problem.departures:
+            vehicle = vehicles[departure.vehicle]
+            assert vehicle is not None
+            for journey in snapshot.slots[departure.vehicle].presence.journeys:
+                if departure.label.endswith(f" {journey.name}") and 0 <= departure.step < plan.energy_kwh.shape[1]:
+                    key = (vehicle.id, journey.depart)
+                    self._planned_kwh.setdefault(key, float(plan.energy_kwh[departure.vehicle, departure.step]))
+
+    # ---- the tick -------------------------------------------------------------------------------
+
+    async def _tick_loop(self) -> None:
+        while True:
+            await self._until_next(TICK_S)
+            started = wall_s()
+            self.tick()
+            self.figures.tick_wall_s += wall_s() - started
+
+    def tick(self) -> None:
+        """Decide for every EVSE and send what changed."""
+        now = self.clock.now()
+        self.figures.ticks += 1
+        self.scribe.write(self.tracker.check(self.image, now))
+        self._notice_sessions()
+        event = self._running_event(now)
+        self._sample(event, now)
+        island_kw = self.islands.refresh(now, self.ticker.standing)
+        decided_wall_s = wall_s()
+        decision = self.ticker.decide(now, self.snapshot, self.plan, event, island_kw, self.islands.return_shares(now))
+        self._send(decision, now, decided_wall_s, event is not None)
+        self._reasons = dict(zip(decision.assets, decision.reasons, strict=True))
+        self._target_kw = decision.target_kw
+        self._track_relief(event)
+        self._watch_departures(now)
+        if self._publish is not None:
+            self._publish(self.picture(now))
+
+    def _notice_sessions(self) -> None:
+        for row, asset in enumerate(self.ticker.assets):
+            session = self.image.evses[asset].session_id
+            if self._sessions.get(asset) != session:
+                self._sessions[asset] = session
+                self._sent_at.pop(asset, None)
+                self.ticker.forget(row)
+
+    def _running_event(self, now: dt.datetime) -> EventImage | None:
+        running = [
+            e for e in self.image.events.values() if e.opt == "in" and not e.cancelled and e.start <= now < e.end
+        ]
+        return min(running, key=lambda e: (e.start, e.grid_event_id), default=None)
+
+    def _send(self, decision: Decision, now: dt.datetime, decided_wall_s: float, in_event: bool) -> None:
+        kw = decision.setpoints.kw
+        changed = np.zeros(len(kw), dtype=bool)
+        for row, asset in enumerate(decision.assets):
+            evse = self.image.evses[asset]
+            if evse.session_id is None or not evse.online:
+                continue
+            sent_at = self._sent_at.get(asset)
+            moved = abs(kw[row] - self.ticker.last_kw[row]) >= RESEND_KW or (kw[row] == 0.0) != (
+                self.ticker.last_kw[row] == 0.0
+            )
+            if sent_at is not None and not moved and now - sent_at < LEASE_RENEW:
+                continue
+            changed[row] = True
+            self._sent_at[asset] = now
+            setpoint_kw = round(float(kw[row]), 3)
+            interval_s = self._sampling.get(evse.station.id, SAMPLE_S)
+            command, facts = self.tracker.issue(evse, asset, setpoint_kw, now, interval_s, in_event=in_event)
+            self.scribe.write(facts)
+            wire = SetpointCommand(
+                command_id=command.command_id,
+                station_id=evse.station.id,
+                evse_id=1,
+                session_id=evse.session_id,
+                setpoint_kw=setpoint_kw,
+                charge_limit_kw=evse.station.charge_kw,
+                discharge_limit_kw=evse.station.discharge_kw,
+            )
+            self.sender.send(wire, command, decided_wall_s)
+        self.ticker.accept(decision, changed, now)
+
+    def _sample(self, event: EventImage | None, now: dt.datetime) -> None:
+        """Ten-second values at the enrolled sites from shortly before an event until its end."""
+        soon = event or self._running_event(now + EVENT_LEAD)
+        members = enrolled_sites(self.image.fleet, soon) if soon else frozenset()
+        for evse in self.image.evses.values():
+            wanted = SAMPLE_IN_EVENT_S if evse.station.site_id in members else SAMPLE_S
+            station_id = evse.station.id
+            if self._sampling.get(station_id, SAMPLE_S) == wanted or not evse.online:
+                continue
+            self._sampling[station_id] = wanted
+            command = ReportingCommand(station_id=station_id, sample_interval_s=wanted)
+            self.sender.chore(lambda command=command: self.link.set_reporting(command))  # type: ignore[misc]
+
+    def _track_relief(self, event: EventImage | None) -> None:
+        """A running mean for the screen; what is paid comes from registers later."""
+        if event is None:
+            return
+        if self._relief_event != event.grid_event_id:
+            self._relief_event, self._relief = event.grid_event_id, []
+        members = enrolled_sites(self.image.fleet, event)
+        powers = [e.power_kw or 0.0 for e in self.image.evses.values() if e.station.site_id in members and e.session_id]
+        self._relief.append(-sum(powers))
+
+    def _watch_departures(self, now: dt.datetime) -> None:
+        """Tell the operator now, with kWh and minutes, when a departure cannot be met; once a minute."""
+        if self.figures.ticks % 12:
+            return
+        for slot in read_slots(self.image, now):
+            vehicle, evse = slot.evse.vehicle, slot.evse
+            assert vehicle is not None
+            journey = slot.presence.journeys[0] if slot.presence.journeys else None
+            key = f"departure:{vehicle.id}"
+            if journey is None or evse.session_id is None or not slot.known:
+                self._clear(key, now)
+                continue
+            result = readiness(
+                now,
+                journey.depart - dt.timedelta(minutes=5),
+                need_kwh=journey.needed_kwh,
+                energy_kwh=slot.energy_kwh,
+                soc_age_s=(now - evse.soc_at).total_seconds(),
+                charge_kw=min(evse.station.charge_kw, vehicle.charge_kw),
+                efficiency=0.93,
+                capacity_kwh=vehicle.capacity_kwh,
+                plugged=evse.online,
+            )
+            if result.short_kwh > 0.5:
+                late_min = max(-result.slack_min, 0.0)
+                text = (
+                    f"{vehicle.id} will be {result.short_kwh:.1f} kWh short for {journey.name!r}; "
+                    f"charging at full power it would be ready {late_min:.0f} min late"
+                )
+                self._alarm(key, "critical", vehicle.id, text, now)
+            else:
+                self._clear(key, now)
+
+    # ---- the slow things ------------------------------------------------------------------------
+
+    async def _event_loop(self) -> None:
+        while True:
+            await self._until_next(TICK_S)
+            now = self.clock.now()
+            try:
+                await self.events.decide(now)
+                await self.events.close_due(now, clock_synchronised=self._clock_synchronised())
+            except Unavailable as error:
+                log.warning("events wait for the database", why=str(error))
+
+    def _alarm(
+        self, key: str, severity: Literal["warning", "critical"], subject: str, text: str, now: dt.datetime
+    ) -> None:
+        if key not in self.image.alarms:
+            self.scribe.write([f.AlarmRaised(at=now, key=key, severity=severity, subject=subject, text=text[:400])])
+
+    def _clear(self, key: str, now: dt.datetime) -> None:
+        if key in self.image.alarms:
+            self.scribe.write([f.AlarmCleared(at=now, key=key)])
+
+    def picture(self, now: dt.datetime) -> ConsoleView:
+        """The console's picture at this moment."""
+        setpoints = {asset: float(self.ticker.last_kw[row]) for row, asset in enumerate(self.ticker.assets)}
+        age_s = (now - self.image.last_fact_at).total_seconds()
+        return build_view(
+            self.image,
+            Now(
+                now=now,
+                tick=self.figures.ticks,
+                speed=self._speed,
+                database_ok=self.scribe.waiting < 500 and self.scribe.failures == 0,
+                stale_s=max(age_s, 0.0),
+                setpoints_kw=setpoints,
+                reasons=self._reasons,
+                planned_kwh=self._planned_kwh,
+                plan_relief_kw=self._target_kw,
+                relief_mean_kw=sum(self._relief) / len(self._relief) if self._relief else None,
+                islands=self.islands.plans,
+                equity=self._equity,
+            ),
+        )

@@ -1,0 +1,87 @@
+"""Sites without a grid: proven isolation, what their vehicles carry, the staggered return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from revere.control.snapshot import EFFICIENCY
+from revere.core.facts import evse_asset
+from revere.plan.island import IslandPlan, island_plan, isolated, return_ramp
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+
+    from revere.control.image import EvseImage, Image, SiteImage
+    from revere.control.ticker import Standing
+    from revere.core.ids import SiteId
+
+RETURN_DONE_S = 1800.0
+
+
+class Islands:
+    """Recomputed each tick for the sites whose grid is lost; remembers nothing that the image does not."""
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+        self.plans: dict[SiteId, IslandPlan] = {}
+
+    def refresh(self, now: dt.datetime, standing: Mapping[str, Standing]) -> dict[str, float]:
+        """Setpoints by EVSE asset of every site that is proven isolated; others without a grid get none."""
+        self.plans = {}
+        setpoints: dict[str, float] = {}
+        for site_id, item in self._image.sites.items():
+            if item.grid != "dead":
+                continue
+            evses = [e for e in self._image.site_evses[site_id] if e.session_id is not None and e.vehicle is not None]
+            plan = self._plan(item, evses, now, standing)
+            self.plans[site_id] = plan
+            if isolated(grid_lost=True, switch_open=item.islanded):
+                for row, evse in enumerate(evses):
+                    setpoints[evse_asset(evse.station.id, 1)] = float(plan.setpoint_kw[row])
+        return setpoints
+
+    def _plan(
+        self, item: SiteImage, evses: list[EvseImage], now: dt.datetime, standing: Mapping[str, Standing]
+    ) -> IslandPlan:
+        n = len(evses)
+        energy, reserve, capacity = np.full(n, np.nan), np.zeros(n), np.ones(n)
+        charge, discharge = np.zeros(n), np.zeros(n)
+        forming = np.zeros(n, dtype=bool)
+        for row, evse in enumerate(evses):
+            vehicle = evse.vehicle
+            assert vehicle is not None
+            capacity[row] = vehicle.capacity_kwh
+            known_kwh = self._image.energy_kwh(evse)
+            if known_kwh is not None and evse.soc_fresh(now):
+                energy[row] = known_kwh
+            # Departure energy goes to a building only by a named person's order.
+            departs = standing.get(vehicle.id)
+            floor_kwh = vehicle.soc_min * vehicle.capacity_kwh
+            reserve[row] = max(floor_kwh, departs.needed_kwh if departs and departs.depart else 0.0)
+            charge[row] = min(evse.station.charge_kw, vehicle.charge_kw)
+            discharge[row] = min(evse.station.discharge_kw, vehicle.discharge_kw)
+            forming[row] = evse.station.can_form_grid
+        return island_plan(
+            critical_load_kw=item.site.critical_load_kw,
+            solar_kw=0.0,
+            energy_kwh=energy,
+            reserve_kwh=reserve,
+            capacity_kwh=capacity,
+            charge_max_kw=charge,
+            discharge_max_kw=discharge,
+            discharge_efficiency=np.full(n, EFFICIENCY),
+            forming=forming,
+            is_isolated=isolated(grid_lost=True, switch_open=item.islanded),
+        )
+
+    def return_shares(self, now: dt.datetime) -> dict[SiteId, float]:
+        """Share of normal power for sites whose grid came back within the last half hour."""
+        shares: dict[SiteId, float] = {}
+        for index, (site_id, item) in enumerate(self._image.sites.items()):
+            back = item.restored_at if item.grid == "live" else None
+            if back is not None and (now - back).total_seconds() < RETURN_DONE_S:
+                shares[site_id] = return_ramp(now, back, index)
+        return shares

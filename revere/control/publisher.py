@@ -1,0 +1,282 @@
+"""The console's picture: built once per tick from the image, the plan and the last setpoints."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from revere.control.snapshot import EFFICIENCY, Slot, enrolled_sites, read_slots
+from revere.control.view import (
+    AlarmView,
+    ConsoleView,
+    EventView,
+    ReadinessRow,
+    SiteRow,
+    StationRow,
+)
+from revere.core.assets import program_of
+from revere.core.facts import evse_asset
+from revere.plan.departure import Readiness, readiness
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from revere.control.image import EventImage, EvseImage, Image, SiteImage
+    from revere.control.view import EquityView
+    from revere.core.ids import SiteId
+    from revere.plan.island import IslandPlan
+
+POWER_STALE = dt.timedelta(minutes=3)
+MOVING_KW = 0.3
+BUS_ROWS_FIRST = {"will_miss": 0, "at_risk": 1, "unknown": 2, "ready": 3, "away": 4}
+
+
+@dataclass(slots=True)
+class Now:
+    """What the heart knows at a tick besides the image."""
+
+    now: dt.datetime
+    tick: int
+    speed: float
+    database_ok: bool
+    stale_s: float
+    setpoints_kw: Mapping[str, float]
+    reasons: Mapping[str, str]
+    planned_kwh: Mapping[tuple[str, dt.datetime], float]
+    plan_relief_kw: float | None
+    relief_mean_kw: float | None
+    islands: Mapping[SiteId, IslandPlan] = field(default_factory=dict)
+    equity: EquityView | None = None
+
+
+def build_view(image: Image, state: Now) -> ConsoleView:
+    """The whole picture at ``state.now``."""
+    now = state.now
+    event = image.event_at(now)
+    members = enrolled_sites(image.fleet, event) if event else frozenset()
+    powers = {asset: _power(evse, now) for asset, evse in image.evses.items()}
+    slots = read_slots(image, now)
+    rows = sorted(
+        (_readiness_row(image, slot, state) for slot in slots),
+        key=lambda row: (
+            BUS_ROWS_FIRST[row.verdict],
+            row.kind != "bus",
+            row.departure or dt.datetime.max.replace(tzinfo=dt.UTC),
+        ),
+    )
+    total_kw = sum(power or 0.0 for power in powers.values())
+    enrolled_kw = sum(powers[a] or 0.0 for a, e in image.evses.items() if e.station.site_id in members)
+    usable_kwh, available_kw = _available(image, slots, now)
+    return ConsoleView(
+        now=now,
+        tick=state.tick,
+        programme=image.fleet.programme.name,
+        zone=image.fleet.programme.zone,
+        speed=state.speed,
+        stale_s=state.stale_s,
+        database="ok" if state.database_ok else "gone",
+        power_kw=total_kw,
+        relief_kw=-enrolled_kw if event and event.start <= now < event.end else -total_kw,
+        baseline_kw=0.0,
+        discharge_nameplate_kw=image.fleet.discharge_nameplate_kw(),
+        usable_kwh=usable_kwh,
+        available_discharge_kw=available_kw,
+        vehicles=len(image.fleet.vehicles),
+        vehicles_in=sum(1 for evse in image.evses.values() if evse.session_id is not None),
+        stations=len(image.evses),
+        stations_online=sum(1 for evse in image.evses.values() if evse.online),
+        at_risk=sum(1 for row in rows if row.verdict in {"at_risk", "will_miss"}),
+        discharge_stopped=image.stopped,
+        event=_event_view(image, event, state, -enrolled_kw) if event else None,
+        readiness=tuple(rows),
+        sites=tuple(_site_row(image, site, powers, state) for site in image.sites.values()),
+        station_rows=tuple(_station_row(asset, evse, powers[asset], state) for asset, evse in image.evses.items()),
+        alarms=tuple(
+            AlarmView(key=a.key, severity=a.severity, subject=a.subject, text=a.text, since=a.at)
+            for a in sorted(image.alarms.values(), key=lambda a: (a.severity != "critical", a.at, a.key))
+        ),
+        equity=state.equity,
+    )
+
+
+def _power(evse: EvseImage, now: dt.datetime) -> float | None:
+    """Power as last metered, None once it is too old to be called now; an empty plug is 0."""
+    if evse.session_id is None and evse.online:
+        return 0.0
+    if evse.power_kw is None or now - evse.power_at > POWER_STALE:
+        return None
+    return evse.power_kw
+
+
+def _available(image: Image, slots: tuple[Slot, ...], now: dt.datetime) -> tuple[float, float]:
+    """Usable kWh above every floor, and discharge kW that could start now."""
+    usable_kwh = available_kw = 0.0
+    for slot in slots:
+        evse, vehicle = slot.evse, slot.evse.vehicle
+        if vehicle is None or not evse.soc_fresh(now) or evse.station.discharge_kw <= 0 or not evse.online:
+            continue
+        site = image.sites[evse.station.site_id]
+        floor_kwh = max(vehicle.soc_min, site.site.backup_reserve_soc) * vehicle.capacity_kwh
+        above = max(slot.energy_kwh - floor_kwh, 0.0)
+        usable_kwh += above * EFFICIENCY
+        if above > 0 and not site.stopped and not image.stopped:
+            available_kw += min(evse.station.discharge_kw, vehicle.discharge_kw)
+    return usable_kwh, available_kw
+
+
+def _event_view(image: Image, event: EventImage, state: Now, relief_kw: float) -> EventView:
+    now = state.now
+    phase: Literal["upcoming", "running", "over"] = "running"
+    if now < event.start:
+        phase = "upcoming"
+    elif now >= event.end:
+        phase = "over"
+    program = next((p.name for p in image.fleet.programs if p.id == event.program_id), event.program_id)
+    opt: Literal["in", "out", "undecided"] = "undecided"
+    if event.opt in {"in", "out"}:
+        opt = "in" if event.opt == "in" else "out"
+    mean_kw = event.performance_kw if event.performance_kw is not None else state.relief_mean_kw
+    return EventView(
+        grid_event_id=event.grid_event_id,
+        program=program,
+        start=event.start,
+        end=event.end,
+        phase=phase,
+        opt=opt,
+        nominated_kw=event.nominated_kw,
+        relief_now_kw=relief_kw if phase == "running" else None,
+        relief_mean_kw=mean_kw,
+        plan_kw=state.plan_relief_kw,
+    )
+
+
+def _readiness_row(image: Image, slot: Slot, state: Now) -> ReadinessRow:
+    evse, vehicle, now = slot.evse, slot.evse.vehicle, state.now
+    assert vehicle is not None
+    site = image.sites[evse.station.site_id].site
+    journey = slot.presence.journeys[0] if slot.presence.journeys else None
+    plugged = evse.session_id is not None
+    result: Readiness | None = None
+    if journey is not None:
+        result = readiness(
+            now,
+            journey.depart,
+            need_kwh=journey.needed_kwh,
+            energy_kwh=slot.energy_kwh if slot.known else None,
+            soc_age_s=(now - evse.soc_at).total_seconds() if slot.known else None,
+            charge_kw=min(evse.station.charge_kw, vehicle.charge_kw),
+            efficiency=EFFICIENCY,
+            capacity_kwh=vehicle.capacity_kwh,
+            plugged=plugged or slot.presence.away_until is not None,
+            planned_kwh=state.planned_kwh.get((vehicle.id, journey.depart)),
+        )
+    return ReadinessRow(
+        vehicle_id=vehicle.id,
+        vehicle=f"{vehicle.name} · {site.name}" if vehicle.kind == "bus" else vehicle.name,
+        site_id=site.id,
+        site=site.name,
+        kind=vehicle.kind,
+        state=_vehicle_state(evse, plugged),
+        departure=journey.depart if journey else None,
+        trip=journey.name if journey else "",
+        needed_soc=journey.needed_kwh / vehicle.capacity_kwh if journey else None,
+        soc=evse.soc if plugged else None,
+        expected_soc=_fraction(result.expected_kwh if result else math.nan, vehicle.capacity_kwh),
+        slack_min=_finite(result.slack_min) if result else None,
+        short_kwh=_finite(result.short_kwh) or 0.0 if result else 0.0,
+        verdict=_verdict(result, plugged),
+        why=_why(evse, result, plugged, slot, state),
+    )
+
+
+def _vehicle_state(evse: EvseImage, plugged: bool) -> Literal["away", "charging", "discharging", "idle", "offline"]:
+    if not evse.online:
+        return "offline"
+    if not plugged:
+        return "away"
+    power_kw = evse.power_kw or 0.0
+    if power_kw > MOVING_KW:
+        return "charging"
+    return "discharging" if power_kw < -MOVING_KW else "idle"
+
+
+def _verdict(result: Readiness | None, plugged: bool) -> Literal["ready", "at_risk", "will_miss", "away", "unknown"]:
+    if not plugged:
+        return "away"
+    if result is None:
+        return "ready"
+    if result.health == "unknown":
+        return "unknown"
+    if result.health == "late":
+        return "will_miss"
+    return "at_risk" if result.health == "tight" else "ready"
+
+
+def _why(evse: EvseImage, result: Readiness | None, plugged: bool, slot: Slot, state: Now) -> str:
+    if not plugged:
+        until = slot.presence.away_until
+        return "out, no return known" if until is None else "out on its trip"
+    setpoint = state.reasons.get(evse_asset(evse.station.id, 1), "")
+    first = result.reason if result else "no departure ahead"
+    return f"{first}; {setpoint}" if setpoint else first
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _fraction(energy_kwh: float, capacity_kwh: float) -> float | None:
+    return min(energy_kwh / capacity_kwh, 1.0) if math.isfinite(energy_kwh) else None
+
+
+def _site_row(image: Image, item: SiteImage, powers: Mapping[str, float | None], state: Now) -> SiteRow:
+    site = item.site
+    evses = image.site_evses[site.id]
+    stations_kw = sum(powers[evse_asset(e.station.id, 1)] or 0.0 for e in evses)
+    program = program_of(site, image.fleet.programs)
+    island = state.islands.get(site.id)
+    grid: Literal["live", "dead", "unknown"] = "unknown"
+    if item.grid == "dead":
+        grid = "dead"
+    elif item.grid == "live" or item.net_kw is not None:
+        grid = "live"
+    return SiteRow(
+        site_id=site.id,
+        name=site.name,
+        kind=site.kind,
+        town=site.town,
+        utility=site.utility,
+        program=program.name if program else None,
+        latitude=site.latitude,
+        longitude=site.longitude,
+        power_kw=item.net_kw,
+        stations_kw=stations_kw,
+        building_kw=item.building_kw,
+        import_limit_kw=site.import_limit_kw,
+        export_limit_kw=site.export_limit_kw,
+        stations=len(evses),
+        online=sum(1 for e in evses if e.online),
+        vehicles_in=sum(1 for e in evses if e.session_id is not None),
+        grid=grid,
+        islanded=item.islanded,
+        hours_left=_finite(island.hours_left) if island else None,
+        discharge_stopped=item.stopped or image.stopped,
+    )
+
+
+def _station_row(asset_id: str, evse: EvseImage, power_kw: float | None, state: Now) -> StationRow:
+    return StationRow(
+        station_id=evse.station.id,
+        site_id=evse.station.site_id,
+        protocol=evse.protocol or evse.station.protocol,
+        online=evse.online,
+        status=evse.status,
+        power_kw=power_kw,
+        setpoint_kw=state.setpoints_kw.get(asset_id),
+        why=state.reasons.get(asset_id, ""),
+        soc=evse.soc if evse.session_id is not None else None,
+        skew_s=evse.skew_s,
+        last_reading=evse.last_reading,
+    )

@@ -1,0 +1,67 @@
+"""The scribe: facts of our own making, journaled in order without making the tick wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from revere.core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from revere.core.facts import Fact
+    from revere.core.ports import FactSink
+
+SPOOL_MAX_FACTS = 20_000
+CHUNK_FACTS = 256
+RETRY_S = 2.0
+
+
+class Scribe:
+    """A bounded spool between control and the journal.
+
+    Control must go on while the database is away (inside the stations' leases), and what it did meanwhile
+    must still be written. Beyond ``SPOOL_MAX_FACTS`` the newest facts are dropped and counted in ``lost``.
+    """
+
+    def __init__(self, sink: FactSink) -> None:
+        self._sink = sink
+        self._spool: deque[Fact] = deque()
+        self._more = asyncio.Event()
+        self.lost = 0
+        self.written = 0
+        self.failures = 0
+
+    @property
+    def waiting(self) -> int:
+        """Facts not yet committed."""
+        return len(self._spool)
+
+    def write(self, facts: Sequence[Fact]) -> None:
+        """Take facts to be journaled in this order."""
+        for fact in facts:
+            if len(self._spool) >= SPOOL_MAX_FACTS:
+                self.lost += 1
+            else:
+                self._spool.append(fact)
+        if facts:
+            self._more.set()
+
+    async def run(self) -> None:
+        """Journal for ever; a database that is away is tried again every two seconds."""
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            while self._spool:
+                chunk = [self._spool[i] for i in range(min(CHUNK_FACTS, len(self._spool)))]
+                try:
+                    await self._sink.record(chunk)
+                except Unavailable:
+                    self.failures += 1
+                    await asyncio.sleep(RETRY_S)
+                    continue
+                for _ in chunk:
+                    self._spool.popleft()
+                self.written += len(chunk)

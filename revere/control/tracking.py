@@ -1,0 +1,186 @@
+"""Commands from asking to proof: open until readings agree, however often a station says Accepted."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from revere.core import facts as f
+from revere.core.ids import CommandId, StationId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from revere.control.image import EvseImage, Image
+    from revere.core.commands import Answer
+
+TOLERANCE_KW = 1.0
+TOLERANCE_SHARE = 0.05
+INTERVALS_TO_PROVE = 2
+GRACE = dt.timedelta(seconds=10)
+FAILURES_BEFORE_UNDISPATCHABLE = 2
+RETRY_AFTER = dt.timedelta(minutes=5)
+FIGURES_MAX = 200_000
+
+
+@dataclass(slots=True)
+class OpenCommand:
+    """A setpoint under way at an EVSE."""
+
+    command_id: CommandId
+    asset_id: str
+    setpoint_kw: float
+    before_kw: float
+    issued_at: dt.datetime
+    deadline: dt.datetime
+    in_event: bool
+    accepted: bool = False
+
+
+@dataclass(slots=True)
+class Figures:
+    """What the run reports: wall milliseconds to the socket, twin seconds to the meter's proof."""
+
+    sent_ms: list[float] = field(default_factory=list)
+    met_s: list[float] = field(default_factory=list)
+    issued: int = 0
+    confirmed: int = 0
+    superseded: int = 0
+    expired: int = 0
+    rejected: int = 0
+
+
+class CommandTracker:
+    """One open setpoint per EVSE; failures make an EVSE undispatchable for a while."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, OpenCommand] = {}
+        self.figures = Figures()
+        self._serial = 0
+        self._failures: dict[str, int] = {}
+        self._retry_at: dict[str, dt.datetime] = {}
+
+    def resume(self, serial: int) -> None:
+        """Continue numbering after a restart."""
+        self._serial = max(self._serial, serial)
+
+    def issue(
+        self, evse: EvseImage, asset_id: str, setpoint_kw: float, now: dt.datetime, interval_s: float, *, in_event: bool
+    ) -> tuple[OpenCommand, list[f.Fact]]:
+        """Open a command; the one that it replaces ends as superseded."""
+        ended: list[f.Fact] = []
+        old = self.open.pop(asset_id, None)
+        if old is not None:
+            self.figures.superseded += 1
+            ended.append(f.CommandEnded(at=now, command_id=old.command_id, outcome="superseded"))
+        self._serial += 1
+        self.figures.issued += 1
+        prove_s = INTERVALS_TO_PROVE * interval_s
+        command = OpenCommand(
+            command_id=CommandId(f"sp-{self._serial}"),
+            asset_id=asset_id,
+            setpoint_kw=setpoint_kw,
+            before_kw=evse.power_kw if evse.power_kw is not None else 0.0,
+            issued_at=now,
+            deadline=now + dt.timedelta(seconds=prove_s) + GRACE,
+            in_event=in_event,
+        )
+        self.open[asset_id] = command
+        issued = f.CommandIssued(
+            at=now,
+            command_id=command.command_id,
+            station_id=evse.station.id,
+            kind="setpoint",
+            detail={"setpoint_kw": round(setpoint_kw, 3)},
+        )
+        return command, [*ended, issued]
+
+    def answered(self, command: OpenCommand, answer: Answer, decided_wall_s: float, now: dt.datetime) -> list[f.Fact]:
+        """Take the station's word: a rejection ends the command, an acceptance proves nothing yet."""
+        if answer.sent_wall_s and len(self.figures.sent_ms) < FIGURES_MAX:
+            self.figures.sent_ms.append((answer.sent_wall_s - decided_wall_s) * 1000)
+        if self.open.get(command.asset_id) is not command:
+            return []
+        if answer.status == "accepted":
+            command.accepted = True
+            return []
+        del self.open[command.asset_id]
+        self.figures.rejected += 1
+        self._failed(command.asset_id, now)
+        why = f"{answer.status}: {answer.why}" if answer.why else answer.status
+        return [f.CommandEnded(at=now, command_id=command.command_id, outcome="rejected", why=why[:200])]
+
+    def check(self, image: Image, now: dt.datetime) -> list[f.Fact]:
+        """Compare open commands with readings taken since; confirm, expire, raise and clear alarms."""
+        facts: list[f.Fact] = []
+        for asset_id, command in list(self.open.items()):
+            evse = image.evses[asset_id]
+            if evse.session_id is None:
+                del self.open[asset_id]
+                self.figures.superseded += 1
+                facts.append(
+                    f.CommandEnded(at=now, command_id=command.command_id, outcome="superseded", why="unplugged")
+                )
+            elif evse.power_at > command.issued_at and _agrees(evse, command):
+                del self.open[asset_id]
+                facts += self._confirmed(command, evse, image, now)
+            elif now >= command.deadline:
+                del self.open[asset_id]
+                self.figures.expired += 1
+                facts += self._expired(command, evse, now)
+        return facts
+
+    def _confirmed(self, command: OpenCommand, evse: EvseImage, image: Image, now: dt.datetime) -> list[f.Fact]:
+        self.figures.confirmed += 1
+        if command.in_event and len(self.figures.met_s) < FIGURES_MAX:
+            self.figures.met_s.append((evse.power_at - command.issued_at).total_seconds())
+        self._failures.pop(command.asset_id, None)
+        self._retry_at.pop(command.asset_id, None)
+        facts: list[f.Fact] = [f.CommandEnded(at=now, command_id=command.command_id, outcome="confirmed")]
+        key = f"not-following:{command.asset_id}"
+        if key in image.alarms:
+            facts.append(f.AlarmCleared(at=now, key=key))
+        return facts
+
+    def _expired(self, command: OpenCommand, evse: EvseImage, now: dt.datetime) -> list[f.Fact]:
+        shown = "nothing" if evse.power_kw is None else f"{evse.power_kw:.1f} kW"
+        why = f"asked {command.setpoint_kw:.1f} kW, meter shows {shown}"
+        facts: list[f.Fact] = [f.CommandEnded(at=now, command_id=command.command_id, outcome="expired", why=why)]
+        if self._failed(command.asset_id, now):
+            facts.append(
+                f.AlarmRaised(
+                    at=now,
+                    key=f"not-following:{command.asset_id}",
+                    severity="warning",
+                    subject=evse.station.id,
+                    text=f"{evse.station.id} does not follow: {why}. Its share is given to others.",
+                )
+            )
+        return facts
+
+    def _failed(self, asset_id: str, now: dt.datetime) -> bool:
+        self._failures[asset_id] = self._failures.get(asset_id, 0) + 1
+        if self._failures[asset_id] >= FAILURES_BEFORE_UNDISPATCHABLE:
+            self._retry_at[asset_id] = now + RETRY_AFTER
+            return True
+        return False
+
+    def dispatchable(self, asset_id: str, now: dt.datetime) -> bool:
+        """Whether the EVSE may be counted on; after a pause it is tried again."""
+        return now >= self._retry_at.get(asset_id, now)
+
+    def stations_waiting(self, assets: Iterable[str]) -> frozenset[StationId]:
+        """Stations among ``assets`` whose command is still open."""
+        return frozenset(StationId(a.rsplit("/", 1)[0]) for a in assets if a in self.open)
+
+
+def _agrees(evse: EvseImage, command: OpenCommand) -> bool:
+    """Whether the meter shows the setpoint; a battery may draw less than a charging setpoint allows."""
+    power_kw = evse.power_kw
+    if power_kw is None:
+        return False
+    tolerance_kw = max(TOLERANCE_KW, TOLERANCE_SHARE * max(evse.station.charge_kw, evse.station.discharge_kw))
+    if command.setpoint_kw > 0:
+        return -tolerance_kw <= power_kw <= command.setpoint_kw + tolerance_kw
+    return abs(power_kw - command.setpoint_kw) <= tolerance_kw
