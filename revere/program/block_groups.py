@@ -20,6 +20,8 @@ from revere.program.equity import EjInputs, EjStatus, EjVerdict, ej_status
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from revere.core.scenario import BlockGroupEntry
+
 TEXT_MAX_CHARS = 20_000_000
 ROWS_MAX = 300_000
 REFUSALS_KEPT = 100
@@ -70,6 +72,22 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     def total(self) -> int:
         """All of them."""
         return self.yes + self.no + self.unknown
+
+
+def block_groups_of(entries: Iterable[BlockGroupEntry]) -> BlockGroups:
+    """The block groups that a scenario brings along, judged by the same criteria (checked when it was read)."""
+    groups = {}
+    for entry in entries:
+        inputs = EjInputs(
+            statewide_income=entry.statewide_income_usd,
+            income=entry.income_usd,
+            minority=entry.minority,
+            limited_english=entry.limited_english,
+            town_income=entry.town_income_usd,
+        )
+        groups[entry.id] = BlockGroup(geoid=entry.id, town="", inputs=inputs, verdict=ej_status(inputs))
+    without_income = sum(1 for group in groups.values() if group.inputs.income is None)
+    return BlockGroups(groups=groups, refused_rows=0, refused=(), without_income=without_income)
 
 
 class _RowError(ValueError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from revere.core.assets import program_of
+from revere.core.assets import Participant, program_of
 from revere.core.errors import Refused
 from revere.core.ids import ParticipantId, ProgramId, SiteId
 from revere.settle.rules import Rule
@@ -38,6 +38,13 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     def enrolled(self) -> bool:
         """Whether a program pays for what the site gives."""
         return self.rule is not None
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A participant and where its sites stand."""
+
+    participant: Participant
+    standings: tuple[Enrolment, ...]
 
 
 def enrolment_of(
@@ -79,6 +86,16 @@ def enrolments(
     """The standing of every site of a fleet, in the fleet's order."""
     dates = enrolled_on or {}
     return tuple(enrolment_of(site, fleet.programs, book, on_date, dates.get(site.id)) for site in fleet.sites)
+
+
+def members_of(fleet: Fleet, standings: Iterable[Enrolment]) -> tuple[Member, ...]:
+    """Each participant with the standing of its sites, in the fleet's order; without a site it is there with none."""
+    by_participant: dict[ParticipantId, list[Enrolment]] = {}
+    for standing in standings:
+        by_participant.setdefault(standing.participant_id, []).append(standing)
+    return tuple(
+        Member(participant=person, standings=tuple(by_participant.get(person.id, ()))) for person in fleet.participants
+    )
 
 
 def enrolled_sites(standings: Iterable[Enrolment], program_id: ProgramId) -> tuple[SiteId, ...]:

@@ -258,7 +258,8 @@ def _same(got: object, want: object) -> bool:
     """Equal, or numbers within the relative tolerance; true and 1 are not the same."""
     if isinstance(got, bool) or isinstance(want, bool):
         return got is want
-    if isinstance(got, (int, Decimal, Fraction)) and isinstance(want, (int, Decimal, Fraction)):
+    numbers = (int, float, Decimal, Fraction)
+    if isinstance(got, numbers) and isinstance(want, numbers):
         return abs(Fraction(got) - Fraction(want)) <= abs(Fraction(want)) * RELATIVE_TOLERANCE
     return got == want
 

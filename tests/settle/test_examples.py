@@ -30,8 +30,7 @@ def test_connectedsolutions_row(row: Example) -> None:
 
 def test_a_wrong_expectation_fails_and_an_unknown_rule_is_skipped() -> None:
     inputs = {"events": [{"n": 40, "kw": 5}], "rate_usd_per_kw": 275, "mean": "events"}
-    wrong = Example(id="x", rule="connectedsolutions_res", inputs=inputs, expected={"usd": 1375.1, "mean_kw": 5})
-    # A float of a caller of ours is compared by equality; the file's own numbers are read as decimals.
+    wrong = Example(id="x", rule="connectedsolutions_res", inputs=inputs, expected={"usd": 1375.01, "mean_kw": 5})
     assert evaluate(wrong, load_rulebook()).outcome == "failed"
     unknown = Example(id="x", rule="tidal_power", inputs=inputs, expected={"usd": 1})
     assert evaluate(unknown, load_rulebook()).outcome == "skipped"
