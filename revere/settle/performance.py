@@ -13,6 +13,7 @@ minus actual.
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import itertools
 from decimal import Decimal
@@ -28,13 +29,15 @@ from revere.core.time import floor_to, iso
 from revere.settle.baseline import BASELINES, none_wh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from revere.core.assets import Station
     from revere.settle.baseline import Baseline
 
 INTERVAL_S = 300
 EVENT_MAX_S = 24 * 3600
+EDGE_TOLERANCE = dt.timedelta(seconds=2)
+"""A clock-aligned value stamped this near to an interval's edge is the value at the edge (2 s of 3 h is 0.02 %)."""
 RATING_MARGIN = Fraction(11, 10)
 """A good meter at full power stays below rating × time × this; above it the reading is not believed."""
 REGISTER_STEP_WH = 100
@@ -178,26 +181,46 @@ def interval_edges(start: dt.datetime, end: dt.datetime, interval_s: int = INTER
     return [*edges, end]
 
 
-def latest_readings(
-    readings: Iterable[RegisterReading], place: Place = "ac_inlet"
-) -> dict[tuple[str, dt.datetime], RegisterReading]:
-    """The highest revision of each asset's moment at the place that the rule names; order and copies do not matter."""
-    latest: dict[tuple[str, dt.datetime], RegisterReading] = {}
-    for reading in readings:
-        key = (reading.asset_id, reading.ts)
-        if reading.place == place and (key not in latest or reading.rev > latest[key].rev):
-            latest[key] = reading
-    return latest
+class ReadingIndex:
+    """Readings of the place that a rule names, by asset and moment, the highest revision of each.
+
+    Copies and the order of arrival do not matter. A season is indexed once.
+    """
+
+    def __init__(self, readings: Iterable[RegisterReading], place: Place = "ac_inlet") -> None:
+        latest: dict[str, dict[dt.datetime, RegisterReading]] = {}
+        for reading in readings:
+            if reading.place != place:
+                continue
+            of_asset = latest.setdefault(reading.asset_id, {})
+            held = of_asset.get(reading.ts)
+            if held is None or reading.rev > held.rev:
+                of_asset[reading.ts] = reading
+        self._latest = latest
+        self._moments = {asset_id: sorted(of_asset) for asset_id, of_asset in latest.items()}
+
+    def at(self, asset_id: str, edge: dt.datetime) -> RegisterReading | None:
+        """The asset's reading at ``edge``, or the nearest within ``EDGE_TOLERANCE_S`` (the earlier of two as near)."""
+        of_asset = self._latest.get(asset_id)
+        if of_asset is None:
+            return None
+        exact = of_asset.get(edge)
+        if exact is not None:
+            return exact
+        moments = self._moments[asset_id]
+        place = bisect.bisect_left(moments, edge)
+        nearest = min(moments[max(place - 1, 0) : place + 1], key=lambda ts: abs(ts - edge))
+        return of_asset[nearest] if abs(nearest - edge) <= EDGE_TOLERANCE else None
 
 
 def interval_evidence(
     asset: MeteredAsset,
     edges: Sequence[dt.datetime],
-    readings: Mapping[tuple[str, dt.datetime], RegisterReading],
+    readings: ReadingIndex,
 ) -> list[IntervalEvidence]:
     """An asset's intervals between ``edges``, each good, a gap, or quarantined with its reason."""
     return [
-        _interval(asset, start, end, readings.get((asset.asset_id, start)), readings.get((asset.asset_id, end)))
+        _interval(asset, start, end, readings.at(asset.asset_id, start), readings.at(asset.asset_id, end))
         for start, end in itertools.pairwise(edges)
     ]
 
@@ -303,7 +326,7 @@ def event_performance(
         start=start,
         end=end,
         assets=assets,
-        latest=latest_readings(readings, place),
+        readings=ReadingIndex(readings, place),
         baseline=baseline,
     )
 
@@ -315,17 +338,16 @@ def measure_event(
     start: dt.datetime,
     end: dt.datetime,
     assets: Sequence[MeteredAsset],
-    latest: Mapping[tuple[str, dt.datetime], RegisterReading],
+    readings: ReadingIndex,
     baseline: str = "none",
 ) -> EventPerformance:
-    """The same over readings that are indexed already (:func:`latest_readings`): a season is indexed once."""
+    """The same over readings that are indexed already (:class:`ReadingIndex`)."""
     edges = interval_edges(start, end)
     ordered = sorted(assets, key=lambda asset: asset.asset_id)
-    by_asset = [interval_evidence(asset, edges, latest) for asset in ordered]
+    by_asset = [interval_evidence(asset, edges, readings) for asset in ordered]
     sums = tuple(_add_up(asset, items, BASELINES[baseline]) for asset, items in zip(ordered, by_asset, strict=True))
-    used = tuple(
-        latest[asset.asset_id, edge] for asset in ordered for edge in edges if (asset.asset_id, edge) in latest
-    )
+    found = (readings.at(asset.asset_id, edge) for asset in ordered for edge in edges)
+    used = tuple(reading for reading in found if reading is not None)
     performance = EventPerformance(
         site_id=site_id,
         grid_event_id=grid_event_id,

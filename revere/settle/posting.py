@@ -26,15 +26,15 @@ from revere.settle.ledger import PARTICIPANT_KINDS, Evidence, Kind, LedgerLine, 
 from revere.settle.performance import (
     EventPerformance,
     MeteredAsset,
+    ReadingIndex,
     RegisterReading,
-    latest_readings,
     measure_event,
     require_synchronised,
 )
 from revere.settle.rules import HolidayCalendar, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class CalledEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +128,7 @@ def settle_season(
     reason. Opting out counts what the rule says (0). Raises ``Refused`` while our own clock is unsynchronised.
     """
     require_synchronised(clock_synchronised)
-    latest = latest_readings(readings, season.rule.version.place)
+    index = ReadingIndex(readings, season.rule.version.place)
     means: list[cs.EventMean] = []
     settled: list[SettledEvent] = []
     held: list[Held] = []
@@ -143,7 +143,7 @@ def settle_season(
             held.append(Held(grid_event_id=event.grid_event_id, reason="; ".join(text for _, text in check.reasons)))
             continue
         called_valid += 1
-        performance, exact_kw, reason = _measure(season, event, latest)
+        performance, exact_kw, reason = _measure(season, event, index)
         if exact_kw is None:
             held.append(Held(grid_event_id=event.grid_event_id, reason=reason))
             continue
@@ -181,7 +181,7 @@ def _check(season: SiteSeason, event: CalledEvent, called_before: int) -> cs.Eve
 
 
 def _measure(
-    season: SiteSeason, event: CalledEvent, latest: Mapping[tuple[str, dt.datetime], RegisterReading]
+    season: SiteSeason, event: CalledEvent, index: ReadingIndex
 ) -> tuple[EventPerformance | None, Fraction | None, str]:
     """An event's performance and the kW that count for it, or why none can."""
     version = season.rule.version
@@ -193,7 +193,7 @@ def _measure(
         start=event.start,
         end=event.end,
         assets=season.assets,
-        latest=latest,
+        readings=index,
         baseline=version.baseline,
     )
     if performance.coverage() < Fraction(version.minimum_coverage):

@@ -150,6 +150,24 @@ def test_the_highest_revision_counts() -> None:
     assert {item.rev_end for item in performance.intervals} == {1}
 
 
+@pytest.mark.parametrize(("shift_s", "bad_intervals"), [(-2, 0), (0.4, 0), (2, 0), (2.5, 2), (-30, 2)])
+def test_a_value_stamped_near_its_edge_is_the_value_at_the_edge(shift_s: float, bad_intervals: int) -> None:
+    readings = steady(EVENT, 60)
+    shifted = readings[10].ts + dt.timedelta(seconds=shift_s)
+    readings[10] = msgspec.structs.replace(readings[10], ts=shifted)
+    performance = measure(readings)
+    assert sum(item.quality != "good" for item in performance.intervals) == bad_intervals
+    assert (shifted in {item.ts for item in performance.readings}) == (bad_intervals == 0)
+
+
+def test_of_two_values_near_an_edge_the_nearer_counts() -> None:
+    readings = steady(EVENT, 60)
+    decoy = msgspec.structs.replace(readings[-1], ts=EVENT.end + dt.timedelta(seconds=1), export_wh=1_182_000)
+    near = msgspec.structs.replace(readings[-1], ts=EVENT.end - dt.timedelta(milliseconds=300))
+    assert measure([*readings[:-1], near, decoy]).mean_kw == 60
+    assert measure([*readings, decoy]).mean_kw == 60
+
+
 def test_nothing_settles_while_our_clock_is_unsynchronised() -> None:
     with pytest.raises(Refused, match="unsynchronised"):
         measure(steady(EVENT, 60), synchronised=False)
