@@ -42,8 +42,9 @@ def fill(want_kw: Floats, weight: Floats, group: Ints, room_kw: Floats) -> Float
     level = (np.maximum(room_kw[g], 0.0) - served) / np.maximum(weight_left, 1e-300)
     # The level falls at the first member that cannot be served in full; all after it stand in the same water.
     dry = level <= w / k
-    water = np.full(len(starts), np.inf)
-    np.minimum.at(water, segment[dry], np.maximum(level[dry], 0.0))
+    first_dry = np.full(len(starts), len(order))
+    np.minimum.at(first_dry, segment[dry], np.flatnonzero(dry))
+    water = np.append(np.maximum(level, 0.0), np.inf)[first_dry]
     share[order] = np.minimum(w, water[segment] * k)
     # Rounding may overfill by an ulp; a limit is a limit.
     filled = np.bincount(group, share, len(room_kw))
