@@ -1,0 +1,173 @@
+"""The store as the running house sees it: one object, one writer connection, everything committed on return."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from revere.core.errors import Refused, RevereError
+from revere.store import ledger, registry, series
+from revere.store.access import Access
+from revere.store.connection import LONG_TIMEOUT_S, WriterConnection
+from revere.store.driver import asyncpg
+from revere.store.journal import GroupCommit, JournalCounters
+from revere.store.partitions import Partitions
+from revere.store.reader import AccessDesk, Reader, Reads
+from revere.store.schema import migrate
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Sequence
+
+    from revere.core.assets import Fleet
+    from revere.core.facts import Fact
+    from revere.core.ids import TenantId
+    from revere.core.time import Clock
+    from revere.store.ledger import LedgerEntry
+    from revere.store.registry import Asset
+    from revere.store.series import HistoryRow
+
+_DURABLE_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes")
+
+
+class Store(Reads, Access):
+    """Journal, series, ledger, registry and access of one tenant.
+
+    A :class:`~revere.core.ports.FactSink` as far as committing goes: ``record`` returns when the facts are committed.
+    All statements share one connection and run in the order of the asking, so long reads belong to :meth:`reader`.
+    """
+
+    def __init__(self, dsn: str, clock: Clock, tenant: TenantId) -> None:
+        self.tenant = tenant
+        self._dsn = dsn
+        self._connection = WriterConnection(dsn, clock, tenant)
+        self.queries = self._connection
+        self._partitions = Partitions()
+        self._series_ids = series.SeriesIds(tenant)
+        self._commits = GroupCommit(self._connection, self._partitions, self._series_ids)
+
+    @classmethod
+    async def open(cls, dsn: str, clock: Clock, tenant: TenantId, *, require_durable: bool) -> Store:
+        """Connect, bring the schema up to this release and find the journal's end.
+
+        Raises :class:`RevereError` for a server older than 15, for a wrong password, and, where ``require_durable``,
+        for a server that answers before data are on the disk; :class:`Unavailable` where none answers.
+        """
+        store = cls(dsn, clock, tenant)
+        try:
+            await store._connection.run(migrate)
+            if require_durable:
+                await store._refuse_loose_server()
+            await store._commits.begin()
+        except asyncpg.InvalidAuthorizationSpecificationError as error:
+            await store.close()
+            raise RevereError(
+                "PostgreSQL refuses the user or password", where="store", remedy="Check REVERE_DSN."
+            ) from error
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """Commit what waits and close the connection."""
+        await self._commits.close()
+        await self._connection.close()
+
+    @property
+    def counters(self) -> JournalCounters:
+        """What passed through the journal since opening."""
+        return self._commits.counters
+
+    @property
+    def pending_facts(self) -> int:
+        """Facts that wait for their commit."""
+        return self._commits.pending_facts
+
+    @property
+    def reconnects(self) -> int:
+        """How often the database was lost and found again."""
+        return self._connection.reconnects
+
+    def reader(self) -> Reader:
+        """A door for reading from another event loop or thread."""
+        return Reader(self._dsn, self.tenant)
+
+    def access_desk(self) -> AccessDesk:
+        """A door for users and tokens from another event loop or thread."""
+        return AccessDesk(self._dsn, self.tenant)
+
+    async def record(self, facts: Sequence[Fact]) -> None:
+        """Append facts to the journal, and readings to their series; returns when committed.
+
+        Raises :class:`Unavailable` where the database stays away longer than ``WRITE_DEADLINE_S``.
+        """
+        await self._commits.record(facts)
+
+    async def load_history(self, rows: Iterable[HistoryRow]) -> int:
+        """Load past values by COPY, as rev 1 with cause ``history``; returns how many.
+
+        Raises :class:`Refused` where a stamp has a value already; the chunks before it stay.
+        """
+        remaining = iter(rows)
+        loaded = 0
+        while chunk := list(islice(remaining, series.HISTORY_CHUNK_ROWS)):
+            await self._connection.run(lambda conn, chunk=chunk: self._copy(conn, chunk))  # type: ignore[misc]
+            loaded += len(chunk)
+        return loaded
+
+    async def refresh_hours(self, start: dt.datetime, end: dt.datetime) -> int:
+        """Compute the hourly rollup anew for the hours that ``[start, end)`` touches; returns rows written."""
+        return await series.refresh_hours(self.queries, start, end)
+
+    async def post(self, lines: Sequence[LedgerEntry]) -> list[int]:
+        """Append lines to the ledger in one transaction; see :func:`revere.store.ledger.post`."""
+        return await ledger.post(self.queries, lines)
+
+    async def save_fleet(self, fleet: Fleet) -> None:
+        """Make the registry equal to ``fleet``; what is not in it is marked as deleted."""
+        await registry.save_fleet(self.queries, fleet, self._connection.clock.now())
+
+    async def save_asset(self, asset: Asset) -> None:
+        """Add or replace one site, station, vehicle ... by its id."""
+        await registry.save_asset(self.queries, asset)
+
+    async def remove_asset(self, kind: type[Any], asset_id: str) -> bool:
+        """Mark one asset as deleted; False where there is none."""
+        return await registry.remove_asset(self.queries, kind, asset_id, self._connection.clock.now())
+
+    async def _copy(self, conn: Any, chunk: list[HistoryRow]) -> None:
+        await self._partitions.ensure(conn, "sample", [row.ts for row in chunk])
+        ids = await self._series_ids.ensure(conn, {(row.asset_id, row.place, row.quantity): None for row in chunk})
+        records = [
+            (ids[row.asset_id, row.place, row.quantity], row.ts, 1, float(row.value), row.ts, "history", False)
+            for row in chunk
+        ]
+        try:
+            await conn.copy_records_to_table(
+                "sample",
+                records=records,
+                columns=("series_id", "ts", "rev", "value", "received_at", "cause", "quarantined"),
+                timeout=LONG_TIMEOUT_S,
+            )
+        except asyncpg.UniqueViolationError as error:
+            raise Refused(
+                "history is there already",
+                where="store.load_history",
+                got=str(error.detail or ""),
+                remedy="Load it once.",
+            ) from error
+
+    async def _refuse_loose_server(self) -> None:
+        rows = await self.queries.fetch(
+            "SELECT name, setting FROM pg_settings WHERE name = ANY ($1::text[]) ORDER BY name", list(_DURABLE_SETTINGS)
+        )
+        loose = [f"{row['name']} = off" for row in rows if row["setting"] == "off"]
+        if loose:
+            raise RevereError(
+                "this PostgreSQL may lose what it has acknowledged",
+                where="store",
+                got=", ".join(loose),
+                expected="on",
+                remedy="Switch these settings on; only the twin's throw-away database may run without.",
+            )

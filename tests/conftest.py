@@ -1,0 +1,69 @@
+"""Shared fixtures: one throw-away PostgreSQL per test process, a fresh migrated database per test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from revere.core.time import WallClock
+from revere.store.postgres import EmbeddedPostgres
+from revere.store.schema import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_numbers = itertools.count(1)
+_TEMPLATE = "revere_template"
+
+
+async def _execute(dsn: str, sql: str) -> None:
+    conn = await asyncpg.connect(dsn)
+    try:
+        await conn.execute(sql)
+    finally:
+        await conn.close()
+
+
+async def _make_template(server: EmbeddedPostgres) -> None:
+    await _execute(server.dsn, f"CREATE DATABASE {_TEMPLATE}")
+    conn = await asyncpg.connect(server.dsn_of(_TEMPLATE))
+    try:
+        await migrate(conn)
+    finally:
+        await conn.close()
+
+
+@pytest.fixture(scope="session")
+def pg_folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's own user can reach (pytest's ``tmp_path`` is closed to others)."""
+    folder = Path(tempfile.mkdtemp(prefix="revere-test-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def pg(pg_folder: Path) -> Iterator[EmbeddedPostgres]:
+    """The running throw-away server with a migrated template database."""
+    server = asyncio.run(EmbeddedPostgres.start(pg_folder / "pg", throwaway=True, clock=WallClock()))
+    try:
+        asyncio.run(_make_template(server))
+        yield server
+    finally:
+        asyncio.run(server.stop())
+
+
+@pytest.fixture
+def pg_dsn(pg: EmbeddedPostgres) -> Iterator[str]:
+    """The DSN of a fresh, migrated database for one test."""
+    name = f"test_{next(_numbers)}"
+    asyncio.run(_execute(pg.dsn, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}"))
+    yield pg.dsn_of(name)
+    asyncio.run(_execute(pg.dsn, f"DROP DATABASE {name} WITH (FORCE)"))
