@@ -17,9 +17,9 @@ from revere.control.snapshot import enrolled_sites
 from revere.core.assets import program_of
 from revere.core.errors import Refused
 from revere.core.facts import evse_asset
-from revere.core.ids import GridEventId, ParticipantId, ProgramId, SiteId
+from revere.core.ids import GridEventId, ParticipantId, ProgramId
 from revere.core.time import local
-from revere.settle.ledger import Evidence, Kind, LedgerLine
+from revere.settle.ledger import LedgerLine, from_fields, to_fields
 from revere.settle.performance import (
     EventPerformance,
     MeteredAsset,
@@ -95,7 +95,8 @@ async def read_registers(books: Books, assets: Sequence[str], edges: Sequence[dt
         RegisterReading(
             asset_id=asset,
             ts=edge,
-            rev=max(pair.import_rev or 0, pair.export_rev or 0),
+            import_rev=pair.import_rev,
+            export_rev=pair.export_rev,
             import_wh=pair.import_wh,
             export_wh=pair.export_wh,
         )
@@ -199,42 +200,10 @@ def _relief_by_interval(
 
 
 def entry(line: LedgerLine, now: dt.datetime) -> LedgerEntry:
-    """A settled line as the store keeps it; the key makes posting it again harmless."""
-    key = f"{line.site_id}:{line.grid_event_id}:{line.kind}"
-    if line.kind == "correction":
-        key = f"{key}:{int(now.timestamp())}"
-    return LedgerEntry(
-        key=key,
-        posted_at=now,
-        statement_id=line.statement_id,
-        participant_id=line.participant_id,
-        program_id=line.program_id,
-        kind=line.kind,
-        cents=line.cents,
-        state=line.state,
-        rule=line.rule,
-        site_id=line.site_id,
-        grid_event_id=line.grid_event_id,
-        import_wh=line.import_wh,
-        export_wh=line.export_wh,
-        evidence={"registers": msgspec.to_builtins(line.evidence)},
-    )
+    """A settled line as the store keeps it."""
+    return LedgerEntry(posted_at=now, **to_fields(line))
 
 
 def ledger_line(posted: PostedLine) -> LedgerLine:
     """A stored line as settlement knows it."""
-    kept = posted.entry
-    return LedgerLine(
-        statement_id=kept.statement_id,
-        participant_id=ParticipantId(kept.participant_id),
-        site_id=SiteId(kept.site_id or ""),
-        grid_event_id=GridEventId(kept.grid_event_id or ""),
-        program_id=ProgramId(kept.program_id),
-        kind=msgspec.convert(kept.kind, Kind),
-        import_wh=kept.import_wh or 0,
-        export_wh=kept.export_wh or 0,
-        cents=kept.cents,
-        state=kept.state,
-        rule=kept.rule,
-        evidence=msgspec.convert(kept.evidence.get("registers", []), tuple[Evidence, ...]),
-    )
+    return from_fields(msgspec.structs.asdict(posted.entry))

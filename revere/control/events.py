@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from revere.control.closing import Books
     from revere.control.image import EventImage, Image
     from revere.control.snapshot import Snapshot
-    from revere.core.ids import GridEventId
+    from revere.core.ids import GridEventId, ProgramId
     from revere.core.ports import FactSink
     from revere.plan.problem import Bools
     from revere.plan.schedule import Plan
@@ -33,7 +33,10 @@ class Utility(Protocol):
     """Where an event's result is reported (filled by the OpenADR link)."""
 
     async def report_performance(
-        self, grid_event_id: str, intervals: Sequence[tuple[dt.datetime, dt.datetime, float]]
+        self,
+        grid_event_id: GridEventId,
+        program_id: ProgramId,
+        intervals: Sequence[tuple[dt.datetime, dt.datetime, float]],
     ) -> str:
         """Send relief by interval, kW; returns the report's id at the utility."""
         ...
@@ -123,8 +126,8 @@ class EventDesk:
                 self._image, event, self._books, self._rulebook, now, clock_synchronised=clock_synchronised
             )
         report_id = "none"
-        if self._utility is not None:
-            report_id = await self._utility.report_performance(event.grid_event_id, closed.intervals)
+        if self._utility is not None and not event.source.startswith("operator:"):
+            report_id = await self._utility.report_performance(event.grid_event_id, event.program_id, closed.intervals)
         facts: list[f.Fact] = [
             f.EventReported(
                 at=now,

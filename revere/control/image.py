@@ -80,6 +80,7 @@ class EventImage:
     modification: int
     cancelled: bool
     received_at: dt.datetime
+    source: str
     opt: str = "undecided"
     nominated_kw: float | None = None
     nominated_by_site_kw: dict[str, float] = field(default_factory=dict)
@@ -291,6 +292,7 @@ class Image:
                 modification=fact.modification,
                 cancelled=fact.cancelled,
                 received_at=fact.at,
+                source=fact.source,
             )
             if known is not None:
                 event.opt = known.opt

@@ -1,0 +1,204 @@
+"""The operator's desk: what people ask, checked and done on control's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import TYPE_CHECKING, assert_never
+
+from revere.control.desk import (
+    Ask,
+    CallEvent,
+    OptEvent,
+    Receipt,
+    ReleaseDischarge,
+    SetDeparture,
+    StopDischarge,
+)
+from revere.core import facts as f
+from revere.core.errors import Refused, Unavailable
+from revere.core.ids import GridEventId, ProgramId, SiteId, VehicleId
+from revere.core.time import iso
+from revere.plan.departure import readiness
+
+if TYPE_CHECKING:
+    from revere.control.heart import Heart
+    from revere.control.inbox import Inbox
+    from revere.control.view import ConsoleView
+
+ASK_DEADLINE_S = 15.0
+EVENT_MAX = dt.timedelta(hours=6)
+EVENT_AHEAD_MAX = dt.timedelta(days=14)
+DEPARTURE_AHEAD_MAX = dt.timedelta(days=14)
+WHY_MAX_CHARS = 400
+
+
+class Office:
+    """Fills the ``Desk`` port. ``ask`` may be called from any thread; the work runs on control's loop."""
+
+    def __init__(self, heart: Heart, inbox: Inbox, loop: asyncio.AbstractEventLoop) -> None:
+        self._heart = heart
+        self._inbox = inbox
+        self._loop = loop
+        self._view: ConsoleView | None = None
+        self._serial = 0
+
+    def publish(self, view: ConsoleView) -> None:
+        """Take the picture of a tick (called by the heart)."""
+        self._view = view
+
+    def view(self) -> ConsoleView | None:
+        """The last published picture."""
+        return self._view
+
+    async def ask(self, request: Ask) -> Receipt:
+        """Do it on control's loop and come back with the receipt."""
+        if asyncio.get_running_loop() is self._loop:
+            return await self.do(request)
+        handed = asyncio.run_coroutine_threadsafe(self.do(request), self._loop)
+        try:
+            async with asyncio.timeout(ASK_DEADLINE_S):
+                return await asyncio.wrap_future(handed)
+        except TimeoutError as error:
+            raise Unavailable(
+                "control did not answer",
+                expected=f"within {ASK_DEADLINE_S:g} s",
+                remedy="Look at the alarms; try again",
+            ) from error
+
+    async def do(self, request: Ask) -> Receipt:
+        """The work itself, on control's loop."""
+        now = self._heart.clock.now()
+        match request:
+            case StopDischarge():
+                return self._stop(request, now)
+            case ReleaseDischarge():
+                return await self._release(request, now)
+            case SetDeparture():
+                return await self._departure(request, now)
+            case CallEvent():
+                return await self._call(request, now)
+            case OptEvent():
+                return await self._opt(request, now)
+            case _:
+                assert_never(request)
+
+    def _site(self, site_id: str | None) -> SiteId | None:
+        if site_id is None:
+            return None
+        if site_id not in self._heart.image.sites:
+            raise Refused("no such site", got=site_id, remedy="Look at the list of sites")
+        return SiteId(site_id)
+
+    def _stop(self, request: StopDischarge, now: dt.datetime) -> Receipt:
+        """Stopping waits for nothing, not even the database: first the stations, then the journal."""
+        site_id = self._site(request.site_id)
+        fact = f.DischargeStopped(at=now, by=request.by, why=request.why[:WHY_MAX_CHARS], site_id=site_id)
+        self._heart.image.apply(fact)
+        self._heart.scribe.write([fact])
+        self._heart.tick()
+        where = "everywhere" if site_id is None else f"at {self._heart.image.sites[site_id].site.name}"
+        return Receipt(accepted=True, detail=f"Discharge is stopped {where}. Charging for departures goes on.")
+
+    async def _release(self, request: ReleaseDischarge, now: dt.datetime) -> Receipt:
+        if not request.why.strip():
+            raise Refused("a release needs a reason", remedy="Say in a few words why discharge may go on")
+        site_id = self._site(request.site_id)
+        await self._inbox.record(
+            [f.DischargeReleased(at=now, by=request.by, why=request.why[:WHY_MAX_CHARS], site_id=site_id)]
+        )
+        return Receipt(accepted=True, detail="Discharge may go on; stations follow within seconds.")
+
+    async def _departure(self, request: SetDeparture, now: dt.datetime) -> Receipt:
+        evse = next(
+            (e for e in self._heart.image.evses.values() if e.vehicle and e.vehicle.id == request.vehicle_id), None
+        )
+        if evse is None or evse.vehicle is None:
+            raise Refused("no such vehicle", got=request.vehicle_id)
+        if not now < request.departs <= now + DEPARTURE_AHEAD_MAX:
+            raise Refused(
+                "the departure must lie ahead",
+                got=iso(request.departs),
+                expected=f"after {iso(now)}, within 14 days",
+            )
+        if not 0 < request.soc_required <= 1:
+            raise Refused("soc_required is out of range", got=request.soc_required, expected="above 0, at most 1")
+        vehicle = evse.vehicle
+        await self._inbox.record(
+            [
+                f.DepartureSet(
+                    at=now,
+                    vehicle_id=VehicleId(vehicle.id),
+                    departs=request.departs,
+                    soc_required=request.soc_required,
+                    by=request.by,
+                )
+            ]
+        )
+        energy_kwh = self._heart.image.energy_kwh(evse)
+        result = readiness(
+            now,
+            request.departs,
+            need_kwh=request.soc_required * vehicle.capacity_kwh,
+            energy_kwh=energy_kwh,
+            soc_age_s=(now - evse.soc_at).total_seconds(),
+            charge_kw=min(evse.station.charge_kw, vehicle.charge_kw),
+            efficiency=0.93,
+            capacity_kwh=vehicle.capacity_kwh,
+            plugged=evse.session_id is not None,
+        )
+        if result.ok:
+            return Receipt(accepted=True, detail=f"{vehicle.name} will be ready: {result.reason}.")
+        return Receipt(
+            accepted=True,
+            detail=f"{vehicle.name} will probably not be ready: {result.reason}. It charges as best it can.",
+        )
+
+    async def _call(self, request: CallEvent, now: dt.datetime) -> Receipt:
+        known = {program.id for program in self._heart.image.fleet.programs}
+        if request.program_id not in known:
+            raise Refused("no such program", got=request.program_id, expected=", ".join(sorted(known)))
+        if not request.start < request.end <= request.start + EVENT_MAX:
+            raise Refused("the event's length", got=f"{iso(request.start)} to {iso(request.end)}", expected="up to 6 h")
+        if not now <= request.start <= now + EVENT_AHEAD_MAX:
+            raise Refused(
+                "the event must start ahead", got=iso(request.start), expected=f"after {iso(now)}, within 14 days"
+            )
+        self._serial += 1
+        event_id = GridEventId(f"manual-{int(now.timestamp())}-{self._serial}")
+        await self._inbox.record(
+            [
+                f.GridEventReceived(
+                    at=now,
+                    grid_event_id=event_id,
+                    program_id=ProgramId(request.program_id),
+                    start=request.start,
+                    end=request.end,
+                    source=f"operator:{request.by}",
+                )
+            ]
+        )
+        return Receipt(
+            accepted=True,
+            detail="The event is recorded; its nomination follows with the next plan.",
+            reference=event_id,
+        )
+
+    async def _opt(self, request: OptEvent, now: dt.datetime) -> Receipt:
+        if GridEventId(request.grid_event_id) not in self._heart.image.events:
+            raise Refused("no such event", got=request.grid_event_id)
+        await self._inbox.record(
+            [
+                f.OptDecided(
+                    at=now,
+                    grid_event_id=GridEventId(request.grid_event_id),
+                    opt="in" if request.opt_in else "out",
+                    by=request.by,
+                    why=request.why[:WHY_MAX_CHARS],
+                )
+            ]
+        )
+        word = "takes part in" if request.opt_in else "is out of"
+        return Receipt(
+            accepted=True, detail=f"The programme {word} {request.grid_event_id}.", reference=request.grid_event_id
+        )
