@@ -5,6 +5,8 @@ strings here; limits are watts or amperes in tenths. Unknown fields are tolerate
 outside its range is refused. Source: OCPP 1.6 JSON schemas.
 """
 
+# ruff: noqa: N815 - field names are the standard's
+
 from __future__ import annotations
 
 import datetime as dt

@@ -1,5 +1,7 @@
 """OCPP 2.1 messages that we start, with the station's answers."""
 
+# ruff: noqa: N815 - field names are the standard's
+
 from __future__ import annotations
 
 from typing import Annotated

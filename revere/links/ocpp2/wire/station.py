@@ -1,5 +1,7 @@
 """OCPP 2.1 messages that a station starts, with our answers."""
 
+# ruff: noqa: N815 - field names are the standard's
+
 from __future__ import annotations
 
 from typing import Annotated, Any

@@ -1,5 +1,7 @@
 """Data types that several OCPP 2.1 messages share."""
 
+# ruff: noqa: N815 - field names are the standard's
+
 from __future__ import annotations
 
 from typing import Annotated

@@ -1,0 +1,352 @@
+"""One 1.6J charge point's session: core profile and smart charging, charging only.
+
+The same habits as for 2.1: nothing is answered before its facts are committed, what is set is read
+back, the fallback lies beneath every setpoint. A setpoint is a lease of 15 minutes by ``validTo``,
+since 1.6 knows no offline duration; control renews it by giving it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
+
+from revere.core.commands import Answer
+from revere.core.errors import Refused, RevereError
+from revere.core.facts import Fact, StationProvisioned
+from revere.core.ids import SessionId
+from revere.links.ocpp16 import translate, wire
+from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut, Reply
+from revere.links.ocppj.framing import Call, CallFailed, decode_payload
+from revere.links.ocppj.line import (
+    HEARTBEAT_S,
+    SKEW_QUARANTINE_S,
+    Answered,
+    Line,
+    session_id_of,
+    transaction_id_of,
+)
+from revere.links.ocppj.samples import EXPORT_POWER, EXPORT_REGISTER, IMPORT_POWER, IMPORT_REGISTER, SOC
+from revere.links.ocppj.setpoints import DAY_S, check_setpoint, local_midnight
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from revere.core.commands import ReportingCommand, SetpointCommand
+
+T = TypeVar("T")
+
+START, STOP = 0, 1
+"""A 1.6 transaction's two ends, in the place of sequence numbers."""
+VARIABLES_MAX: Final = 500
+SAMPLE_INTERVAL: Final = "MeterValueSampleInterval"
+
+
+class Session16:
+    """The behaviour of a 1.6J connection (``links.ocppj.line.Session``)."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.booted = False
+        self._power_locks: dict[int, asyncio.Lock] = {}
+
+    # What the charge point says --------------------------------------------------------------------
+
+    async def handle(self, call: Call) -> Answered:
+        """Record what the call says, then answer. Raises ``CallFailed`` or a ``RevereError`` of the sink."""
+        route = _ROUTES.get(call.action)
+        if route is None:
+            self.line.counters.unknown_actions += 1
+            raise CallFailed("NotImplemented", f"{call.action} is not known here")
+        return await route(self, call.payload)
+
+    def _observe_fresh(self, ts: dt.datetime, now: dt.datetime) -> list[Fact]:
+        """Measure the clock by a stamp unless the message may have waited in a queue."""
+        if (ts - now).total_seconds() <= -SKEW_QUARANTINE_S:
+            return []
+        return self.line.observe(ts, now)
+
+    async def _boot(self, request: wire.BootNotification) -> Answered:
+        now = self.line.clock.now()
+        await self.line.record([translate.booted(self.line.config, request, now)])
+        self.line.memory.watch.restart()
+        self.line.memory.provisioned = False
+        answer = wire.BootNotificationResponse(
+            status="Accepted", currentTime=self.line.clock.now(), interval=HEARTBEAT_S
+        )
+        return Answered(answer, then=self._set_booted)
+
+    def _set_booted(self) -> None:
+        self.booted = True
+
+    async def _heartbeat(self, _request: wire.Heartbeat) -> Answered:
+        return Answered(wire.HeartbeatResponse(currentTime=self.line.clock.now()))
+
+    async def _status(self, request: wire.StatusNotification) -> Answered:
+        now = self.line.clock.now()
+        facts: list[Fact] = [] if request.timestamp is None else self.line.observe(request.timestamp, now)
+        await self.line.record([*facts, translate.status_reported(self.line.config, request, now)])
+        return Answered(wire.StatusNotificationResponse())
+
+    def _tag_info(self, tag: str) -> wire.IdTagInfo:
+        known = self.line.directory.authorized(tag, self.line.config.station_id)
+        return wire.IdTagInfo(status="Accepted" if known else "Invalid")
+
+    async def _authorize(self, request: wire.Authorize) -> Answered:
+        return Answered(wire.AuthorizeResponse(idTagInfo=self._tag_info(request.idTag)))
+
+    async def _start(self, request: wire.StartTransaction) -> Answered:
+        now = self.line.clock.now()
+        config = self.line.config
+        number = translate.transaction_number(config.station_id, request)
+        known = self.line.memory.transaction(str(number), request.connectorId)
+        answer = wire.StartTransactionResponse(idTagInfo=self._tag_info(request.idTag), transactionId=number)
+        if START in known.seen:
+            self.line.counters.duplicates += 1
+            return Answered(answer)
+        readings = translate.register_reading(
+            config,
+            request.connectorId,
+            request.meterStart,
+            request.timestamp,
+            begin=True,
+            at=now,
+            session_id=SessionId(session_id_of(config.station_id, number)),
+            counters=self.line.counters,
+        )
+        started = translate.session_started(config, request, number, now)
+        skew = self._observe_fresh(request.timestamp, now)
+        await self.line.record([*skew, started, *self.line.quarantine(readings, now)])
+        known.seen.add(START)
+        return Answered(answer)
+
+    async def _stop(self, request: wire.StopTransaction) -> Answered:
+        now = self.line.clock.now()
+        config = self.line.config
+        known = self.line.memory.transaction(str(request.transactionId), None)
+        answer = wire.StopTransactionResponse(
+            idTagInfo=None if request.idTag is None else self._tag_info(request.idTag)
+        )
+        if STOP in known.seen:
+            self.line.counters.duplicates += 1
+            return Answered(answer)
+        session_id = SessionId(session_id_of(config.station_id, request.transactionId))
+        readings = translate.readings(
+            config,
+            known.evse_id,
+            request.transactionData or (),
+            at=now,
+            session_id=session_id,
+            counters=self.line.counters,
+        )
+        readings += translate.register_reading(
+            config,
+            known.evse_id,
+            request.meterStop,
+            request.timestamp,
+            begin=False,
+            at=now,
+            session_id=session_id,
+            counters=self.line.counters,
+        )
+        skew = self._observe_fresh(request.timestamp, now)
+        ended = translate.session_ended(config, request, now)
+        await self.line.record([*skew, *self.line.quarantine(readings, now), ended])
+        known.seen.add(STOP)
+        return Answered(answer)
+
+    async def _meter_values(self, request: wire.MeterValues) -> Answered:
+        now = self.line.clock.now()
+        config = self.line.config
+        number = request.transactionId
+        readings = translate.readings(
+            config,
+            request.connectorId,
+            request.meterValue,
+            at=now,
+            session_id=None if number is None else SessionId(session_id_of(config.station_id, number)),
+            counters=self.line.counters,
+        )
+        skew = self._observe_fresh(max(value.timestamp for value in request.meterValue), now)
+        await self.line.record([*skew, *self.line.quarantine(readings, now)])
+        return Answered(wire.MeterValuesResponse())
+
+    async def _data(self, _request: wire.DataTransfer) -> Answered:
+        return Answered(wire.DataTransferResponse(status="UnknownVendorId"))
+
+    # What we ask of the charge point ---------------------------------------------------------------
+
+    async def _ask(self, action: str, payload: msgspec.Struct, answer: type[T]) -> Reply[T]:
+        reply = await self.line.calls.call(action, payload, answer)
+        assert reply is not None  # only a call that may be unwanted comes back empty
+        return reply
+
+    async def provision(self) -> None:
+        """Install the fallback, set what must be sampled, read the configuration back."""
+        problems: list[str] = []
+        for step in (self._install_default, self._apply_settings, self._read_back):
+            try:
+                problems += await step()
+            except (CallRefused, CallTimedOut, CallOverflow) as error:
+                problems.append(str(error))
+        fact = StationProvisioned(
+            at=self.line.clock.now(),
+            station_id=self.line.config.station_id,
+            variables=dict(sorted(self.line.memory.variables.items())),
+            problems=tuple(problems),
+        )
+        await self.line.record([fact])
+        self.line.memory.provisioned = True
+
+    async def _install_default(self) -> list[str]:
+        now = self.line.clock.now()
+        profile = self.line.config.default_profile
+        request = translate.default_profile(profile, now)
+        reply = await self._ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
+        if reply.value.status != "Accepted":
+            return [f"charge-only default profile refused: {reply.value.status}"]
+        self.line.memory.default_profile_start = local_midnight(profile, now)
+        return []
+
+    def default_profile_due(self) -> bool:
+        """Whether the clocks have changed since the fallback was installed: its local day is an hour off."""
+        installed = self.line.memory.default_profile_start
+        if installed is None:
+            return False
+        midnight = local_midnight(self.line.config.default_profile, self.line.clock.now())
+        return (midnight - installed).total_seconds() % DAY_S != 0
+
+    async def refresh_default_profile(self) -> None:
+        """Install the fallback again if its local day has moved."""
+        if self.default_profile_due():
+            await self._install_default()
+
+    def _settings(self) -> dict[str, tuple[str, ...]]:
+        """Key to the values that serve, the best first: many AC charge points know no soc."""
+        config = self.line.config
+        measurands = [IMPORT_REGISTER, IMPORT_POWER]
+        if config.meters_site:
+            measurands += [EXPORT_REGISTER, EXPORT_POWER]
+        values = (",".join([*measurands, SOC]), ",".join(measurands))
+        return {
+            "MeterValuesSampledData": values,
+            SAMPLE_INTERVAL: (str(config.sample_interval_s),),
+            "MeterValuesAlignedData": values,
+            "ClockAlignedDataInterval": (str(config.aligned_interval_s),),
+        }
+
+    async def _apply_settings(self) -> list[str]:
+        problems: list[str] = []
+        for key, values in self._settings().items():
+            status = ""
+            for value in values:
+                request = wire.ChangeConfiguration(key=key, value=value)
+                reply = await self._ask("ChangeConfiguration", request, wire.ChangeConfigurationResponse)
+                status = reply.value.status
+                if status == "Accepted":
+                    break
+            if status != "Accepted":
+                problems.append(f"{key}: {status}")
+        return problems
+
+    async def _read_back(self) -> list[str]:
+        reply = await self._ask("GetConfiguration", wire.GetConfiguration(), wire.GetConfigurationResponse)
+        variables = self.line.memory.variables
+        for entry in (reply.value.configurationKey or ())[:VARIABLES_MAX]:
+            if entry.value is not None:
+                variables[entry.key] = entry.value
+        return [
+            f"{key}: reads {variables.get(key, '')[:80]!r}, was set to {values[0]!r}"
+            for key, values in self._settings().items()
+            if variables.get(key, "").replace(" ", "") not in values
+        ]
+
+    async def set_power(self, command: SetpointCommand) -> Answer:
+        """Give a connector a charging limit for its transaction, for 15 minutes."""
+        try:
+            check_setpoint(command)
+            transaction_id = int(transaction_id_of(command.station_id, command.session_id))
+        except (RevereError, ValueError) as error:
+            return self.line.answer("Rejected", str(error))
+        wanted = self.line.memory.wanted
+        wanted[command.evse_id] = command
+        async with self._power_locks.setdefault(command.evse_id, asyncio.Lock()):
+            request = translate.central_profile(command, transaction_id, self.line.clock.now())
+            reply = await self.line.calls.call(
+                "SetChargingProfile",
+                request,
+                wire.SetChargingProfileResponse,
+                still_wanted=lambda: wanted.get(command.evse_id) is command,
+            )
+        if reply is None:
+            self.line.counters.setpoints_superseded += 1
+            return self.line.answer("Rejected", "superseded by a newer setpoint")
+        return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
+
+    async def set_reporting(self, command: ReportingCommand) -> Answer:
+        """Change how often the meter is sampled in a transaction."""
+        request = wire.ChangeConfiguration(key=SAMPLE_INTERVAL, value=str(command.sample_interval_s))
+        reply = await self._ask("ChangeConfiguration", request, wire.ChangeConfigurationResponse)
+        return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
+
+    async def remote_start(self, evse_id: int, token: str) -> Answer:
+        """Start a transaction for a tag."""
+        request = wire.RemoteStartTransaction(idTag=token, connectorId=evse_id)
+        reply = await self._ask("RemoteStartTransaction", request, wire.RemoteStartTransactionResponse)
+        return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
+
+    async def remote_stop(self, session_id: str) -> Answer:
+        """End a transaction."""
+        number = transaction_id_of(self.line.config.station_id, session_id)
+        if not number.isdecimal():
+            raise Refused("no 1.6 transaction", where=self.line.config.station_id, got=session_id)
+        request = wire.RemoteStopTransaction(transactionId=int(number))
+        reply = await self._ask("RemoteStopTransaction", request, wire.RemoteStopTransactionResponse)
+        return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
+
+    async def clear_setpoint(self, evse_id: int) -> Answer:
+        """Remove the central profile of a connector, so that the fallback holds."""
+        request = wire.ClearChargingProfile(id=translate.CENTRAL_PROFILE_BASE + evse_id)
+        reply = await self._ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
+        return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
+
+    async def composite_limits_kw(self, evse_id: int, duration_s: int) -> list[tuple[dt.datetime, float]]:
+        """What the charge point would do, as (from, kW). Raises :class:`Refused`."""
+        request = wire.GetCompositeSchedule(connectorId=evse_id, duration=duration_s, chargingRateUnit="W")
+        reply = await self._ask("GetCompositeSchedule", request, wire.GetCompositeScheduleResponse)
+        value = reply.value
+        if value.status != "Accepted" or value.chargingSchedule is None or value.scheduleStart is None:
+            raise Refused("no composite schedule", where=self.line.config.station_id, got=value.status)
+        if value.chargingSchedule.chargingRateUnit != "W":
+            raise Refused("composite schedule in amperes", where=self.line.config.station_id, expected="W")
+        start = value.scheduleStart.astimezone(dt.UTC)
+        return [
+            (start + dt.timedelta(seconds=period.startPeriod), period.limit / 1000.0)
+            for period in value.chargingSchedule.chargingSchedulePeriod
+        ]
+
+
+def _route(
+    kind: type[T], method: Callable[[Session16, T], Awaitable[Answered]]
+) -> Callable[[Session16, msgspec.Raw], Awaitable[Answered]]:
+    decoder = msgspec.json.Decoder(kind)
+
+    def handle(session: Session16, payload: msgspec.Raw) -> Awaitable[Answered]:
+        return method(session, decode_payload(decoder, payload))
+
+    return handle
+
+
+# The methods are this class's own doors: the table keeps decoder and method side by side.
+_ROUTES: Final = {
+    "BootNotification": _route(wire.BootNotification, Session16._boot),
+    "Heartbeat": _route(wire.Heartbeat, Session16._heartbeat),
+    "StatusNotification": _route(wire.StatusNotification, Session16._status),
+    "Authorize": _route(wire.Authorize, Session16._authorize),
+    "StartTransaction": _route(wire.StartTransaction, Session16._start),
+    "StopTransaction": _route(wire.StopTransaction, Session16._stop),
+    "MeterValues": _route(wire.MeterValues, Session16._meter_values),
+    "DataTransfer": _route(wire.DataTransfer, Session16._data),
+}

@@ -1,0 +1,335 @@
+"""OCPP 2.1 to the house's facts, and the house's commands to OCPP 2.1.
+
+Signs: charging is positive on both sides and a setpoint below 0 discharges, so setpoints keep their
+sign; our discharge limit is a magnitude and the wire's is never above 0, so that one is negated.
+Units: kW and kWh here, W and Wh there; soc a fraction here, percent there.
+Places: samples at ``Inlet`` are the station's grid side (``ac_inlet``), at ``Outlet`` (the standard's
+default) the vehicle's side (``dc_outlet``), at EVSE 0 the site's main meter; soc comes from ``EV``.
+Sources: the project's OCPP facts, sections 5 and 6; OCPP 2.1 schemas.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Final
+
+from revere.core.errors import Refused
+from revere.core.facts import (
+    AlarmCleared,
+    AlarmRaised,
+    EnergyNeeds,
+    EvseStatus,
+    Fact,
+    GridLost,
+    GridRestored,
+    MeterReading,
+    Place,
+    SessionEnded,
+    SessionStarted,
+    StationBooted,
+    StatusReported,
+    TransferSwitchReported,
+    evse_asset,
+)
+from revere.core.ids import SessionId
+from revere.core.time import iso
+from revere.links.ocpp2 import wire
+from revere.links.ocppj.line import session_id_of
+from revere.links.ocppj.samples import CONTEXTS, MEASURANDS, SOC, Sample, in_base_unit, readings_of
+from revere.links.ocppj.setpoints import DAY_S, local_midnight, watts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from revere.core.commands import DefaultProfile, SetpointCommand
+    from revere.core.ports import StationConfig
+    from revere.links.ocppj.bounds import Counters
+
+DEFAULT_PROFILE_ID: Final = 1
+CENTRAL_PROFILE_BASE: Final = 100
+CENTRAL_STACK_LEVEL: Final = 10
+LEASE_S: Final = 900
+"""How long a central profile outlives the link; then the charge-only default holds."""
+GRID_FAULTS: Final = frozenset({"UnderVoltage", "LowInputPower"})
+"""What an inverter's protection reports when the grid is gone."""
+TRANSFER_SWITCH: Final = ("TransferSwitch", "State")
+ALARM_SEVERITY_MAX: Final = 4
+"""NotifyEvent severities 0 (danger) to 4 (error) become alarms; 5 to 9 are notices."""
+
+_UNSAID: Final = wire.UnitOfMeasure(unit="")
+_PLACES: Final[dict[str, Place]] = {"Inlet": "ac_inlet", "Upstream": "ac_inlet", "Outlet": "dc_outlet"}
+_STATUS: Final[dict[str, EvseStatus]] = {
+    "Available": "available",
+    "Occupied": "occupied",
+    "Reserved": "reserved",
+    "Unavailable": "unavailable",
+    "Faulted": "faulted",
+}
+
+
+def booted(config: StationConfig, request: wire.BootNotificationRequest, at: dt.datetime) -> StationBooted:
+    """Who the station says it is."""
+    station = request.chargingStation
+    return StationBooted(
+        at=at,
+        station_id=config.station_id,
+        vendor=station.vendorName,
+        model=station.model,
+        serial=station.serialNumber or "",
+        firmware=station.firmwareVersion or "",
+        reason=request.reason,
+    )
+
+
+def status_reported(config: StationConfig, request: wire.StatusNotificationRequest, at: dt.datetime) -> StatusReported:
+    """A connector's availability, under its EVSE."""
+    return StatusReported(
+        at=at,
+        station_id=config.station_id,
+        evse_id=request.evseId,
+        status=_STATUS[request.connectorStatus],
+        ts=request.timestamp.astimezone(dt.UTC),
+    )
+
+
+def _samples(values: Sequence[wire.SampledValue], *, site_meter: bool, counters: Counters) -> list[Sample]:
+    samples = []
+    for value in values:
+        if value.measurand not in MEASURANDS:
+            continue
+        if site_meter:
+            place: Place | None = "site"
+        else:
+            place = "ac_inlet" if value.measurand == SOC else _PLACES.get(value.location)
+        unit = value.unitOfMeasure or _UNSAID
+        base = in_base_unit(value.value, unit.unit, unit.multiplier or 0, value.measurand)
+        if place is None or base is None:
+            counters.samples_refused += 1
+            continue
+        samples.append(Sample(value.measurand, base, value.phase, place, CONTEXTS.get(value.context, "trigger")))
+    return samples
+
+
+def readings(
+    config: StationConfig,
+    evse_id: int,
+    meter_values: Sequence[wire.MeterValue],
+    *,
+    at: dt.datetime,
+    session_id: SessionId | None,
+    counters: Counters,
+) -> list[MeterReading]:
+    """Readings of an EVSE, or of the site's main meter for EVSE 0 where the station has it."""
+    site_meter = evse_id == 0
+    if site_meter and not config.meters_site:
+        counters.readings_unplaced += len(meter_values)
+        return []
+    found: list[MeterReading] = []
+    for meter_value in meter_values:
+        found += readings_of(
+            _samples(meter_value.sampledValue, site_meter=site_meter, counters=counters),
+            asset_id=config.site_id if site_meter else evse_asset(config.station_id, evse_id),
+            ts=meter_value.timestamp.astimezone(dt.UTC),
+            at=at,
+            session_id=None if site_meter else session_id,
+            counters=counters,
+        )
+    return found
+
+
+def session_started(
+    config: StationConfig, transaction_id: str, evse_id: int, token: str, ts: dt.datetime, at: dt.datetime
+) -> SessionStarted:
+    """Plug-in; the token may be empty until the vehicle has identified itself."""
+    return SessionStarted(
+        at=at,
+        station_id=config.station_id,
+        evse_id=evse_id,
+        session_id=SessionId(session_id_of(config.station_id, transaction_id)),
+        token=token,
+        ts=ts.astimezone(dt.UTC),
+    )
+
+
+def session_ended(config: StationConfig, request: wire.TransactionEventRequest, at: dt.datetime) -> SessionEnded:
+    """Plug-out."""
+    return SessionEnded(
+        at=at,
+        station_id=config.station_id,
+        session_id=SessionId(session_id_of(config.station_id, request.transactionInfo.transactionId)),
+        ts=request.timestamp.astimezone(dt.UTC),
+        reason=request.transactionInfo.stoppedReason or "",
+    )
+
+
+def energy_needs(config: StationConfig, request: wire.NotifyEVChargingNeedsRequest, at: dt.datetime) -> EnergyNeeds:
+    """A vehicle's bounds. Discharge powers are magnitudes in 2.1; older cars send them negative: both count."""
+    needs = request.chargingNeeds
+    v2x, dc = needs.v2xChargingParameters, needs.dcChargingParameters
+    charge_w = v2x.maxChargePower if v2x is not None else None
+    if charge_w is None and dc is not None:
+        charge_w = dc.evMaxPower
+    discharge_w = v2x.maxDischargePower if v2x is not None else None
+    capacity_wh = dc.evEnergyCapacity if dc is not None else None
+    percent = dc.stateOfCharge if dc is not None else None
+    return EnergyNeeds(
+        at=at,
+        station_id=config.station_id,
+        evse_id=request.evseId,
+        charge_max_kw=None if charge_w is None else charge_w / 1000.0,
+        discharge_max_kw=None if discharge_w is None else abs(discharge_w) / 1000.0,
+        capacity_kwh=None if capacity_wh is None else capacity_wh / 1000.0,
+        soc=None if percent is None else percent / 100.0,
+        departure=None if needs.departureTime is None else needs.departureTime.astimezone(dt.UTC),
+    )
+
+
+def der_alarm(
+    config: StationConfig, request: wire.NotifyDERAlarmRequest, at: dt.datetime, *, grid_lost: bool
+) -> list[Fact]:
+    """A dead grid or its return; any other disturbance is an alarm.
+
+    An end without a named fault closes what the station had reported (``grid_lost``).
+    """
+    ts = request.timestamp.astimezone(dt.UTC)
+    fault = request.gridEventFault
+    ended = bool(request.alarmEnded)
+    if fault in GRID_FAULTS or (fault is None and ended and grid_lost):
+        if ended:
+            return [GridRestored(at=at, site_id=config.site_id, ts=ts)]
+        return [GridLost(at=at, site_id=config.site_id, ts=ts, source=f"{config.station_id} {fault}")]
+    key = f"der:{config.station_id}:{fault or request.controlType}"
+    if ended:
+        return [AlarmCleared(at=at, key=key)]
+    text = f"{request.controlType} protection: {fault or 'disturbance'}. {request.extraInfo or ''}".strip()
+    return [AlarmRaised(at=at, key=key, severity="warning", subject=config.station_id, text=text)]
+
+
+def notified(config: StationConfig, event: wire.EventData, at: dt.datetime) -> Fact | None:
+    """The transfer switch's position, an alarm or its end, or nothing of interest."""
+    name = (event.component.name, event.variable.name)
+    if name == TRANSFER_SWITCH and event.actualValue in ("Open", "Closed"):
+        ts = event.timestamp.astimezone(dt.UTC)
+        return TransferSwitchReported(at=at, site_id=config.site_id, open=event.actualValue == "Open", ts=ts)
+    key = f"station:{config.station_id}:{name[0]}.{name[1]}"
+    if event.cleared:
+        return AlarmCleared(at=at, key=key)
+    if event.trigger != "Alerting" or (event.severity is not None and event.severity > ALARM_SEVERITY_MAX):
+        return None
+    text = f"{name[0]} {name[1]} = {event.actualValue[:100]} {event.techInfo or ''}".strip()
+    return AlarmRaised(at=at, key=key, severity="warning", subject=config.station_id, text=text)
+
+
+def security_alarm(config: StationConfig, request: wire.SecurityEventNotificationRequest, at: dt.datetime) -> Fact:
+    """What the station's security log says."""
+    return AlarmRaised(
+        at=at,
+        key=f"security:{config.station_id}:{request.type}:{iso(request.timestamp)}",
+        severity="info",
+        subject=config.station_id,
+        text=f"{request.type}: {request.techInfo or 'no details'}",
+    )
+
+
+def limit_alarm(config: StationConfig, request: wire.NotifyChargingLimitRequest, at: dt.datetime) -> Fact:
+    """Somebody else limits the station (an energy manager, the grid operator)."""
+    source = request.chargingLimit.chargingLimitSource
+    return AlarmRaised(
+        at=at,
+        key=f"limit:{config.station_id}:{source}",
+        severity="warning",
+        subject=config.station_id,
+        text=f"charging limited from outside by {source}",
+    )
+
+
+def central_profile_id(evse_id: int) -> int:
+    """The id of our Dynamic profile on an EVSE; the same id replaces, so that there is only one."""
+    return CENTRAL_PROFILE_BASE + evse_id
+
+
+def central_profile(
+    command: SetpointCommand, transaction_id: str, *, bidirectional: bool
+) -> wire.SetChargingProfileRequest:
+    """A setpoint as a Dynamic TxProfile of one transaction, above the charge-only default.
+
+    A station that only charges gets a limit in mode ChargingOnly; the others CentralSetpoint.
+    """
+    update = schedule_update(command, bidirectional=bidirectional)
+    period = wire.ChargingSchedulePeriod(
+        startPeriod=0,
+        operationMode="CentralSetpoint" if bidirectional else "ChargingOnly",
+        limit=update.limit,
+        dischargeLimit=update.dischargeLimit,
+        setpoint=update.setpoint,
+    )
+    profile_id = central_profile_id(command.evse_id)
+    return wire.SetChargingProfileRequest(
+        evseId=command.evse_id,
+        chargingProfile=wire.ChargingProfile(
+            id=profile_id,
+            stackLevel=CENTRAL_STACK_LEVEL,
+            chargingProfilePurpose="TxProfile",
+            chargingProfileKind="Dynamic",
+            transactionId=transaction_id,
+            maxOfflineDuration=LEASE_S,
+            invalidAfterOfflineDuration=True,
+            chargingSchedule=(
+                wire.ChargingSchedule(id=profile_id, chargingRateUnit="W", chargingSchedulePeriod=(period,)),
+            ),
+        ),
+    )
+
+
+def schedule_update(command: SetpointCommand, *, bidirectional: bool) -> wire.ScheduleUpdate:
+    """The new values of that profile, W."""
+    if not bidirectional:
+        return wire.ScheduleUpdate(limit=watts(max(command.setpoint_kw, 0.0)))
+    return wire.ScheduleUpdate(
+        limit=watts(command.charge_limit_kw),
+        dischargeLimit=watts(-command.discharge_limit_kw),
+        setpoint=watts(command.setpoint_kw),
+    )
+
+
+def default_profile(profile: DefaultProfile, now: dt.datetime) -> wire.SetChargingProfileRequest:
+    """The charge-only fallback as a recurring daily TxDefaultProfile of the whole station.
+
+    Its day starts at local midnight in UTC, so that it must be sent again when the clocks change.
+    """
+    periods = tuple(
+        wire.ChargingSchedulePeriod(startPeriod=after_s, limit=watts(limit_kw), operationMode="ChargingOnly")
+        for after_s, limit_kw in profile.limits_kw
+    )
+    return wire.SetChargingProfileRequest(
+        evseId=0,
+        chargingProfile=wire.ChargingProfile(
+            id=DEFAULT_PROFILE_ID,
+            stackLevel=0,
+            chargingProfilePurpose="TxDefaultProfile",
+            chargingProfileKind="Recurring",
+            recurrencyKind="Daily",
+            chargingSchedule=(
+                wire.ChargingSchedule(
+                    id=DEFAULT_PROFILE_ID,
+                    chargingRateUnit="W",
+                    duration=DAY_S,
+                    startSchedule=local_midnight(profile, now),
+                    chargingSchedulePeriod=periods,
+                ),
+            ),
+        ),
+    )
+
+
+def composite_kw(schedule: wire.CompositeSchedule) -> list[tuple[dt.datetime, float]]:
+    """A composite schedule as (from, kW): the setpoint where one holds, else the charging limit."""
+    if schedule.chargingRateUnit != "W":
+        raise Refused("composite schedule in amperes", got=schedule.chargingRateUnit, expected="W")
+    start = schedule.scheduleStart.astimezone(dt.UTC)
+    steps = []
+    for period in schedule.chargingSchedulePeriod:
+        value_w = period.setpoint if period.setpoint is not None else period.limit
+        if value_w is not None:
+            steps.append((start + dt.timedelta(seconds=period.startPeriod), value_w / 1000.0))
+    return steps

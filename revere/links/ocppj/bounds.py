@@ -1,0 +1,72 @@
+"""Every bound of the OCPP wire, and the counters that say when one was met."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+FRAME_MAX_BYTES: Final = 65_536
+"""An ordinary frame. A whole TransactionEvent has about 1 kB."""
+REPORT_FRAME_MAX_BYTES: Final = 1_048_576
+"""A NotifyReport frame, the one message that is long by nature; also the socket's own bound."""
+MESSAGE_ID_MAX_CHARS: Final = 36
+ACTION_MAX_CHARS: Final = 64
+STATION_ID_MAX_CHARS: Final = 48
+PASSWORD_MAX_BYTES: Final = 64
+
+CALL_TIMEOUT_S: Final = 30.0
+"""How long a station may take to answer (loop time)."""
+SEND_TIMEOUT_S: Final = 30.0
+"""How long the socket may refuse our bytes before the connection is given up."""
+CALLS_WAITING_MAX: Final = 16
+"""Our calls that wait for the one in flight; the next one fails at once."""
+INBOUND_WAITING_MAX: Final = 8
+"""A station's calls that wait for our answer. The standard allows one; a flood closes the connection."""
+FRAME_BURST: Final = 400.0
+FRAMES_PER_S_MAX: Final = 100.0
+"""Beyond the burst a connection is read at this rate; the kernel's buffer holds the flood back."""
+BAD_PAYLOADS_MAX: Final = 50
+"""Payloads refused on one connection before it is closed."""
+OPEN_TIMEOUT_S: Final = 60.0
+"""Opening handshake: long, since 10,000 stations that come back at once need 20 s."""
+CLOSE_TIMEOUT_S: Final = 5.0
+CONNECTIONS_MAX: Final = 20_000
+FAILED_LOGINS_BURST: Final = 30.0
+FAILED_LOGINS_PER_S: Final = 0.2
+"""Failed tries per address and id; the secrets have 160 bits, so this spares work, it does not guard."""
+LOGIN_RECORDS_MAX: Final = 4_096
+TAKEOVERS_PER_MINUTE_MAX: Final = 5
+"""More than this raises an alarm and locks nobody out."""
+SOURCES_MAX: Final = 64
+
+
+class Counters(msgspec.Struct, kw_only=True):
+    """What the server has seen since it started; every drop has a name."""
+
+    frames_in: int = 0
+    frames_out: int = 0
+    frames_refused: int = 0
+    frames_throttled: int = 0
+    payloads_refused: int = 0
+    unknown_actions: int = 0
+    calls_timed_out: int = 0
+    calls_refused: int = 0
+    calls_overflowed: int = 0
+    dropped_results: int = 0
+    dropped_sends: int = 0
+    duplicates: int = 0
+    seq_gaps: int = 0
+    samples_refused: int = 0
+    readings_unplaced: int = 0
+    readings_quarantined: int = 0
+    logins_refused: int = 0
+    logins_throttled: int = 0
+    protocols_refused: int = 0
+    connections_refused: int = 0
+    connections: int = 0
+    takeovers: int = 0
+    flooded: int = 0
+    unrecorded: int = 0
+    setpoints_superseded: int = 0
+    setpoints_rate_limited: int = 0

@@ -1,0 +1,235 @@
+"""One station's socket: a reader, a worker, and what runs beside them.
+
+The reader never waits for the database: answers to our calls reach their waiters even while the
+worker waits for a commit. Calls go to a short queue; a station that overfills it breaks the
+standard's rule of one call at a time and loses its connection, and nobody else notices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from revere.core.errors import RevereError
+from revere.links.ocppj.bounds import (
+    BAD_PAYLOADS_MAX,
+    FRAME_BURST,
+    FRAMES_PER_S_MAX,
+    INBOUND_WAITING_MAX,
+    Counters,
+)
+from revere.links.ocppj.framing import (
+    Call,
+    CallFailed,
+    ErrorCode,
+    FrameRefused,
+    Ignored,
+    error_frame,
+    parse_frame,
+    result_frame,
+)
+from revere.links.ocppj.transport import Disconnected, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from revere.links.ocppj.calls import CallTable
+    from revere.links.ocppj.line import Session, StationMemory
+
+log = logging.getLogger(__name__)
+
+RESUME_AFTER_S: Final = 2.0
+"""A station that starts sends BootNotification at once; one that is silent this long has only reconnected."""
+PROTOCOL_ERROR: Final = 1002
+POLICY_VIOLATION: Final = 1008
+NORMAL: Final = 1000
+
+_CODES_16: Final[dict[str, ErrorCode]] = {
+    "FormatViolation": "FormationViolation",
+    "MessageTypeNotSupported": "NotSupported",
+    "RpcFrameworkError": "ProtocolError",
+}
+"""Error codes that 1.6 spells or lumps otherwise."""
+
+
+class FrameBudget:
+    """A token bucket: how many frames may be read now, in loop time."""
+
+    def __init__(self, now_s: float) -> None:
+        self._tokens = FRAME_BURST
+        self._at_s = now_s
+
+    def wait_s(self, now_s: float) -> float:
+        """Take one token; the seconds to wait before reading on."""
+        self._tokens = min(FRAME_BURST, self._tokens + (now_s - self._at_s) * FRAMES_PER_S_MAX) - 1.0
+        self._at_s = now_s
+        return max(0.0, -self._tokens / FRAMES_PER_S_MAX)
+
+
+class StationLink:
+    """A live connection of one station."""
+
+    def __init__(
+        self,
+        *,
+        station_id: str,
+        protocol: str,
+        generation: int,
+        transport: Transport,
+        calls: CallTable,
+        memory: StationMemory,
+        session: Session,
+        counters: Counters,
+    ) -> None:
+        self.station_id = station_id
+        self.protocol = protocol
+        self.generation = generation
+        self.session = session
+        self.parted = False
+        """Whether its StationDisconnected is recorded already (a newer socket took over)."""
+        self.reason = ""
+        self._transport = transport
+        self._calls = calls
+        self._memory = memory
+        self._counters = counters
+        self._inbound: asyncio.Queue[Call] = asyncio.Queue(INBOUND_WAITING_MAX)
+        self._bad_payloads = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._provisioning = False
+
+    async def run(self) -> None:
+        """Serve until the socket closes, for whatever reason; never raises for what a station sent."""
+        loop = asyncio.get_running_loop()
+        resume = loop.call_later(RESUME_AFTER_S, self._resume)
+        worker = self._spawn(self._work())
+        try:
+            await self._read()
+        except Disconnected as end:
+            self.reason = self.reason or str(end)
+        except FrameRefused as error:
+            self._counters.frames_refused += 1
+            self.reason = error.text()
+            log.warning("%s: frame refused: %s", self.station_id, error.text())
+            await self.close(PROTOCOL_ERROR, error.what)
+        finally:
+            resume.cancel()
+            self._calls.close()
+            worker.cancel()
+            await self._stop_tasks()
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the socket and fail our pending calls."""
+        self.reason = self.reason or reason
+        self._calls.close()
+        await self._transport.close(code, reason)
+
+    def depose(self) -> None:
+        """A newer socket of the same station has won: our pending calls fail at once."""
+        self.reason = "a newer connection took over"
+        self.session.booted = False
+        self._calls.close()
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        budget = FrameBudget(loop.time())
+        while True:
+            raw = await self._transport.receive()
+            self._counters.frames_in += 1
+            wait_s = budget.wait_s(loop.time())
+            if wait_s > 0:
+                self._counters.frames_throttled += 1
+                await asyncio.sleep(wait_s)
+            frame = parse_frame(raw)
+            if not isinstance(frame, Call):
+                if not isinstance(frame, Ignored):
+                    self._calls.settle(frame)
+            elif not frame.answered:
+                self._counters.dropped_sends += 1
+            elif self._inbound.full():
+                self._counters.flooded += 1
+                await self.close(POLICY_VIOLATION, "calls sent without waiting for answers")
+                return
+            else:
+                self._inbound.put_nowait(frame)
+
+    async def _work(self) -> None:
+        try:
+            while True:
+                call = await self._inbound.get()
+                await self._answer(call)
+                if self._bad_payloads > BAD_PAYLOADS_MAX:
+                    await self.close(POLICY_VIOLATION, "too many unreadable payloads")
+        except Disconnected:
+            return  # the reader meets the same end and reports it
+
+    async def _answer(self, call: Call) -> None:
+        try:
+            answered = await self.session.handle(call)
+            frame = result_frame(call.message_id, answered.payload)
+        except CallFailed as error:
+            self._counters.payloads_refused += 1
+            self._bad_payloads += 1
+            await self._send(error_frame(call.message_id, self._code(error.code), error.what))
+            return
+        except RevereError as error:  # not committed, so not acknowledged: the station will send it again
+            log.warning("%s: %s not recorded: %s", self.station_id, call.action, error.text())
+            await self._send(error_frame(call.message_id, "InternalError", "not recorded, send again"))
+            return
+        except Exception:
+            log.exception("%s: our fault while handling %s", self.station_id, call.action)
+            await self._send(error_frame(call.message_id, "InternalError", "could not be processed"))
+            return
+        await self._send(frame)
+        if answered.then is not None:
+            answered.then()
+        self._follow_up()
+
+    def _code(self, code: ErrorCode) -> ErrorCode:
+        return _CODES_16.get(code, code) if self.protocol == "ocpp1.6" else code
+
+    async def _send(self, frame: bytes) -> None:
+        await self._transport.send(frame)
+        self._counters.frames_out += 1
+
+    def _resume(self) -> None:
+        """The station did not boot: it was accepted before and has only lost its line."""
+        self.session.booted = True
+        self._follow_up()
+
+    def _follow_up(self) -> None:
+        """Provision a station that has booted, and renew its fallback when the clocks have changed."""
+        if not self.session.booted or self._provisioning:
+            return
+        if not self._memory.provisioned:
+            self._provisioning = True
+            self._spawn(self._beside(self.session.provision()))
+        elif self.session.default_profile_due():
+            self._provisioning = True
+            self._spawn(self._beside(self.session.refresh_default_profile()))
+
+    async def _beside(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except Disconnected:
+            return  # tried again after the next connection
+        except RevereError as error:
+            log.warning("%s: provisioning not recorded: %s", self.station_id, error.text())
+        except Exception:
+            log.exception("%s: our fault while provisioning", self.station_id)
+        finally:
+            self._provisioning = False
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _stop_tasks(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                log.error("%s: a task beside the connection failed", self.station_id, exc_info=outcome)

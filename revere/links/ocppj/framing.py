@@ -1,0 +1,182 @@
+"""OCPP-J frames: what may come in, how it is parsed, how ours are written.
+
+::
+
+    [2, id, action, payload]   CALL          [5, id, code, text, details]  CALLRESULTERROR (2.1)
+    [3, id, payload]           CALLRESULT    [6, id, action, payload]      SEND (2.1, no answer)
+    [4, id, code, text, details]  CALLERROR
+
+Cheap checks on the bytes come first, then one parser (msgspec: no lone surrogates, NaN or 1e999;
+of a duplicate key the last counts). The payload stays raw until its action's struct decodes it.
+Source: OCPP 2.1 Part 4, sections 4.1 and 4.2.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeVar
+
+import msgspec
+
+from revere.core.errors import RevereError
+from revere.links.ocppj.bounds import (
+    ACTION_MAX_CHARS,
+    FRAME_MAX_BYTES,
+    MESSAGE_ID_MAX_CHARS,
+    REPORT_FRAME_MAX_BYTES,
+)
+
+T = TypeVar("T")
+
+CALL: Final = 2
+CALLRESULT: Final = 3
+CALLERROR: Final = 4
+CALLRESULTERROR: Final = 5
+SEND: Final = 6
+
+ErrorCode = Literal[
+    "FormatViolation",
+    "FormationViolation",
+    "GenericError",
+    "InternalError",
+    "MessageTypeNotSupported",
+    "NotImplemented",
+    "NotSupported",
+    "OccurrenceConstraintViolation",
+    "PropertyConstraintViolation",
+    "ProtocolError",
+    "RpcFrameworkError",
+    "SecurityError",
+    "TypeConstraintViolation",
+]
+
+_REPORT_HEAD_BYTES: Final = 128
+_DESCRIPTION_MAX_CHARS: Final = 255
+_parts = msgspec.json.Decoder(list[msgspec.Raw])
+_kind = msgspec.json.Decoder(int)
+_text = msgspec.json.Decoder(str)
+_encoder = msgspec.json.Encoder()
+
+
+class FrameRefused(RevereError):
+    """A frame that is no OCPP message: the connection that sent it is closed."""
+
+
+class CallFailed(RevereError):
+    """A call that is understood as a frame and cannot be answered: becomes a CALLERROR."""
+
+    def __init__(self, code: ErrorCode, what: str) -> None:
+        self.code: ErrorCode = code
+        super().__init__(what)
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A request (``answered``), or an unconfirmed SEND."""
+
+    message_id: str
+    action: str
+    payload: msgspec.Raw
+    answered: bool = True
+
+
+class Result(msgspec.Struct, frozen=True):
+    """An answer to a call of ours."""
+
+    message_id: str
+    payload: msgspec.Raw
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A refusal of a call (``of_result`` False) or of a result of ours (True)."""
+
+    message_id: str
+    code: str
+    description: str
+    of_result: bool = False
+
+
+class Ignored(msgspec.Struct, frozen=True):
+    """A message type of a later standard, whose payload shall be ignored."""
+
+    kind: int
+
+
+Frame = Call | Result | Failure | Ignored
+
+
+def _check_bytes(raw: bytes) -> None:
+    size = len(raw)
+    if size > FRAME_MAX_BYTES and (size > REPORT_FRAME_MAX_BYTES or b'"NotifyReport"' not in raw[:_REPORT_HEAD_BYTES]):
+        raise FrameRefused("frame too long", got=f"{size} bytes", expected=f"at most {FRAME_MAX_BYTES}")
+    if b"\x00" in raw or b"\\u0000" in raw:
+        raise FrameRefused("NUL character in a frame")
+
+
+def _short_text(raw: msgspec.Raw, max_chars: int, what: str) -> str:
+    text = _text.decode(raw)
+    if not 0 < len(text) <= max_chars:
+        raise FrameRefused(f"{what} of a wrong length", got=f"{len(text)} characters", expected=f"1 to {max_chars}")
+    return text
+
+
+def _assemble(parts: list[msgspec.Raw]) -> Frame:
+    if len(parts) < 3:
+        raise FrameRefused("frame with too few elements", got=len(parts), expected="3 to 5")
+    kind = _kind.decode(parts[0])
+    if not CALL <= kind <= SEND:
+        return Ignored(kind)
+    message_id = _short_text(parts[1], MESSAGE_ID_MAX_CHARS, "message id")
+    if kind in (CALL, SEND) and len(parts) == 4:
+        action = _short_text(parts[2], ACTION_MAX_CHARS, "action")
+        return Call(message_id, action, parts[3], kind == CALL)
+    if kind == CALLRESULT and len(parts) == 3:
+        return Result(message_id, parts[2])
+    if kind in (CALLERROR, CALLRESULTERROR) and 4 <= len(parts) <= 5:
+        code, description = _text.decode(parts[2]), _text.decode(parts[3])
+        return Failure(message_id, code[:_DESCRIPTION_MAX_CHARS], description[:_DESCRIPTION_MAX_CHARS], kind == 5)
+    raise FrameRefused("wrong number of elements for its message type", got=f"{len(parts)} in a type {kind}")
+
+
+def parse_frame(raw: bytes) -> Frame:
+    """The frame in ``raw``; raises :class:`FrameRefused` for anything else, whatever it is."""
+    _check_bytes(raw)
+    try:
+        return _assemble(_parts.decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise FrameRefused("not an OCPP frame", got=f"{type(error).__name__}: {str(error)[:120]}") from error
+
+
+def call_frame(message_id: str, action: str, payload: msgspec.Struct) -> bytes:
+    """The bytes of a CALL."""
+    return _encoder.encode((CALL, message_id, action, payload))
+
+
+def result_frame(message_id: str, payload: msgspec.Struct) -> bytes:
+    """The bytes of a CALLRESULT."""
+    return _encoder.encode((CALLRESULT, message_id, payload))
+
+
+def error_frame(message_id: str, code: ErrorCode, description: str) -> bytes:
+    """The bytes of a CALLERROR."""
+    return _encoder.encode((CALLERROR, message_id, code, description[:_DESCRIPTION_MAX_CHARS], {}))
+
+
+def result_error_frame(message_id: str, code: ErrorCode, description: str) -> bytes:
+    """The bytes of a CALLRESULTERROR: we could not read the station's answer (2.1 only)."""
+    return _encoder.encode((CALLRESULTERROR, message_id, code, description[:_DESCRIPTION_MAX_CHARS], {}))
+
+
+def decode_payload(decoder: msgspec.json.Decoder[T], payload: msgspec.Raw) -> T:
+    """The payload as its action's struct; raises :class:`CallFailed` with the standard's code."""
+    try:
+        return decoder.decode(payload)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        if "missing required field" in text:
+            code: ErrorCode = "OccurrenceConstraintViolation"
+        elif text.startswith("Expected") and ", got" in text:
+            code = "TypeConstraintViolation"
+        else:
+            code = "PropertyConstraintViolation"
+        raise CallFailed(code, text) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise CallFailed("FormatViolation", f"{type(error).__name__}: {str(error)[:120]}") from error

@@ -1,0 +1,266 @@
+"""What a station's session stands on, whatever OCPP it speaks: its facts, its clock, its memory.
+
+A :class:`Line` lives as long as a connection; a :class:`StationMemory` outlives it, because a
+station sends again after a reconnect what we had not yet acknowledged.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import deque
+from statistics import median
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from revere.core.commands import Answer
+from revere.core.errors import RevereError
+from revere.core.facts import ClockSkewMeasured, Fact, MeterReading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from revere.core.commands import ReportingCommand, SetpointCommand
+    from revere.core.ports import FactSink, StationConfig, StationDirectory
+    from revere.core.time import Clock
+    from revere.links.ocppj.bounds import Counters
+    from revere.links.ocppj.calls import CallTable
+    from revere.links.ocppj.framing import Call
+
+SKEW_SAMPLES: Final = 9
+SKEW_STEP_S: Final = 1.0
+SKEW_QUARANTINE_S: Final = 60.0
+HEARTBEAT_S: Final = 300
+TRANSACTIONS_MAX: Final = 64
+"""Transactions remembered for each station; the oldest is forgotten first."""
+SEQ_RANGES_MAX: Final = 64
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The answer to a station's call, and what to do once it is on its way."""
+
+    payload: msgspec.Struct
+    then: Callable[[], None] | None = None
+
+
+class Session(Protocol):
+    """One station's behaviour under one protocol version."""
+
+    booted: bool
+
+    async def handle(self, call: Call) -> Answered:
+        """Record what the call says, then answer it. Raises ``CallFailed`` or ``Unavailable``."""
+        ...
+
+    async def provision(self) -> None:
+        """Read, set and read back what must hold at the station; install the fallback profile."""
+        ...
+
+    def default_profile_due(self) -> bool:
+        """Whether the fallback's local day has moved with the clocks."""
+        ...
+
+    async def refresh_default_profile(self) -> None:
+        """Install the fallback again where it is due."""
+        ...
+
+    async def set_power(self, command: SetpointCommand) -> Answer:
+        """Give an EVSE a setpoint."""
+        ...
+
+    async def set_reporting(self, command: ReportingCommand) -> Answer:
+        """Change the sampling interval."""
+        ...
+
+    async def remote_start(self, evse_id: int, token: str) -> Answer:
+        """Start a session for a token."""
+        ...
+
+    async def remote_stop(self, session_id: str) -> Answer:
+        """End a session."""
+        ...
+
+    async def clear_setpoint(self, evse_id: int) -> Answer:
+        """Remove the central profile of an EVSE, so that the resident fallback holds."""
+        ...
+
+    async def composite_limits_kw(self, evse_id: int, duration_s: int) -> list[tuple[dt.datetime, float]]:
+        """What the station would do: (from, kW), the setpoint where one holds, else the limit."""
+        ...
+
+
+class ClockWatch:
+    """Median of a station's last stamps against our clock, seconds, station minus ours."""
+
+    def __init__(self) -> None:
+        self._samples_s: deque[float] = deque(maxlen=SKEW_SAMPLES)
+        self._told_s: float | None = None
+        self.skew_s: float | None = None
+
+    def observe(self, skew_s: float) -> float | None:
+        """Take one sample; the median when it is new or has moved by more than :data:`SKEW_STEP_S`."""
+        self._samples_s.append(skew_s)
+        self.skew_s = median(self._samples_s)
+        if self._told_s is None or abs(self.skew_s - self._told_s) > SKEW_STEP_S:
+            self._told_s = self.skew_s
+            return self.skew_s
+        return None
+
+    def restart(self) -> None:
+        """Forget the samples: a rebooted station has a new clock."""
+        self._samples_s.clear()
+
+    def untold(self) -> None:
+        """The last median was not committed: say it again."""
+        self._told_s = None
+
+    def bad(self) -> bool:
+        """Whether readings must be quarantined."""
+        return self.skew_s is not None and abs(self.skew_s) > SKEW_QUARANTINE_S
+
+
+class SeenSeq:
+    """Which sequence numbers of a transaction are recorded, as few ranges.
+
+    ::
+
+        seen   0 1 2 3 . . 6 7      ranges [(0, 3), (6, 7)]
+    """
+
+    def __init__(self) -> None:
+        self.ranges: list[list[int]] = []
+
+    def __contains__(self, seq: int) -> bool:
+        return any(low <= seq <= high for low, high in self.ranges)
+
+    def add(self, seq: int) -> bool:
+        """Note ``seq``; True when it left a gap. Beyond the bound the lowest range is forgotten."""
+        newest = self.ranges[-1][1] if self.ranges else -1
+        self.ranges.append([seq, seq])
+        self.ranges.sort()
+        merged = [self.ranges[0]]
+        for low, high in self.ranges[1:]:
+            if low <= merged[-1][1] + 1:
+                merged[-1][1] = max(merged[-1][1], high)
+            else:
+                merged.append([low, high])
+        self.ranges = merged[-SEQ_RANGES_MAX:]
+        return seq > newest + 1
+
+
+class Transaction:
+    """What we remember of a transaction: where it runs, who and what has been recorded."""
+
+    def __init__(self, evse_id: int) -> None:
+        self.evse_id = evse_id
+        self.token = ""
+        self.started: dt.datetime | None = None
+        self.seen = SeenSeq()
+
+
+class StationMemory:
+    """What outlives a connection: transactions, the clock's skew, profiles, provisioning."""
+
+    def __init__(self) -> None:
+        self.watch = ClockWatch()
+        self.transactions: dict[str, Transaction] = {}
+        self.profile_of: dict[int, str] = {}
+        """EVSE to the transaction for which our central profile is installed."""
+        self.profile_sent_s: dict[int, float] = {}
+        """EVSE to the loop time of the last SetChargingProfile."""
+        self.wanted: dict[int, object] = {}
+        """EVSE to the newest setpoint asked for: an older one that still waits is dropped."""
+        self.variables: dict[str, str] = {}
+        self.grid_lost = False
+        self.provisioned = False
+        self.remote_starts = 0
+        self.default_profile_start: dt.datetime | None = None
+        self.generation = 0
+        self.takeovers_s: deque[float] = deque(maxlen=16)
+
+    def transaction(self, transaction_id: str, evse_id: int | None) -> Transaction:
+        """The transaction remembered under its id, or a new one at ``evse_id`` (1 when unsaid)."""
+        known = self.transactions.get(transaction_id)
+        if known is None:
+            while len(self.transactions) >= TRANSACTIONS_MAX:
+                del self.transactions[next(iter(self.transactions))]
+            known = self.transactions[transaction_id] = Transaction(evse_id or 1)
+        elif evse_id:
+            known.evse_id = evse_id
+        return known
+
+
+class Line:
+    """A connection as its session sees it."""
+
+    def __init__(
+        self,
+        *,
+        config: StationConfig,
+        memory: StationMemory,
+        calls: CallTable,
+        sink: FactSink,
+        directory: StationDirectory,
+        clock: Clock,
+        counters: Counters,
+    ) -> None:
+        self.config = config
+        self.memory = memory
+        self.calls = calls
+        self.sink = sink
+        self.directory = directory
+        self.clock = clock
+        self.counters = counters
+
+    async def record(self, facts: Sequence[Fact]) -> None:
+        """Commit facts; only then may the station be answered. Raises ``Unavailable``."""
+        if not facts:
+            return
+        try:
+            await self.sink.record(facts)
+        except RevereError:
+            self.counters.unrecorded += 1
+            self.memory.watch.untold()
+            raise
+
+    def observe(self, ts: dt.datetime, now: dt.datetime) -> list[Fact]:
+        """Compare a stamp made just now with our clock; a fact when the skew is new."""
+        skew_s = self.memory.watch.observe((ts - now).total_seconds())
+        if skew_s is None:
+            return []
+        return [ClockSkewMeasured(at=now, station_id=self.config.station_id, skew_s=round(skew_s, 3))]
+
+    def quarantine(self, readings: Sequence[MeterReading], now: dt.datetime) -> list[MeterReading]:
+        """Mark readings of a station whose clock is off by over a minute, or that come from the future."""
+        bad = self.memory.watch.bad()
+        latest = now + dt.timedelta(seconds=SKEW_QUARANTINE_S)
+        checked = []
+        for reading in readings:
+            if bad or reading.ts > latest:
+                self.counters.readings_quarantined += 1
+                reading = msgspec.structs.replace(reading, quarantined="clock")
+            checked.append(reading)
+        return checked
+
+    def answer(self, status: str, why: str = "", sent_wall_s: float = 0.0) -> Answer:
+        """A station's status word as ours: everything but Accepted is a rejection."""
+        outcome: str = "accepted" if status == "Accepted" else "rejected"
+        return Answer(
+            status="accepted" if outcome == "accepted" else "rejected",
+            why=why or ("" if outcome == "accepted" else status),
+            answered_at=self.clock.now(),
+            sent_wall_s=sent_wall_s,
+        )
+
+
+def session_id_of(station_id: str, transaction_id: str | int) -> str:
+    """A session's id: a transaction id is unique only within its station."""
+    return f"{station_id}:{transaction_id}"
+
+
+def transaction_id_of(station_id: str, session_id: str) -> str:
+    """The transaction behind a session id; raises :class:`RevereError` for another station's."""
+    prefix = f"{station_id}:"
+    if not session_id.startswith(prefix):
+        raise RevereError("session of another station", where=station_id, got=session_id, expected=f"{prefix}…")
+    return session_id[len(prefix) :]

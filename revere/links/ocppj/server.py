@@ -1,0 +1,319 @@
+"""The OCPP server: one port for every station and version, and control's door to them all.
+
+``/ocpp/{station_id}``, Basic auth before the upgrade, the subprotocol that the station is
+registered for and no other. A second authenticated socket of a station wins; closing the first
+never removes the second, since each is known by its generation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+
+from revere.core.commands import Answer
+from revere.core.errors import Refused, RevereError, Unavailable
+from revere.core.facts import AlarmRaised, Fact, StationConnected, StationDisconnected
+from revere.links.ocpp2.session import Session2
+from revere.links.ocpp16.session import Session16
+from revere.links.ocppj import login
+from revere.links.ocppj.bounds import (
+    CLOSE_TIMEOUT_S,
+    CONNECTIONS_MAX,
+    OPEN_TIMEOUT_S,
+    REPORT_FRAME_MAX_BYTES,
+    TAKEOVERS_PER_MINUTE_MAX,
+    Counters,
+)
+from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTable, CallTimedOut
+from revere.links.ocppj.connection import StationLink
+from revere.links.ocppj.line import Line, Session, StationMemory
+from revere.links.ocppj.transport import Disconnected, WebSocketTransport
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Awaitable, Callable
+
+    from websockets.http11 import Request, Response
+    from websockets.typing import Subprotocol
+
+    from revere.core.commands import ReportingCommand, SetpointCommand
+    from revere.core.ids import StationId
+    from revere.core.ports import FactSink, StationConfig, StationDirectory
+    from revere.core.time import Clock
+
+log = logging.getLogger(__name__)
+
+NORMAL: Final = 1000
+GOING_AWAY: Final = 1001
+TRY_AGAIN_LATER: Final = 1013
+WINDOW_S: Final = 60.0
+
+
+class StationSocket(ServerConnection):
+    """A socket that remembers whose it is, from the handshake on."""
+
+    config: StationConfig | None = None
+
+
+class OcppServer:
+    """Stations on real WebSockets (``core.ports.ChargingLink``).
+
+    ``ping_interval_s`` None sends no pings (twin time); ``in_flight`` is told +1 for each message
+    handed to a socket and -1 for each received, for a loop that must not let time pass meanwhile.
+    """
+
+    def __init__(
+        self,
+        sink: FactSink,
+        directory: StationDirectory,
+        clock: Clock,
+        *,
+        ping_interval_s: float | None = 20,
+        in_flight: Callable[[int], None] | None = None,
+    ) -> None:
+        self.counters = Counters()
+        self._sink = sink
+        self._directory = directory
+        self._clock = clock
+        self._ping_interval_s = ping_interval_s
+        self._in_flight = in_flight
+        self._links: dict[StationId, StationLink] = {}
+        self._memories: dict[StationId, StationMemory] = {}
+        self._logins = login.LoginBudget()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._server: Server | None = None
+
+    # Listening ---------------------------------------------------------------------------------------
+
+    async def serve(self, host: str, port: int) -> int:
+        """Listen; the port, chosen by the system where 0 was asked for."""
+        self._server = await serve(
+            self._on_socket,
+            host,
+            port,
+            process_request=self._admit,
+            select_subprotocol=_registered_protocol,
+            create_connection=StationSocket,
+            compression=None,
+            server_header=None,
+            max_size=REPORT_FRAME_MAX_BYTES,
+            open_timeout=OPEN_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
+            ping_interval=self._ping_interval_s,
+            ping_timeout=self._ping_interval_s,
+            logger=logging.getLogger("revere.links.ocppj.socket"),
+        )
+        listening: int = next(iter(self._server.sockets)).getsockname()[1]
+        return listening
+
+    async def close(self) -> None:
+        """Stop listening, close every socket, wait for their ends to be recorded."""
+        if self._server is not None:
+            self._server.close(code=GOING_AWAY, reason="the server stops")
+            await self._server.wait_closed()
+            self._server = None
+        if self._closing:
+            await asyncio.gather(*self._closing)
+
+    def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
+        """None to go on with the upgrade, else the refusal."""
+        assert isinstance(socket, StationSocket)
+        station_id = login.station_in_path(request.path)
+        if station_id is None:
+            return login.refusal(404, "Not Found", "Nothing here.\n")
+        if self.counters.connections >= CONNECTIONS_MAX:
+            self.counters.connections_refused += 1
+            return login.refusal(503, "Service Unavailable", "Too many connections.\n")
+        config = self._verified(station_id, request, str((socket.remote_address or ("",))[0]))
+        if config is None:
+            return login.unauthorized()
+        offered = request.headers.get_all("Sec-WebSocket-Protocol")
+        if config.protocol not in {name.strip() for value in offered for name in value.split(",")}:
+            self.counters.protocols_refused += 1
+            return login.refusal(400, "Bad Request", f"This station is registered for {config.protocol}.\n")
+        socket.config = config
+        return None
+
+    def _verified(self, station_id: str, request: Request, address: str) -> StationConfig | None:
+        now_s = asyncio.get_running_loop().time()
+        who = (address, station_id)
+        if self._logins.spent(who, now_s):
+            self.counters.logins_throttled += 1
+            return None
+        user, password = login.credentials(request)
+        config = self._directory.authenticate(station_id, password)
+        if config is None or user != station_id:
+            self.counters.logins_refused += 1
+            self._logins.note_failure(who, now_s)
+            return None
+        return config
+
+    # One socket --------------------------------------------------------------------------------------
+
+    async def _on_socket(self, socket: ServerConnection) -> None:
+        assert isinstance(socket, StationSocket)
+        assert socket.config is not None, "admitted without a configuration"
+        link, memory = self._make_link(socket, socket.config)
+        self.counters.connections += 1
+        try:
+            if await self._take_over(link, memory, socket.config):
+                await link.run()
+        finally:
+            self.counters.connections -= 1
+            if self._links.get(socket.config.station_id) is link:
+                del self._links[socket.config.station_id]
+            await self._record_end(link, socket.config)
+
+    def _make_link(self, socket: StationSocket, config: StationConfig) -> tuple[StationLink, StationMemory]:
+        memory = self._memories.setdefault(config.station_id, StationMemory())
+        memory.generation += 1
+        transport = WebSocketTransport(socket, self._in_flight)
+        calls = CallTable(transport, self.counters, result_errors=config.protocol == "ocpp2.1")
+        line = Line(
+            config=config,
+            memory=memory,
+            calls=calls,
+            sink=self._sink,
+            directory=self._directory,
+            clock=self._clock,
+            counters=self.counters,
+        )
+        session: Session = Session2(line) if config.protocol == "ocpp2.1" else Session16(line)
+        link = StationLink(
+            station_id=config.station_id,
+            protocol=config.protocol,
+            generation=memory.generation,
+            transport=transport,
+            calls=calls,
+            memory=memory,
+            session=session,
+            counters=self.counters,
+        )
+        return link, memory
+
+    async def _take_over(self, link: StationLink, memory: StationMemory, config: StationConfig) -> bool:
+        """Make the link the station's only one and record that; False when it cannot be recorded."""
+        now = self._clock.now()
+        old = self._links.get(config.station_id)
+        self._links[config.station_id] = link
+        facts: list[Fact] = []
+        if old is not None:
+            self.counters.takeovers += 1
+            old.depose()
+            old.parted = True
+            facts.append(self._disconnected(old, config, now))
+            facts += self._alarm_takeovers(memory, config, now)
+            self._close_later(old)
+        facts.append(
+            StationConnected(at=now, station_id=config.station_id, protocol=config.protocol, generation=link.generation)
+        )
+        try:
+            await self._sink.record(facts)
+        except RevereError as error:
+            self.counters.unrecorded += 1
+            log.warning("%s: connection not recorded: %s", config.station_id, error.text())
+            link.parted = True
+            await link.close(TRY_AGAIN_LATER, "try again later")
+            return False
+        return True
+
+    def _alarm_takeovers(self, memory: StationMemory, config: StationConfig, now: dt.datetime) -> list[Fact]:
+        """More than a few takeovers a minute: somebody else has the station's secret, or it flaps."""
+        now_s = asyncio.get_running_loop().time()
+        memory.takeovers_s.append(now_s)
+        recent = sum(1 for at_s in memory.takeovers_s if now_s - at_s <= WINDOW_S)
+        if recent != TAKEOVERS_PER_MINUTE_MAX + 1:
+            return []
+        return [
+            AlarmRaised(
+                at=now,
+                key=f"takeover:{config.station_id}",
+                severity="warning",
+                subject=config.station_id,
+                text=f"{recent} connections with this station's secret took each other over within a minute",
+            )
+        ]
+
+    def _close_later(self, old: StationLink) -> None:
+        task = asyncio.get_running_loop().create_task(old.close(NORMAL, "a newer connection took over"))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _disconnected(self, link: StationLink, config: StationConfig, now: dt.datetime) -> StationDisconnected:
+        return StationDisconnected(
+            at=now, station_id=config.station_id, generation=link.generation, reason=link.reason[:200]
+        )
+
+    async def _record_end(self, link: StationLink, config: StationConfig) -> None:
+        if link.parted:
+            return
+        link.parted = True
+        try:
+            await self._sink.record([self._disconnected(link, config, self._clock.now())])
+        except RevereError as error:
+            self.counters.unrecorded += 1
+            log.warning("%s: disconnection not recorded: %s", config.station_id, error.text())
+
+    # What control may ask ----------------------------------------------------------------------------
+
+    def connected(self) -> frozenset[StationId]:
+        """Stations with a live, booted connection."""
+        return frozenset(station_id for station_id, link in self._links.items() if link.session.booted)
+
+    async def set_power(self, command: SetpointCommand) -> Answer:
+        """Give an EVSE a setpoint for its running session. Accepted proves nothing until readings agree."""
+        return await self._ask(command.station_id, lambda session: session.set_power(command))
+
+    async def set_reporting(self, command: ReportingCommand) -> Answer:
+        """Change the sampling interval of a station."""
+        return await self._ask(command.station_id, lambda session: session.set_reporting(command))
+
+    async def remote_start(self, station_id: StationId, evse_id: int, token: str) -> Answer:
+        """Start a session for a token."""
+        return await self._ask(station_id, lambda session: session.remote_start(evse_id, token))
+
+    async def remote_stop(self, station_id: StationId, session_id: str) -> Answer:
+        """End a session."""
+        return await self._ask(station_id, lambda session: session.remote_stop(session_id))
+
+    async def clear_setpoint(self, station_id: StationId, evse_id: int) -> Answer:
+        """Remove the central profile of an EVSE: its charge-only default holds again."""
+        return await self._ask(station_id, lambda session: session.clear_setpoint(evse_id))
+
+    async def composite_limits_kw(
+        self, station_id: StationId, evse_id: int, duration_s: int
+    ) -> list[tuple[dt.datetime, float]]:
+        """What the station says it would do, (from, kW). Raises ``Unavailable`` or ``Refused``."""
+        link = self._links.get(station_id)
+        if link is None or not link.session.booted:
+            raise Unavailable("station is not connected", where=station_id)
+        try:
+            return await link.session.composite_limits_kw(evse_id, duration_s)
+        except CallRefused as error:
+            raise Refused(str(error), where=station_id) from error
+        except (CallTimedOut, CallOverflow, Disconnected) as error:
+            raise Unavailable(str(error), where=station_id) from error
+
+    async def _ask(self, station_id: StationId, ask: Callable[[Session], Awaitable[Answer]]) -> Answer:
+        link = self._links.get(station_id)
+        if link is None or not link.session.booted:
+            return Answer(status="offline", why="station is not connected")
+        try:
+            return await ask(link.session)
+        except CallTimedOut as error:
+            return Answer(status="timeout", why=str(error), answered_at=self._clock.now())
+        except Disconnected as error:
+            return Answer(status="offline", why=str(error))
+        except (CallRefused, CallOverflow) as error:
+            return Answer(status="rejected", why=str(error), answered_at=self._clock.now())
+        except RevereError as error:
+            return Answer(status="rejected", why=error.text(), answered_at=self._clock.now())
+
+
+def _registered_protocol(socket: ServerConnection, _offered: object) -> Subprotocol | None:
+    """The one protocol that the station is registered for: its offer was checked at the door."""
+    assert isinstance(socket, StationSocket)
+    return None if socket.config is None else socket.config.protocol  # type: ignore[return-value]
