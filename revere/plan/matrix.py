@@ -123,9 +123,10 @@ def slack_prices(p: FleetProblem) -> SlackPrices:
         earn += c.value_usd_per_kwh + max(c.shortfall_usd_per_kwh, c.flat_value_usd_per_kwh)
     floor = 2.0 * max(earn, 0.5)
     departure = floor * (p.steps + 2)
-    return SlackPrices(
-        floor_usd_per_kwh_step=floor, departure_usd_per_kwh=departure, trip_usd_per_kwh=2.0 * departure
-    )  # fmt: skip
+    # One kWh conjured up on a trip would serve every later departure of its vehicle.
+    most = int(np.bincount([d.vehicle for d in p.departures]).max()) if p.departures else 0
+    trip = departure * (most + 2)
+    return SlackPrices(floor_usd_per_kwh_step=floor, departure_usd_per_kwh=departure, trip_usd_per_kwh=trip)
 
 
 def build(p: FleetProblem) -> LinearProgram:
@@ -176,11 +177,12 @@ def _power_columns(
     """Charge and discharge columns; prices sit here where the site has no column of its own."""
     priced = np.where(modelled, 0.0, p.price_usd_per_kwh) * p.step_h
     b.constant_usd += float((priced * p.site_load_kw).sum())
-    # Burning energy by doing both at once must never pay, not even at negative prices.
+    # Burning energy by doing both at once, to have room when a price is negative, must never pay. Room for a
+    # stored kWh earns at most -price / charge efficiency, at the site's lowest price of the horizon.
     loop = p.charge_efficiency * p.discharge_efficiency
-    least_price = np.minimum(0.0, np.minimum(p.price_usd_per_kwh, credit_usd_per_kwh(p)))[p.vehicle_site]
-    burn = -least_price * ((1.0 - loop) / loop)[:, None]
-    wear = np.maximum(p.wear_usd_per_kwh, 1.001 * burn) * p.step_h
+    lowest = np.minimum(p.price_usd_per_kwh, credit_usd_per_kwh(p)).min(axis=1)
+    burn = np.maximum(0.0, -lowest)[p.vehicle_site] * (1.0 - loop) / loop
+    wear = np.maximum(p.wear_usd_per_kwh, 1.001 * burn)[:, None] * p.step_h
     cells = []
     for kind, on, limit, sign in (
         (CHARGE, charge_on, p.charge_max_kw, 1.0),

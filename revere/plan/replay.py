@@ -77,6 +77,7 @@ def replay(p: FleetProblem, net_kw: Floats) -> Violations:
     energy = np.empty((p.vehicles, p.steps + 1))
     energy[:, 0] = np.minimum(p.energy_now_kwh, p.capacity_kwh)
     below, above, trip_short = 0.0, 0.0, np.zeros(p.vehicles)
+    idle = energy[:, 0]  # a battery that starts above its ceiling may stay where it would be untouched
     for t in range(p.steps):
         x = net_kw[:, t]
         gain = np.where(x > 0, x * p.charge_efficiency, x / p.discharge_efficiency) * p.step_h[t]
@@ -86,7 +87,8 @@ def replay(p: FleetProblem, net_kw: Floats) -> Violations:
         unmet = np.maximum(0.0, p.trip_kwh[:, t] - parked)
         trip_short += unmet
         after = parked - p.trip_kwh[:, t] + unmet
-        over = np.where(x > TOLERANCE_KW, after - p.ceiling_kwh, 0.0)
+        idle = np.maximum(0.0, idle - p.trip_kwh[:, t])
+        over = after - np.maximum(p.ceiling_kwh, idle)
         above = max(above, float(over.max(initial=0.0)))
         energy[:, t + 1] = after
     short = [max(0.0, d.energy_kwh - float(energy[d.vehicle, min(max(d.step, 0), p.steps)])) for d in p.departures]

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from revere.plan.greedy import charge_for_departure
-from revere.plan.matrix import CHARGE, DISCHARGE, LEVEL, LinearProgram, build
-from revere.plan.problem import Commitment, Departure, FleetProblem, Floats, Ints
-from revere.plan.replay import Cost, Violations, price_plan, replay
+from revere.plan.matrix import CHARGE, DISCHARGE, ENERGY, LEVEL, LinearProgram, build
+from revere.plan.problem import Bools, Commitment, Departure, FleetProblem, Floats, Ints
+from revere.plan.replay import TOLERANCE_KWH, Cost, Violations, price_plan, replay
 
 __all__ = [
     "Commitment", "Cost", "Departure", "FleetProblem", "Plan", "Scheduler", "Violations",
@@ -28,6 +28,9 @@ __all__ = [
 ITERATIONS_MAX = 200_000
 SECONDS_MAX = 20.0
 SAME_TIME_KW = 1e-7
+BOTH_KW = 1e-4
+PASSES_MAX = 4
+"""Bound on solving again with unwanted powers forbidden, more of them each time (see ``_unwanted``)."""
 
 Status = Literal["optimal", "previous", "charge_only"]
 
@@ -110,34 +113,62 @@ def schedule(
     problem; a problem that cannot be meant was refused when it was built.
     """
     lp = build(problem)
-    x, objective, iterations, basis, why = _solve(lp, warm.basis if warm else None, iteration_limit, seconds)
+    basis, total, why = warm.basis if warm else None, 0, ""
     level = np.asarray([np.nan if c.nominated_kw is None else c.nominated_kw for c in problem.commitments])
-    if x is not None:
+    for attempt in range(PASSES_MAX):
+        x, objective, iterations, basis, why = _solve(lp, basis, iteration_limit - total, seconds)
+        total += iterations
+        if x is None:
+            break
         net = _net_kw(problem, lp, x)
+        forbidden = _unwanted(problem, lp, x, net, attempt=attempt)
         judged = replay(problem, net)
-        if judged.ok:
-            level[np.isnan(level)] = x[lp.at[LEVEL]] if np.isnan(level).any() else 0.0
-            return _plan(problem, net, judged, level, "optimal", "", objective, iterations, basis)
+        if judged.ok and not forbidden.any():
+            chosen = [i for i, c in enumerate(problem.commitments) if c.nominated_kw is None and c.steps.any()]
+            level[chosen] = np.maximum(0.0, x[lp.at[LEVEL]])
+            level = _flat(problem, net, level)  # a window beyond the horizon promises nothing
+            return _plan(problem, net, judged, level, "optimal", "", objective, total, basis)
         why = f"the replay found {judged.breaches()}"
+        lp.upper[forbidden] = 0.0
     keep = warm.basis if warm else None
-    if warm is not None and warm.net_kw.shape == (problem.vehicles, problem.steps):
-        judged = replay(problem, warm.net_kw)
-        if judged.ok and not (judged.departure_short_kwh > warm.shortfall_kwh.max(initial=0.0) + 1e-3).any():
-            return _plan(
-                problem,
-                warm.net_kw,
-                judged,
-                _flat(problem, warm.net_kw, level),
-                "previous",
-                why,
-                None,
-                iterations,
-                keep,
-            )
     net = charge_for_departure(problem)
     judged = replay(problem, net)
     assert judged.ok, judged.breaches()
-    return _plan(problem, net, judged, _flat(problem, net, level), "charge_only", why, None, iterations, keep)
+    status: Status = "charge_only"
+    if warm is not None and warm.net_kw.shape == net.shape:
+        again = replay(problem, warm.net_kw)
+        if again.ok and again.departure_short_kwh.sum() <= judged.departure_short_kwh.sum() + TOLERANCE_KWH:
+            net, judged, status = warm.net_kw, again, "previous"
+    return _plan(problem, net, judged, _flat(problem, net, level), status, why, None, total, keep)
+
+
+def _unwanted(p: FleetProblem, lp: LinearProgram, x: Floats, net: Floats, *, attempt: int) -> Bools:
+    """Columns to forbid ``[columns]``: both directions at once, and discharge that ends below the floor.
+
+    A linear program cannot exclude either: it would burn energy, or empty one battery that is below its floor
+    into another one, wherever a binding limit makes that pay. It is rare, so it is excluded only where it happens:
+    first in those steps, then for those vehicles, at last for all that may be below their floor.
+    """
+    columns = np.zeros(len(lp.cost), dtype=bool)
+    charge, discharge = np.zeros(net.size), np.zeros(net.size)
+    charge[lp.charge_cells], discharge[lp.discharge_cells] = x[lp.at[CHARGE]], x[lp.at[DISCHARGE]]
+    stored = x[lp.at[ENERGY]].reshape(net.shape)
+    before = np.concatenate([p.start_kwh()[:, None], stored[:, :-1]], axis=1)
+    gain = charge.reshape(net.shape) * p.charge_efficiency[:, None]
+    gain -= discharge.reshape(net.shape) / p.discharge_efficiency[:, None]
+    after = (before + gain * p.step_h).ravel()
+    floor = np.repeat(p.floor_kwh, p.steps)
+    both = (charge > BOTH_KW) & (discharge > BOTH_KW)
+    drained = (discharge > BOTH_KW) & (after < floor - TOLERANCE_KWH)
+    bad = (both & (net.ravel() >= 0)) | drained
+    if attempt > 0 and bad.any():
+        vehicles = bad.reshape(net.shape).any(axis=1)
+        if attempt > 1:
+            vehicles |= (lp.lower[lp.at[ENERGY]] < floor - TOLERANCE_KWH).reshape(net.shape).any(axis=1)
+        bad = np.repeat(vehicles, p.steps)
+    columns[lp.at[DISCHARGE]] = bad[lp.discharge_cells]
+    columns[lp.at[CHARGE]] = (both & (net.ravel() < 0))[lp.charge_cells]
+    return columns
 
 
 def _flat(problem: FleetProblem, net_kw: Floats, level_kw: Floats) -> Floats:

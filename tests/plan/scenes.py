@@ -101,15 +101,34 @@ def programme(
     enrolled = np.ones(sites, bool)
     enrolled[8] = False
     return FleetProblem(
-        step_h=step_h, vehicle_site=site, capacity_kwh=capacity, energy_now_kwh=capacity * rng.uniform(0.5, 0.95, v),
-        floor_kwh=0.2 * capacity, ceiling_kwh=capacity, charge_max_kw=plugged * power[:, None],
-        discharge_max_kw=plugged * power[:, None], charge_efficiency=rng.uniform(0.9, 0.95, v),
-        discharge_efficiency=rng.uniform(0.9, 0.95, v), trip_kwh=trip, departures=tuple(departures), site_load_kw=load,
+        step_h=step_h,
+        vehicle_site=site,
+        capacity_kwh=capacity,
+        energy_now_kwh=capacity * rng.uniform(0.5, 0.95, v),
+        floor_kwh=0.2 * capacity,
+        ceiling_kwh=capacity,
+        charge_max_kw=plugged * power[:, None],
+        discharge_max_kw=plugged * power[:, None],
+        charge_efficiency=rng.uniform(0.9, 0.95, v),
+        discharge_efficiency=rng.uniform(0.9, 0.95, v),
+        trip_kwh=trip,
+        departures=tuple(departures),
+        site_load_kw=load,
         import_limit_kw=np.broadcast_to((load.max(1) + 0.45 * nameplate)[:, None], load.shape),
         export_limit_kw=np.broadcast_to((0.9 * nameplate)[:, None], load.shape),
-        feeder_of_site=np.arange(sites) % 4, feeder_import_limit_kw=np.full(4, 500.0), feeder_export_limit_kw=np.full(4, 520.0),
-        price_usd_per_kwh=np.broadcast_to(price, load.shape), export_credit_usd_per_kwh=np.broadcast_to(0.25 * price, load.shape),
-        demand_usd_per_kw=np.where(np.arange(sites) < 9, 6.0, 0.0), peak_so_far_kw=0.9 * load.max(1),
-        wear_usd_per_kwh=0.03, end_value_usd_per_kwh=0.12, start_s=now_s,
-        commitments=(Commitment(id="cs", sites=enrolled, steps=event, value_usd_per_kwh=2.0, nominated_kw=nominated_kw),) if event.any() else (),
-    )  # fmt: skip
+        feeder_of_site=np.arange(sites) % 4,
+        feeder_import_limit_kw=np.full(4, 500.0),
+        feeder_export_limit_kw=np.full(4, 520.0),
+        price_usd_per_kwh=np.broadcast_to(price, load.shape),
+        export_credit_usd_per_kwh=np.broadcast_to(0.25 * price, load.shape),
+        demand_usd_per_kw=np.where(np.arange(sites) < 9, 6.0, 0.0),
+        peak_so_far_kw=0.9 * load.max(1),
+        wear_usd_per_kwh=0.03,
+        end_value_usd_per_kwh=0.12,
+        start_s=now_s,
+        commitments=(
+            Commitment(id="cs", sites=enrolled, steps=event, value_usd_per_kwh=2.0, nominated_kw=nominated_kw),
+        )
+        if event.any()
+        else (),
+    )
