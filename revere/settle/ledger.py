@@ -7,11 +7,15 @@ of its own. *Expected*, *confirmed* and *paid* are three figures of three partie
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from revere.core.errors import RevereError
 from revere.core.ids import GridEventId, ParticipantId, ProgramId, SiteId
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 State = Literal["expected", "confirmed", "paid"]
 Kind = Literal["performance", "correction", "provider_share", "programme_share"]
@@ -20,11 +24,12 @@ PARTICIPANT_KINDS: tuple[Kind, ...] = ("performance", "correction")
 
 
 class Evidence(msgspec.Struct, frozen=True, array_like=True):
-    """A reading that a line rests on: asset, moment, revision and both registers in Wh (None where it had none)."""
+    """A reading that a line rests on: asset, moment, each register's revision and Wh (None where it had none)."""
 
     asset_id: str
     ts: dt.datetime
-    rev: int
+    import_rev: int | None
+    export_rev: int | None
     import_wh: int | None
     export_wh: int | None
 
@@ -32,9 +37,12 @@ class Evidence(msgspec.Struct, frozen=True, array_like=True):
 class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
     """One posting. ``cents`` is what the line adds to the participant's (or a share's) expected season payment.
 
-    ``rule`` is the reference of the version that it was made under; Wh are those of good intervals alone.
+    ``key`` is the same whenever the same posting is made again, so that a crash between settling and posting posts
+    nothing twice; a correction has one of its own. ``rule`` is the reference of the version that it was made under;
+    Wh are those of good intervals alone.
     """
 
+    key: str
     statement_id: str
     participant_id: ParticipantId
     site_id: SiteId
@@ -47,6 +55,28 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     rule: str
     evidence: tuple[Evidence, ...] = ()
+
+
+def to_fields(line: LedgerLine) -> dict[str, Any]:
+    """A line's fields for the store, with the evidence as JSON values under ``readings``."""
+    fields = {name: getattr(line, name) for name in line.__struct_fields__}
+    fields["evidence"] = {"readings": msgspec.to_builtins(line.evidence)}
+    return fields
+
+
+def from_fields(fields: Mapping[str, Any]) -> LedgerLine:
+    """The line of a stored entry's fields; those that only the store knows (posted_at, seq, hashes) are left out.
+
+    Raises ``RevereError`` for an entry that is not a line of settlement.
+    """
+    own = {name: fields.get(name) for name in LedgerLine.__struct_fields__}
+    own["evidence"] = (fields.get("evidence") or {}).get("readings", [])
+    try:
+        return msgspec.convert(own, LedgerLine)
+    except msgspec.ValidationError as fault:
+        raise RevereError(
+            f"a ledger entry is not a line of settlement: {fault}", where=str(fields.get("key")), got=fields.get("kind")
+        ) from fault
 
 
 def statement_id_of(participant_id: ParticipantId, period: str) -> str:

@@ -48,15 +48,23 @@ Quality = Literal["good", "gap", "quarantined"]
 
 
 class RegisterReading(msgspec.Struct, frozen=True, kw_only=True):
-    """Both registers of an asset at one moment, as stored under a revision. Missing is None, never 0."""
+    """Both registers of an asset at one moment, each as stored under its own revision. Missing is None, never 0."""
 
     asset_id: str
     ts: dt.datetime
-    rev: int
     import_wh: int | None
     export_wh: int | None
+    import_rev: int | None = 0
+    export_rev: int | None = 0
     place: Place = "ac_inlet"
     quarantined: str = ""
+
+    def age(self) -> tuple[int, int]:
+        """Order of the revisions of one moment: a later pair has no lower revision in either register."""
+        return (
+            -1 if self.import_rev is None else self.import_rev,
+            -1 if self.export_rev is None else self.export_rev,
+        )
 
 
 class MeteredAsset(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,9 +85,10 @@ class MeteredAsset(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IntervalEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What one asset's meter shows of ``[start, end)``: energy each way in Wh, and the revisions at both edges.
+    """What one asset's meter shows of ``[start, end)``: energy each way in Wh.
 
-    A quantity is None where a reading is missing; ``reason`` says why an interval is not good.
+    ``rev_start`` and ``rev_end`` are the (import, export) revisions of the readings at its edges. A quantity is None
+    where a reading is missing; ``reason`` says why an interval is not good.
     """
 
     asset_id: str
@@ -87,8 +96,8 @@ class IntervalEvidence(msgspec.Struct, frozen=True, kw_only=True):
     end: dt.datetime
     import_wh: int | None
     export_wh: int | None
-    rev_start: int | None
-    rev_end: int | None
+    rev_start: tuple[int | None, int | None] | None
+    rev_end: tuple[int | None, int | None] | None
     quality: Quality
     reason: str = ""
 
@@ -194,7 +203,7 @@ class ReadingIndex:
                 continue
             of_asset = latest.setdefault(reading.asset_id, {})
             held = of_asset.get(reading.ts)
-            if held is None or reading.rev > held.rev:
+            if held is None or reading.age() > held.age():
                 of_asset[reading.ts] = reading
         self._latest = latest
         self._moments = {asset_id: sorted(of_asset) for asset_id, of_asset in latest.items()}
@@ -254,8 +263,8 @@ def _interval(
         end=end,
         import_wh=import_wh,
         export_wh=export_wh,
-        rev_start=first.rev if first else None,
-        rev_end=last.rev if last else None,
+        rev_start=(first.import_rev, first.export_rev) if first else None,
+        rev_end=(last.import_rev, last.export_rev) if last else None,
         quality=quality,
         reason=reason,
     )

@@ -256,13 +256,21 @@ def _participant_lines(
     export_wh = (performance.export_wh() if performance else 0) - sum(line.export_wh for line in mine)
     cents = (item.participant_cents if item else 0) - sum(line.cents for line in mine)
     evidence = tuple(
-        Evidence(reading.asset_id, reading.ts, reading.rev, reading.import_wh, reading.export_wh)
+        Evidence(
+            reading.asset_id,
+            reading.ts,
+            reading.import_rev,
+            reading.export_rev,
+            reading.import_wh,
+            reading.export_wh,
+        )
         for reading in (performance.readings if performance else ())
     )
     if mine and (import_wh, export_wh, cents) == (0, 0, 0) and evidence == mine[-1].evidence:
         return []
     kind: Kind = "correction" if mine else "performance"
-    return [_line(season, grid_event_id, kind, import_wh, export_wh, cents, evidence, now)]
+    number = sum(1 for line in mine if line.kind == kind)
+    return [_line(season, grid_event_id, kind, number, (import_wh, export_wh, cents), evidence, now)]
 
 
 def _share_lines(
@@ -279,9 +287,10 @@ def _share_lines(
     )
     lines = []
     for kind, wanted_cents in wanted:
-        cents = wanted_cents - sum(line.cents for line in before if line.kind == kind)
+        same = [line for line in before if line.kind == kind]
+        cents = wanted_cents - sum(line.cents for line in same)
         if cents:
-            lines.append(_line(season, grid_event_id, kind, 0, 0, cents, (), now))
+            lines.append(_line(season, grid_event_id, kind, len(same), (0, 0, cents), (), now))
     return lines
 
 
@@ -289,16 +298,20 @@ def _line(
     season: SiteSeason,
     grid_event_id: GridEventId,
     kind: Kind,
-    import_wh: int,
-    export_wh: int,
-    cents: int,
+    number: int,
+    amounts: tuple[int, int, int],
     evidence: tuple[Evidence, ...],
     now: dt.datetime,
 ) -> LedgerLine:
-    """A posting of the season. A first posting belongs to its event's month, a correction to the month of ``now``."""
+    """A posting of ``amounts`` (import Wh, export Wh, cents), the ``number``-th of its kind for the event.
+
+    What comes first belongs to its event's month, what changes it to the month of ``now``.
+    """
+    import_wh, export_wh, cents = amounts
     start = next(event.start for event in season.events if event.grid_event_id == grid_event_id)
-    day = local(now if kind == "correction" else start, season.rule.zone).date()
+    day = local(now if kind == "correction" or number else start, season.rule.zone).date()
     return LedgerLine(
+        key=f"{season.program_id}/{season.site_id}/{grid_event_id}/{kind}/{number}",
         statement_id=statement_id_of(season.participant_id, period_of(day)),
         participant_id=season.participant_id,
         site_id=season.site_id,

@@ -14,7 +14,7 @@ import msgspec
 from revere.core.ids import GridEventId, ParticipantId, SiteId
 from revere.core.money import usd_text
 from revere.core.time import iso
-from revere.settle.ledger import PARTICIPANT_KINDS, LedgerLine, State, statement_id_of
+from revere.settle.ledger import PARTICIPANT_KINDS, Evidence, LedgerLine, State, statement_id_of
 from revere.settle.performance import RegisterReading, shown_kw
 from revere.settle.posting import SettledEvent, SiteSeason, settle_season
 
@@ -30,6 +30,10 @@ STATE_WORDS: dict[State, str] = {
     "confirmed": "confirmed (the utility's figure; not yet remitted)",
     "paid": "paid (the remittance)",
 }
+
+
+Registers = dict[tuple[str, "dt.datetime", str, int], tuple[int, str]]
+"""Register values in Wh and why they are quarantined, by asset, moment, register and revision."""
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,28 +120,33 @@ def audit(
     readings: Iterable[RegisterReading],
     seasons: Sequence[SiteSeason],
     *,
-    ledger: Iterable[LedgerLine] = (),
+    ledger: Iterable[LedgerLine],
     now: dt.datetime,
 ) -> Audit:
     """Recompute a statement from raw readings and show each step.
 
     ``readings`` are the stored ones with all their revisions; ``seasons`` those of the sites on the statement, with
-    all events of the season; ``ledger`` the participant's other lines (earlier months of the season move its mean).
+    all events of the season; ``ledger`` all of the participant's lines in ledger order, the statement's among them
+    (other months of the season move its mean).
     Each event is recomputed from the very revisions that its last line names, and a newer one is pointed out.
     """
     steps: list[str] = [f"audit of {statement.statement_id}: {len(statement.lines)} lines"]
     bad: list[str] = []
-    raw = {(item.asset_id, item.ts, item.rev): item for item in readings}
-    lines = [*(line for line in ledger if line.statement_id != statement.statement_id), *statement.lines]
+    stored = _registers(readings)
+    lines = list(ledger)
+    kept = {(line.key, line.state): line for line in lines}
+    bad += [
+        f"MISMATCH {line.key}: not in the ledger"
+        for line in statement.lines
+        if kept.get((line.key, line.state)) != line
+    ]
     expected = [line for line in lines if line.state == "expected"]
+    last = {(line.site_id, line.program_id, line.grid_event_id): line.key for line in expected if line.evidence}
     for line in statement.lines:
-        for item in line.evidence:
-            found = raw.get((item.asset_id, item.ts, item.rev))
-            if found is None or (found.import_wh, found.export_wh) != (item.import_wh, item.export_wh):
-                got = "no such reading" if found is None else f"{found.import_wh} / {found.export_wh} Wh"
-                where = f"{item.asset_id} {iso(item.ts)} rev {item.rev}"
-                bad.append(f"MISMATCH {line.grid_event_id}: evidence {where}: stored {got}, posted {item}")
-        steps.append(f"{line.grid_event_id} {line.kind}: {len(line.evidence)} readings looked up in the store")
+        superseded = last.get((line.site_id, line.program_id, line.grid_event_id)) != line.key
+        line_steps, line_bad = _look_up(line, stored, superseded)
+        steps += line_steps
+        bad += line_bad
     audited = {(season.site_id, season.program_id) for season in seasons}
     bad += [
         f"MISMATCH {line.grid_event_id} at {line.site_id}: no season given for {line.program_id}"
@@ -146,37 +155,93 @@ def audit(
     ]
     for season in seasons:
         own = [line for line in expected if (line.site_id, line.program_id) == (season.site_id, season.program_id)]
-        season_steps, season_bad = _audit_season(season, own, raw, now)
+        season_steps, season_bad = _audit_season(season, own, stored, now)
         steps += season_steps
         bad += season_bad
     return Audit(steps=(*steps, *bad), mismatches=tuple(bad))
 
 
+def _registers(readings: Iterable[RegisterReading]) -> Registers:
+    """Each register value by asset, moment, register and revision, with the reason if it is quarantined."""
+    stored: Registers = {}
+    for item in readings:
+        for register, rev, wh in (
+            ("import", item.import_rev, item.import_wh),
+            ("export", item.export_rev, item.export_wh),
+        ):
+            if rev is not None and wh is not None:
+                stored[item.asset_id, item.ts, register, rev] = (wh, item.quarantined)
+    return stored
+
+
+def _look_up(line: LedgerLine, stored: Registers, superseded: bool) -> tuple[list[str], list[str]]:
+    """Find a line's evidence in the store. A superseded line's old revision may be absent, but never differ."""
+    bad: list[str] = []
+    absent = 0
+    for item in line.evidence:
+        for register, rev, wh in (
+            ("import", item.import_rev, item.import_wh),
+            ("export", item.export_rev, item.export_wh),
+        ):
+            if rev is None or wh is None:
+                continue
+            found = stored.get((item.asset_id, item.ts, register, rev))
+            absent += found is None
+            if (found is None and superseded) or (found is not None and found[0] == wh):
+                continue
+            got = "no such reading" if found is None else f"{found[0]} Wh"
+            where = f"{item.asset_id} {iso(item.ts)} {register} rev {rev}"
+            bad.append(f"MISMATCH {line.grid_event_id}: evidence {where}: stored {got}, posted {wh} Wh")
+    missing = f", {absent} register values not given" if absent else ""
+    kind = f"{line.kind}, superseded" if superseded and line.evidence else line.kind
+    return [f"{line.grid_event_id} {kind}: {len(line.evidence)} readings looked up{missing}"], bad
+
+
+def _named(item: Evidence, stored: Registers) -> RegisterReading | None:
+    """The stored reading that a piece of evidence names, None where the store has neither register."""
+    taken = stored.get((item.asset_id, item.ts, "import", item.import_rev or 0))
+    given = stored.get((item.asset_id, item.ts, "export", item.export_rev or 0))
+    if taken is None and given is None:
+        return None
+    return RegisterReading(
+        asset_id=item.asset_id,
+        ts=item.ts,
+        import_wh=taken[0] if taken and item.import_rev is not None else None,
+        export_wh=given[0] if given and item.export_rev is not None else None,
+        import_rev=item.import_rev,
+        export_rev=item.export_rev,
+        quarantined=(taken[1] if taken else "") or (given[1] if given else ""),
+    )
+
+
 def _audit_season(
     season: SiteSeason,
     own: list[LedgerLine],
-    raw: dict[tuple[str, dt.datetime, int], RegisterReading],
+    stored: Registers,
     now: dt.datetime,
 ) -> tuple[list[str], list[str]]:
     """Recompute one site's season from the revisions that its lines name, and compare event by event."""
     steps: list[str] = [f"{season.site_id} in {season.program_id} under {season.rule.reference}"]
     last: dict[GridEventId, LedgerLine] = {line.grid_event_id: line for line in own if line.kind in PARTICIPANT_KINDS}
-    named = [
-        raw[key]
-        for line in last.values()
-        for item in line.evidence
-        if (key := (item.asset_id, item.ts, item.rev)) in raw
-    ]
-    newest = {(item.asset_id, item.ts): item.rev for item in sorted(raw.values(), key=lambda reading: reading.rev)}
-    stale = sum(1 for item in named if newest[item.asset_id, item.ts] > item.rev)
+    evidence = [item for line in last.values() for item in line.evidence]
+    named = [reading for item in evidence if (reading := _named(item, stored)) is not None]
+    newest: dict[tuple[str, dt.datetime, str], int] = {}
+    for asset_id, ts, register, rev in stored:
+        newest[asset_id, ts, register] = max(rev, newest.get((asset_id, ts, register), rev))
+    stale = sum(
+        1
+        for item in evidence
+        for register, rev in (("import", item.import_rev), ("export", item.export_rev))
+        if rev is not None and newest.get((item.asset_id, item.ts, register), rev) > rev
+    )
     if stale:
-        steps.append(f"{stale} readings have a newer revision: the next settlement posts the correction")
+        steps.append(f"{stale} register values have a newer revision: the next settlement posts the correction")
     events = tuple(event for event in season.events if event.grid_event_id in last)
     again = settle_season(msgspec.structs.replace(season, events=events), named, now=now, clock_synchronised=True)
     bad = [
         f"MISMATCH {item.grid_event_id} at {season.site_id}: recomputed as held, {item.reason}"
         for item in again.held
-        if sum(line.cents for line in own if line.grid_event_id == item.grid_event_id)
+        if _sums([line for line in own if line.grid_event_id == item.grid_event_id]) != (0, 0, 0)
     ]
     cents_before = 0
     for item in again.settled:
@@ -223,12 +288,12 @@ def _event_steps(site_id: SiteId, item: SettledEvent, season: SiteSeason, cents_
 
 def _compare(site_id: SiteId, item: SettledEvent, posted: list[LedgerLine]) -> list[str]:
     """Where the posted lines of an event differ from its recomputation."""
-    mine = [line for line in posted if line.kind in PARTICIPANT_KINDS]
+    import_wh, export_wh, cents = _sums([line for line in posted if line.kind in PARTICIPANT_KINDS])
     performance = item.performance
     figures = (
-        ("import_wh", sum(line.import_wh for line in mine), performance.import_wh() if performance else 0),
-        ("export_wh", sum(line.export_wh for line in mine), performance.export_wh() if performance else 0),
-        ("cents", sum(line.cents for line in mine), item.participant_cents),
+        ("import_wh", import_wh, performance.import_wh() if performance else 0),
+        ("export_wh", export_wh, performance.export_wh() if performance else 0),
+        ("cents", cents, item.participant_cents),
         ("provider cents", _share_cents(posted, "provider_share"), item.provider_cents),
         ("programme cents", _share_cents(posted, "programme_share"), item.programme_cents),
     )
@@ -237,6 +302,15 @@ def _compare(site_id: SiteId, item: SettledEvent, posted: list[LedgerLine]) -> l
         for name, got, want in figures
         if got != want
     ]
+
+
+def _sums(lines: list[LedgerLine]) -> tuple[int, int, int]:
+    """Import Wh, export Wh and cents of lines."""
+    return (
+        sum(line.import_wh for line in lines),
+        sum(line.export_wh for line in lines),
+        sum(line.cents for line in lines),
+    )
 
 
 def _share_cents(posted: list[LedgerLine], kind: str) -> int:

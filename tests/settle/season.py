@@ -40,7 +40,8 @@ def steady(
             RegisterReading(
                 asset_id=asset.asset_id,
                 ts=edge,
-                rev=rev,
+                import_rev=rev,
+                export_rev=rev,
                 import_wh=at_wh + (moved_wh if kw < 0 else 0),
                 export_wh=at_wh + (moved_wh if kw > 0 else 0),
             )

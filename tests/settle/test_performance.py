@@ -67,7 +67,7 @@ def test_the_mean_is_over_time_not_over_intervals() -> None:
     edges = interval_edges(start, start + dt.timedelta(minutes=8))
     assert [edge.minute for edge in edges] == [2, 5, 10]
     readings = [
-        RegisterReading(asset_id=BUS.asset_id, ts=ts, rev=0, import_wh=0, export_wh=wh)
+        RegisterReading(asset_id=BUS.asset_id, ts=ts, import_wh=0, export_wh=wh)
         for ts, wh in zip(edges, (0, 0, 4000), strict=True)
     ]
     performance = event_performance(
@@ -147,7 +147,7 @@ def test_the_highest_revision_counts() -> None:
     late = steady(EVENT, 48, rev=1)
     performance = measure(late + steady(EVENT, 60))
     assert performance.mean_kw == 48
-    assert {item.rev_end for item in performance.intervals} == {1}
+    assert {item.rev_end for item in performance.intervals} == {(1, 1)}
 
 
 @pytest.mark.parametrize(("shift_s", "bad_intervals"), [(-2, 0), (0.4, 0), (2, 0), (2.5, 2), (-30, 2)])
@@ -201,9 +201,7 @@ def test_the_mean_is_the_energy_of_good_intervals_over_their_time(
         import_wh += take_wh
         export_wh += give_wh
         if not lost:
-            readings.append(
-                RegisterReading(asset_id=BUS.asset_id, ts=edge, rev=0, import_wh=import_wh, export_wh=export_wh)
-            )
+            readings.append(RegisterReading(asset_id=BUS.asset_id, ts=edge, import_wh=import_wh, export_wh=export_wh))
     present = [True, *(not lost for *_, lost in steps)]
     good = [step for step, one, two in zip(steps, present, present[1:], strict=False) if one and two]
     seed.shuffle(readings)  # type: ignore[attr-defined]

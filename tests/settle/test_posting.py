@@ -39,7 +39,7 @@ def test_an_event_posts_the_difference_that_it_makes() -> None:
     assert {line.rule for line in result.lines} == {"CI-DAILY@2021-06-01"}
     assert len(result.lines[0].evidence) == 37
     first = result.lines[0].evidence[0]
-    assert (first.asset_id, first.ts, first.rev) == ("depot-1/1", called(7).start, 0)
+    assert (first.asset_id, first.ts, first.import_rev, first.export_rev) == ("depot-1/1", called(7).start, 0, 0)
     assert result.value.cents == 480_000
     assert "provisional: the mean over 2 events so far" in result.value.note
 
@@ -81,7 +81,10 @@ def test_opting_out_counts_zero_but_an_unmeasured_event_is_held() -> None:
 
 def test_a_posted_event_that_is_not_believed_any_more_is_taken_back() -> None:
     posted = list(settle(TWO_EVENTS, TWO_DAYS).lines)
-    doubted = [msgspec.structs.replace(item, rev=1, quarantined="clock 75 s off") for item in steady(called(7), 60)]
+    doubted = [
+        msgspec.structs.replace(item, import_rev=1, export_rev=1, quarantined="clock 75 s off")
+        for item in steady(called(7), 60)
+    ]
     result = settle(TWO_EVENTS, TWO_DAYS + doubted, posted)
     # Only the day at -12 kW is left, and a season below zero pays nothing.
     assert [line.cents for line in result.lines] == [-1_200_000, 720_000]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import msgspec
 import pytest
 
+from revere.core.errors import RevereError
 from revere.core.ids import ParticipantId
-from revere.settle.ledger import LedgerLine
+from revere.settle.ledger import LedgerLine, from_fields, to_fields
 from revere.settle.performance import RegisterReading
 from revere.settle.posting import settle_season
 from revere.settle.statement import Audit, Statement, audit, build_statement, statement_text
@@ -63,11 +66,57 @@ def test_an_audit_follows_corrections_and_points_out_newer_revisions() -> None:
     late = READINGS + steady(called(7), 48, rev=1)
     before = audited(LINES, late)
     assert before.agrees, before.mismatches
-    assert any("37 readings have a newer revision" in step for step in before.steps)
+    assert any("74 register values have a newer revision" in step for step in before.steps)
     corrected = LINES + list(settle_season(SEASON, late, now=SETTLED_AT, clock_synchronised=True, posted=LINES).lines)
     after = audited(corrected, late)
     assert after.agrees, after.mismatches
     assert not any("newer revision" in step for step in after.steps)
+
+
+def test_a_month_is_audited_with_a_later_months_correction() -> None:
+    late = READINGS + steady(called(7), 48, rev=1)
+    october = dt.datetime(2023, 10, 5, tzinfo=dt.UTC)
+    corrections = settle_season(SEASON, late, now=october, clock_synchronised=True, posted=LINES).lines
+    ledger = [*LINES, *corrections]
+    assert {line.statement_id for line in corrections} == {"acton:2023-10"}
+    for readings in (late, [item for item in late if item.import_rev == 1 or item.ts.date() != called(7).start.date()]):
+        result = audit(statement_of(ledger), readings, [SEASON], ledger=ledger, now=october)
+        assert result.agrees, result.mismatches
+        assert any("performance, superseded" in step for step in result.steps)
+    changed = [msgspec.structs.replace(item, export_wh=0) if item.import_rev == 0 else item for item in late]
+    assert not audit(statement_of(ledger), changed, [SEASON], ledger=ledger, now=october).agrees
+
+
+def test_an_event_taken_back_is_audited_as_nothing() -> None:
+    doubted = [
+        msgspec.structs.replace(item, import_rev=1, export_rev=1, quarantined="clock 75 s off")
+        for item in steady(called(7), 60)
+    ]
+    readings = READINGS + doubted
+    back = settle_season(SEASON, readings, now=SETTLED_AT, clock_synchronised=True, posted=LINES).lines
+    result = audited([*LINES, *back], readings)
+    assert result.agrees, result.mismatches
+
+
+def test_a_line_survives_the_store_and_its_key_is_its_own() -> None:
+    for line in LINES:
+        fields = to_fields(line)
+        through_json = msgspec.json.decode(msgspec.json.encode(fields))
+        assert from_fields({**through_json, "posted_at": SETTLED_AT, "seq": 7}) == line
+    assert LINES[0].key == "cs-daily/acton-depot/e0829/performance/0"
+    late = READINGS + steady(called(7), 48, rev=1)
+    first = settle_season(SEASON, late, now=SETTLED_AT, clock_synchronised=True, posted=LINES).lines
+    later = late + steady(called(7), 36, rev=2)
+    second = settle_season(SEASON, later, now=SETTLED_AT, clock_synchronised=True, posted=[*LINES, *first]).lines
+    keys = [line.key for line in (*LINES, *first, *second)]
+    assert len(set(keys)) == len(keys)
+    with pytest.raises(RevereError, match="not a line of settlement"):
+        from_fields({"key": "x", "kind": "gift"})
+
+
+def test_a_statement_line_that_the_ledger_lacks_is_found() -> None:
+    result = audit(statement_of(LINES), READINGS, [SEASON], ledger=LINES[:2], now=SETTLED_AT)
+    assert any("e0908/performance/0: not in the ledger" in text for text in result.mismatches)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +142,7 @@ def test_an_audit_finds_a_changed_or_missing_reading() -> None:
         for item in READINGS
     ]
     result = audited(LINES, changed)
-    assert any("evidence depot-1/1 2023-09-07T23:00:00.000Z rev 0" in text for text in result.mismatches)
+    assert any("evidence depot-1/1 2023-09-07T23:00:00.000Z export rev 0" in text for text in result.mismatches)
     missing = audited(LINES, [item for item in READINGS if item.ts != called(7).end])
     assert any("no such reading" in text for text in missing.mismatches)
 
