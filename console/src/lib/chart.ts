@@ -1,0 +1,107 @@
+import uPlot from "uplot";
+import { kw } from "./words";
+
+export interface ChartWindow {
+  startS: number;
+  endS: number;
+  nominatedKw: number | null;
+}
+
+function colour(place: Element, name: string): string {
+  return getComputedStyle(place).getPropertyValue(name).trim();
+}
+
+/** The fleet chart: upwards is help to the grid, downwards is what the fleet would draw. */
+export function fleetOptions(place: HTMLElement, zone: string, height: number): uPlot.Options {
+  const soft = colour(place, "--ink-soft");
+  const line = colour(place, "--line");
+  const font = `12px ${colour(place, "--font")}`;
+  const axis = { stroke: soft, font, grid: { stroke: line, width: 1 }, ticks: { show: false } };
+  return {
+    width: Math.max(place.clientWidth, 200),
+    height,
+    tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), zone),
+    legend: { show: false },
+    cursor: { y: false, points: { size: 7 } },
+    padding: [12, 8, 0, 0],
+    scales: { x: { time: true }, y: { range: (_, low, high) => range(low, high) } },
+    axes: [
+      {
+        ...axis,
+        space: 62,
+        size: 30,
+        values: (_, splits, _axis, _space, step) =>
+          splits.map((ts) => uPlot.fmtDate(step >= 86400 ? "{MMM} {D}" : "{HH}:{mm}")(uPlot.tzDate(new Date(ts * 1e3), zone))),
+      },
+      { ...axis, size: 74, space: 44, values: (_, splits) => splits.map((value) => (value === 0 ? "0 kW" : kw(value))) },
+    ],
+    series: [
+      {},
+      {
+        label: "Relief",
+        stroke: colour(place, "--discharge-fill"),
+        width: 2.2,
+        fill: colour(place, "--discharge-wash"),
+        fillTo: 0,
+        points: { show: false },
+      },
+      { label: "Baseline", stroke: colour(place, "--charge-fill"), width: 1.6, dash: [2, 3], points: { show: false } },
+    ],
+  };
+}
+
+function range(low: number | null, high: number | null): [number, number] {
+  const top = Math.max(high ?? 0, 100) * 1.12;
+  return [Math.min((low ?? 0) * 1.12, -0.08 * top), top];
+}
+
+/** Under the lines: the event's hours tinted, the nominated power as a band to be filled. */
+export function drawWindow(self: uPlot, shown: ChartWindow | null): void {
+  const { ctx, bbox } = self;
+  const clampX = within(self);
+  ctx.save();
+  if (shown && shown.endS > (self.scales.x?.min ?? 0)) {
+    const left = clampX(shown.startS);
+    const right = clampX(shown.endS);
+    ctx.fillStyle = colour(self.root, "--sunk");
+    ctx.fillRect(left, bbox.top, right - left, bbox.height);
+    if (shown.nominatedKw !== null) {
+      const top = self.valToPos(shown.nominatedKw, "y", true);
+      const zero = self.valToPos(0, "y", true);
+      ctx.globalAlpha = 0.75;
+      ctx.fillStyle = colour(self.root, "--line");
+      ctx.fillRect(left, top, right - left, zero - top);
+    }
+  }
+  ctx.restore();
+}
+
+/** Over the lines: the nominated power and the moment now. */
+export function drawMarks(self: uPlot, shown: ChartWindow | null, nowS: number): void {
+  const { ctx, bbox } = self;
+  const ratio = devicePixelRatio || 1;
+  const clampX = within(self);
+  ctx.save();
+  if (shown && shown.nominatedKw !== null && shown.endS > (self.scales.x?.min ?? 0)) {
+    const top = self.valToPos(shown.nominatedKw, "y", true);
+    stroke(ctx, [clampX(shown.startS), top, clampX(shown.endS), top], colour(self.root, "--ink"), 1.5 * ratio, [6 * ratio, 4 * ratio]);
+  }
+  const now = clampX(nowS);
+  stroke(ctx, [now, bbox.top, now, bbox.top + bbox.height], colour(self.root, "--line-strong"), ratio, [2 * ratio, 3 * ratio]);
+  ctx.restore();
+}
+
+function within(self: uPlot): (ts: number) => number {
+  const { left, width } = self.bbox;
+  return (ts) => Math.min(Math.max(self.valToPos(ts, "x", true), left), left + width);
+}
+
+function stroke(ctx: CanvasRenderingContext2D, line: [number, number, number, number], style: string, width: number, dash: number[]) {
+  ctx.strokeStyle = style;
+  ctx.lineWidth = width;
+  ctx.setLineDash(dash);
+  ctx.beginPath();
+  ctx.moveTo(line[0], line[1]);
+  ctx.lineTo(line[2], line[3]);
+  ctx.stroke();
+}

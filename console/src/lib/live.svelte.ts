@@ -1,0 +1,79 @@
+import { ApiProblem, getJson, problemWords } from "./api";
+
+const STALE_S = 15;
+const RETRY_MS = 3000;
+
+/**
+ * The live picture: whole at first, then its changed parts. `lost` and `unchangedS` say how far to
+ * trust it; a page that has lost its stream keeps the last picture and says so.
+ */
+export class Live<T extends { stale_s: number }> {
+  view = $state.raw<T | null>(null);
+  lost = $state(false);
+  unchangedS = $state(0);
+  problem = $state("");
+  private source: EventSource | null = null;
+  private retry: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly path: string,
+    private readonly onUnauthorized?: () => void,
+  ) {}
+
+  get staleS(): number {
+    return Math.max(this.view?.stale_s ?? 0, this.unchangedS);
+  }
+
+  get stale(): boolean {
+    return this.view !== null && (this.lost || this.staleS > STALE_S);
+  }
+
+  /** Open the stream; returns the function that closes it. */
+  open(): () => void {
+    this.connect();
+    return () => {
+      clearTimeout(this.retry);
+      this.source?.close();
+      this.source = null;
+    };
+  }
+
+  private connect(): void {
+    const source = new EventSource(this.path);
+    this.source = source;
+    source.addEventListener("view", (message) => this.take(JSON.parse(message.data as string) as T));
+    source.addEventListener("patch", (message) => {
+      if (this.view) this.take({ ...this.view, ...(JSON.parse(message.data as string) as Partial<T>) });
+    });
+    source.addEventListener("heartbeat", (message) => {
+      const pulse = JSON.parse(message.data as string) as { unchanged_s: number };
+      this.unchangedS = pulse.unchanged_s;
+      this.lost = false;
+    });
+    source.onerror = () => {
+      this.lost = true;
+      if (source.readyState === EventSource.CLOSED) void this.askWhy();
+    };
+  }
+
+  private take(view: T): void {
+    this.view = view;
+    this.unchangedS = 0;
+    this.lost = false;
+    this.problem = "";
+  }
+
+  /** A stream that was refused tells no reason; the same path's JSON does. */
+  private async askWhy(): Promise<void> {
+    try {
+      await getJson(this.path.includes("public") ? "/api/v1/public" : "/api/v1/view");
+    } catch (error) {
+      this.problem = problemWords(error);
+      if (error instanceof ApiProblem && error.status === 401) {
+        this.onUnauthorized?.();
+        return;
+      }
+    }
+    this.retry = setTimeout(() => this.connect(), RETRY_MS);
+  }
+}

@@ -1,0 +1,140 @@
+/** The picture as the API sends it (revere/control/view.py). Powers in kW, charging positive; relief positive to the grid. */
+export type Phase = "upcoming" | "running" | "over";
+
+export interface EventView {
+  grid_event_id: string;
+  program: string;
+  start: string;
+  end: string;
+  phase: Phase;
+  opt: "in" | "out" | "undecided";
+  nominated_kw: number | null;
+  relief_now_kw: number | null;
+  relief_mean_kw: number | null;
+  plan_kw: number | null;
+}
+
+export interface ReadinessRow {
+  vehicle_id: string;
+  vehicle: string;
+  site_id: string;
+  site: string;
+  kind: "bus" | "car";
+  state: "away" | "charging" | "discharging" | "idle" | "offline";
+  departure: string | null;
+  trip: string;
+  needed_soc: number | null;
+  soc: number | null;
+  expected_soc: number | null;
+  slack_min: number | null;
+  short_kwh: number;
+  verdict: "ready" | "at_risk" | "will_miss" | "away" | "unknown";
+  why: string;
+}
+
+export interface SiteRow {
+  site_id: string;
+  name: string;
+  kind: string;
+  town: string;
+  utility: string;
+  program: string | null;
+  power_kw: number | null;
+  stations_kw: number;
+  building_kw: number | null;
+  import_limit_kw: number;
+  export_limit_kw: number;
+  stations: number;
+  online: number;
+  vehicles_in: number;
+  grid: "live" | "dead" | "unknown";
+  islanded: boolean;
+  hours_left: number | null;
+  discharge_stopped: boolean;
+}
+
+export interface Alarm {
+  key: string;
+  severity: "info" | "warning" | "critical";
+  subject: string;
+  text: string;
+  since: string;
+}
+
+export interface Equity {
+  ej_usd: string;
+  total_usd: string;
+  share: number;
+  more_than_one_third: boolean;
+  unknown: number;
+}
+
+export interface ConsoleView {
+  now: string;
+  tick: number;
+  programme: string;
+  zone: string;
+  speed: number;
+  stale_s: number;
+  database: "ok" | "gone";
+  power_kw: number;
+  relief_kw: number;
+  baseline_kw: number;
+  discharge_nameplate_kw: number;
+  usable_kwh: number;
+  available_discharge_kw: number;
+  vehicles: number;
+  vehicles_in: number;
+  stations: number;
+  stations_online: number;
+  at_risk: number;
+  discharge_stopped: boolean;
+  event: EventView | null;
+  readiness: ReadinessRow[];
+  sites: SiteRow[];
+  alarms: Alarm[];
+  equity: Equity | null;
+}
+
+export interface PublicView {
+  now: string;
+  zone: string;
+  programme: string;
+  power_kw: number;
+  relief_kw: number;
+  homes_equivalent: number;
+  kw_per_home: number;
+  event_phase: Phase | null;
+  event_start: string | null;
+  event_end: string | null;
+  nominated_kw: number | null;
+  relief_mean_kw: number | null;
+  schools: number;
+  municipal: number;
+  homes: number;
+  vehicles: number;
+  discharge_nameplate_kw: number;
+  equity: Equity | null;
+  stale_s: number;
+}
+
+export interface FleetSeries {
+  step_s: number;
+  timestamps: string[];
+  power_kw: (number | null)[];
+  relief_kw: (number | null)[];
+}
+
+export interface Me {
+  name: string;
+  role: "operator" | "site_manager" | "resident" | "analyst" | "auditor";
+  via: string;
+  sites: string[];
+  vehicles: string[];
+}
+
+export interface Receipt {
+  accepted: boolean;
+  detail: string;
+  reference: string;
+}
