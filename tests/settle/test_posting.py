@@ -185,3 +185,44 @@ def test_sites_of_another_program_do_not_mix() -> None:
     other = msgspec.structs.replace(settle(TWO_EVENTS, TWO_DAYS).lines[0], site_id="elsewhere")
     assert len(settle(TWO_EVENTS, TWO_DAYS, [other]).lines) == 2
     assert settle(season_of(called(7), assets=(BUS,)), TWO_DAYS).lines[0].cents == 1_200_000
+
+
+JULY_WEEKDAYS = (5, 6, 7, 10, 11, 12, 13, 14, 17, 18, 19, 20, 21, 24, 25, 26, 27, 28, 31)
+AUGUST = range(1, 22)
+
+
+@pytest.mark.parametrize(
+    ("row", "version", "days", "cents"),
+    [
+        ("CS-1", "RES-v2", [((7, day), 3, 5) for day in JULY_WEEKDAYS] + [((8, day), 3, 5) for day in AUGUST], 137_500),
+        ("CS-2e", "RES-v2", [((7, 5), 2, 10), ((7, 6), 3, 5)], 206_250),
+        ("CS-4", "CI-DAILY", [((7, 5), 3, 50), ((7, 6), 3, -10)], 400_000),
+        ("CS-4b", "CI-DAILY", [((7, 5), 3, -5)], 0),
+        (
+            "CS-5",
+            "CI-TARGETED-EVERSOURCE",
+            [((7, 5), 3, 60), ((7, 6), 3, 60), ((7, 7), 3, 60), ((7, 8), 3, 30), ((7, 10), 3, 60)],
+            273_000,
+        ),
+    ],
+)
+def test_worked_examples_as_register_readings(
+    row: str, version: str, days: list[tuple[tuple[int, int], int, int]], cents: int
+) -> None:
+    events = [called(day, month, hours) for (month, day), hours, _ in days]
+    readings = [item for event, (*_, kw) in zip(events, days, strict=True) for item in steady(event, kw)]
+    result = settle(season_of(*events, version=version), readings)
+    assert len(result.settled) == len(days), result.held
+    assert result.value.cents == sum(line.cents for line in result.lines) == cents, row
+
+
+def test_a_revision_that_moves_no_total_is_still_named() -> None:
+    posted = list(settle(TWO_EVENTS, TWO_DAYS).lines)
+    middle = TWO_DAYS[18]
+    revised = msgspec.structs.replace(middle, export_rev=1, export_wh=(middle.export_wh or 0) + 10)
+    result = settle(TWO_EVENTS, [*TWO_DAYS, revised], posted)
+    assert [(line.kind, line.cents, line.import_wh, line.export_wh) for line in result.lines] == [
+        ("correction", 0, 0, 0)
+    ]
+    assert (18, 1) in [(number, item.export_rev) for number, item in enumerate(result.lines[0].evidence)]
+    assert settle(TWO_EVENTS, [*TWO_DAYS, revised], [*posted, *result.lines]).lines == ()
