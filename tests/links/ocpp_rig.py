@@ -1,0 +1,250 @@
+"""A bench for the OCPP server: real loopback sockets, hand-written stations, a sink in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime as dt
+import json
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from revere.core.commands import DefaultProfile
+from revere.core.errors import Unavailable
+from revere.core.facts import Fact
+from revere.core.ids import SiteId, StationId
+from revere.core.ports import StationConfig
+from revere.core.time import WallClock
+from revere.links.ocppj.server import OcppServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+
+F = TypeVar("F")
+
+NOW = dt.datetime(2026, 7, 16, 19, 30, tzinfo=dt.UTC)
+PASSWORD = "c0ffee" * 6
+WAIT_S = 5.0
+
+
+class StoppedClock(WallClock):
+    """Our time of day stands still, so that expected facts can be written down."""
+
+    def __init__(self, now: dt.datetime = NOW) -> None:
+        self.at = now
+
+    def now(self) -> dt.datetime:
+        return self.at
+
+
+class MemorySink:
+    """A journal in memory. Closing the gate holds every commit; ``broken`` refuses them."""
+
+    def __init__(self) -> None:
+        self.facts: list[Fact] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.broken = False
+        self.changed = asyncio.Event()
+
+    async def record(self, facts: Sequence[Fact]) -> None:
+        await self.gate.wait()
+        if self.broken:
+            raise Unavailable("the database is away")
+        self.facts += facts
+        self.changed.set()
+
+    def of(self, kind: type[F]) -> list[F]:
+        return [fact for fact in self.facts if isinstance(fact, kind)]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(WAIT_S):
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+def config(station_id: str = "ST-1", protocol: str = "ocpp2.1", **changes: Any) -> StationConfig:
+    values: dict[str, Any] = {
+        "station_id": StationId(station_id),
+        "site_id": SiteId("depot"),
+        "protocol": protocol,
+        "charge_kw": 60.0,
+        "discharge_kw": 60.0 if protocol == "ocpp2.1" else 0.0,
+        "meters_site": True,
+        "default_profile": DefaultProfile(
+            limits_kw=((0, 20.0), (21_600, 10.0), (57_600, 2.5), (79_200, 20.0)), zone="America/New_York"
+        ),
+        "zone": "America/New_York",
+    }
+    return StationConfig(**{**values, **changes})
+
+
+class Directory:
+    """Who may connect."""
+
+    def __init__(self, *configs: StationConfig) -> None:
+        self.configs = {c.station_id: c for c in configs}
+
+    def authenticate(self, station_id: str, password: str) -> StationConfig | None:
+        found = self.configs.get(StationId(station_id))
+        return found if found is not None and password == PASSWORD else None
+
+    def authorized(self, token: str, station_id: StationId) -> bool:
+        return token.startswith("BUS") and station_id in self.configs
+
+
+def basic(user: str, password: str = PASSWORD) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+Reaction = dict[str, Any] | None
+
+
+class HandStation:
+    """A station written by hand: plain dictionaries, no struct of ours.
+
+    ``reactions`` maps an action of the management system to the answer; None leaves it unanswered.
+    """
+
+    def __init__(self, socket: ClientConnection, reactions: dict[str, Reaction]) -> None:
+        self.socket = socket
+        self.reactions = reactions
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.errors: list[list[Any]] = []
+        self._answers: dict[str, asyncio.Future[list[Any]]] = {}
+        self._count = 0
+        self._news = asyncio.Event()
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        with suppress(ConnectionClosed):
+            async for raw in self.socket:
+                frame = json.loads(raw)
+                if frame[0] == 2:
+                    self.asked.append((frame[2], frame[3]))
+                    await self._react(frame)
+                elif frame[1] in self._answers:
+                    self._answers.pop(frame[1]).set_result(frame)
+                else:
+                    self.errors.append(frame)
+                self._news.set()
+
+    async def _react(self, frame: list[Any]) -> None:
+        action, payload = frame[2], frame[3]
+        reaction = self.reactions.get(action, default_reaction(action, payload))
+        if reaction is not None:
+            await self.socket.send(json.dumps([3, frame[1], reaction]))
+
+    async def call(self, action: str, payload: dict[str, Any]) -> list[Any]:
+        """Send a CALL; the whole frame of the answer."""
+        future = await self.begin(action, payload)
+        async with asyncio.timeout(WAIT_S):
+            return await future
+
+    async def begin(self, action: str, payload: dict[str, Any]) -> asyncio.Future[list[Any]]:
+        """Send a CALL and do not wait."""
+        self._count += 1
+        message_id = f"s{self._count}"
+        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._answers[message_id] = future
+        await self.socket.send(json.dumps([2, message_id, action, payload]))
+        return future
+
+    async def until_asked(self, action: str, times: int = 1) -> dict[str, Any]:
+        """The last payload of an action, once it has been asked that often."""
+        async with asyncio.timeout(WAIT_S):
+            while sum(1 for a, _ in self.asked if a == action) < times:
+                self._news.clear()
+                await self._news.wait()
+        return [payload for a, payload in self.asked if a == action][-1]
+
+    async def until_closed(self) -> int | None:
+        async with asyncio.timeout(WAIT_S):
+            await self.socket.wait_closed()
+            await self._reader
+        return self.socket.close_code
+
+    async def close(self) -> None:
+        await self.socket.close()
+        await self._reader
+
+
+def default_reaction(action: str, payload: dict[str, Any]) -> Reaction:
+    """What a willing station answers."""
+    match action:
+        case "SetVariables":
+            results = [
+                {"attributeStatus": "Accepted", "component": d["component"], "variable": d["variable"]}
+                for d in payload["setVariableData"]
+            ]
+            return {"setVariableResult": results}
+        case "GetBaseReport":
+            return {"status": "NotSupported"}
+        case "GetConfiguration":
+            return {"configurationKey": []}
+        case "GetVariables":
+            results = [
+                {"attributeStatus": "UnknownVariable", "component": d["component"], "variable": d["variable"]}
+                for d in payload["getVariableData"]
+            ]
+            return {"getVariableResult": results}
+    return {"status": "Accepted"}
+
+
+class Bench:
+    """A server, its sink and its address."""
+
+    def __init__(self, server: OcppServer, sink: MemorySink, port: int, clock: StoppedClock) -> None:
+        self.server = server
+        self.sink = sink
+        self.port = port
+        self.clock = clock
+
+    def url(self, station_id: str) -> str:
+        return f"ws://127.0.0.1:{self.port}/ocpp/{station_id}"
+
+    async def station(
+        self, station_id: str = "ST-1", protocol: str = "ocpp2.1", reactions: dict[str, Reaction] | None = None
+    ) -> HandStation:
+        socket = await connect(
+            self.url(station_id),
+            subprotocols=[Subprotocol(protocol)],
+            additional_headers=basic(station_id),
+            compression=None,
+            proxy=None,
+            ping_interval=None,
+            max_size=None,
+        )
+        return HandStation(socket, reactions if reactions is not None else {})
+
+
+BOOT = {"reason": "PowerUp", "chargingStation": {"model": "V2G-60", "vendorName": "Acme", "serialNumber": "A1"}}
+BOOT_16 = {"chargePointVendor": "Acme", "chargePointModel": "AC-7", "chargePointSerialNumber": "B2"}
+
+
+@asynccontextmanager
+async def bench(*configs: StationConfig) -> AsyncIterator[Bench]:
+    """A server on a free loopback port, closed at the end."""
+    sink, clock = MemorySink(), StoppedClock()
+    server = OcppServer(sink, Directory(*(configs or (config(),))), clock, ping_interval_s=None)
+    port = await server.serve("127.0.0.1", 0)
+    try:
+        yield Bench(server, sink, port, clock)
+    finally:
+        sink.gate.set()
+        await server.close()
+
+
+def play(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a story to its end, or fail when it hangs."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(25):
+            await story()
+
+    asyncio.run(bounded())
