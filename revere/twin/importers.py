@@ -153,7 +153,10 @@ def read_shapes(data_dir: Path) -> tuple[dict[str, Series], ImportReport]:
         f"The year starts on a {first} (the two lowest weekdays in a row are its weekend), as {CALENDAR_YEAR} does; "
         f"{len(holidays)} working days look like Sundays: {', '.join(f'{day:%d %b}' for day in holidays)}."
     )
-    clock = "The clock is standard time: on days of daylight saving every shape starts one row earlier."
+    shift_h = _daylight_shift_h(shapes["warehouse"])
+    if not -1.5 < shift_h < -0.5:
+        raise _unusable(data_dir / "buildings", f"mornings that move {shift_h:+.2f} h", "-1 h with daylight saving")
+    clock = f"The clock is standard time: mornings move {shift_h:+.2f} h when daylight saving starts (12 March)."
     notes = (calendar, clock)
     return shapes, ImportReport(source="DOE reference buildings", rows_read=rows, used=rows, refused={}, notes=notes)
 
@@ -165,6 +168,17 @@ def _first_weekday(shape: Series) -> str:
     saturday = min(range(7), key=lambda residue: mean[residue] + mean[(residue + 1) % 7])
     names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
     return names[(5 - saturday) % 7]
+
+
+def _daylight_shift_h(shape: Series) -> float:
+    """By how many rows the working day's beginning moves across the start of daylight saving; -1 = standard time."""
+    daily = shape.reshape(-1, 24)
+    change = (dt.date(CALENDAR_YEAR, 3, 12) - dt.date(CALENDAR_YEAR, 1, 1)).days
+    rises = []
+    for days in (range(change - 14, change), range(change, change + 14)):
+        mean = daily[[day for day in days if day % 7 not in (0, 6)]].mean(axis=0)[4:11]
+        rises.append(float(np.interp((mean[0] + mean.max()) / 2, np.maximum.accumulate(mean), range(len(mean)))))
+    return rises[1] - rises[0]
 
 
 def file_holidays(office: Series) -> tuple[dt.date, ...]:

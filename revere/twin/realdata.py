@@ -124,7 +124,7 @@ def read_real(
             "trips": "rosters; municipal cars by ACN sessions",
         },
         notes=(
-            f"Weather is matched by rank: {event_day} has the typical year's hottest of its month, {month:02d}-{day:02d}.",
+            f"Weather by rank in the month: {event_day} has the typical year's hottest day, {month:02d}-{day:02d}.",
             f"Solar: panels tilted {PANEL_TILT_DEG:g} degrees to the south, isotropic sky, yield {PANEL_YIELD:.0%}.",
             _demand_note(demand_peak, year_peak),
             *trip_notes,

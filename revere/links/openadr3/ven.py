@@ -202,10 +202,14 @@ class Ven:
             page = await self.http.get(path, {**query, "skip": str(len(rows)), "limit": str(wire.PAGE_LIMIT)})
             if not isinstance(page, list):
                 raise Unavailable("answer is not a list", where=path, got=type(page).__name__, expected="an array")
-            fresh = [row for row in page if (_raw_id(row) or "") not in seen]
-            rows.extend(fresh)
-            named = {ident for row in fresh if (ident := _raw_id(row))}
-            seen |= named
+            named = 0
+            for row in page:
+                ident = _raw_id(row)
+                if ident is None or ident not in seen:
+                    rows.append(row)
+                if ident is not None and ident not in seen:
+                    seen.add(ident)
+                    named += 1
             if len(page) < wire.PAGE_LIMIT or not named:
                 return rows[:most], len(rows) <= most
         self.counters.lists_truncated += 1

@@ -18,6 +18,9 @@ PAGE_LIMIT = 50
 INTERVALS_MAX = 1_000
 TARGETS_MAX = 1_000
 
+BEARER = r"^[A-Za-z0-9._~+/-]+=*$"
+"""RFC 6750: nothing that could end a header line."""
+
 ObjectID = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern="^[a-zA-Z0-9_-]*$")]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 DateTime = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -116,7 +119,7 @@ class ReportAnswer(Wire, frozen=True, kw_only=True):
 class Token(Wire, frozen=True, kw_only=True):
     """Answer of the token endpoint (RFC 6749, snake case)."""
 
-    access_token: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+    access_token: Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=BEARER)]
     token_type: str
     expires_in: Annotated[int, msgspec.Meta(ge=0)] | None = None
 

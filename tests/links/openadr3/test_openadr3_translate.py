@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from revere.core.errors import RevereError
 from revere.core.ids import ID_MAX_CHARS, GridEventId, ProgramId, check_id
@@ -144,6 +147,26 @@ def test_nonsense_is_refused_with_its_reason(changes: dict[str, Any], reason: st
     with pytest.raises(EventRefused, match=reason) as caught:
         read(body(**changes))
     assert "evt-20230907" in str(caught.value)
+
+
+def test_targets_of_version_3_0_are_refused_by_name() -> None:
+    with pytest.raises(wire.msgspec.ValidationError, match="targets"):
+        read(body(targets=[{"type": "VEN_NAME", "values": ["us"]}]))
+
+
+@given(st.lists(st.integers(1, 240), min_size=1, max_size=24), st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_a_window_cut_into_pieces_in_any_order_is_one_window(minutes: list[int], random: Random) -> None:
+    start = utc("2023-09-07T12:00:00")
+    rows = []
+    for length in minutes:
+        rows.append(
+            level(random.randint(1, 3), len(rows), start=f"{start:%Y-%m-%dT%H:%M:%SZ}", duration=f"PT{length}M")
+        )
+        start += dt.timedelta(minutes=length)
+    random.shuffle(rows)
+    (call,) = read(body(intervals=rows)).calls
+    assert (call.start, call.end) == (utc("2023-09-07T12:00:00"), start)
 
 
 def test_durations_step_the_calendar() -> None:

@@ -52,6 +52,7 @@ class Vtn:
         self.faults: list[web.Response] = []
         self.drop_report_answers = 0
         self.good_token = ""
+        self.token_prefix = ""
         self.tokens = 0
         self.expires_in: int | None = 3600
         self.seen: list[str] = []
@@ -84,7 +85,7 @@ class Vtn:
         ):
             return web.json_response({"error": "invalid_client"}, status=401)
         self.tokens += 1
-        self.good_token = f"t{self.tokens}"
+        self.good_token = f"{self.token_prefix}t{self.tokens}"
         answer = {"access_token": self.good_token, "token_type": "Bearer"}
         return web.json_response(answer | ({"expires_in": self.expires_in} if self.expires_in is not None else {}))
 
@@ -247,6 +248,10 @@ def test_all_pages_are_read_and_a_partial_list_cancels_nothing() -> None:
         vtn.events = [event(f"evt-{number}") for number in range(120)]
         await ven.poll()
         assert len(received(sink.take())) == 120
+        vtn.events.insert(0, vtn.events[0])
+        await ven.poll()
+        assert sink.take() == [], "an event listed twice counts once"
+        vtn.events.pop(0)
         vtn.events, vtn.faults = vtn.events[:60], [web.json_response([]), web.Response(status=503)]
         with pytest.raises(Unavailable, match="503"):
             await ven.poll()
@@ -277,6 +282,15 @@ def test_faults_of_the_vtn_and_the_store_only_delay() -> None:
         runner.cancel()
         with pytest.raises(asyncio.CancelledError):
             await runner
+
+    play(body)
+
+
+def test_a_token_that_would_break_a_header_is_refused() -> None:
+    async def body(vtn: Vtn, sink: Sink, ven: Ven, clock: TwinClock) -> None:
+        vtn.token_prefix = "a\r\nX-Evil: "
+        with pytest.raises(Unavailable, match="token answer not understood"):
+            await ven.poll()
 
     play(body)
 
