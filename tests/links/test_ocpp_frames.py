@@ -31,11 +31,13 @@ TS = dt.datetime(2026, 7, 16, 19, 29, 58, tzinfo=dt.UTC)
 # Discharging 42.5 kW at the grid side; 44.8 kW leaves the battery. Mixed units on purpose.
 SAMPLES_21 = """[
  {"timestamp": "2026-07-16T15:29:58-04:00", "sampledValue": [
-  {"value": 1204.5, "measurand": "Energy.Active.Import.Register", "location": "Inlet", "unitOfMeasure": {"unit": "kWh"}},
+  {"value": 1204.5, "measurand": "Energy.Active.Import.Register", "location": "Inlet",
+   "unitOfMeasure": {"unit": "kWh"}},
   {"value": 88123, "measurand": "Energy.Active.Export.Register", "location": "Inlet", "unitOfMeasure": {"unit": "Wh"}},
   {"value": 0, "measurand": "Power.Active.Import", "location": "Inlet", "unitOfMeasure": {"unit": "W"}},
   {"value": 42.5, "measurand": "Power.Active.Export", "location": "Inlet", "unitOfMeasure": {"unit": "kW"}},
-  {"value": 448, "measurand": "Power.Active.Export", "location": "Outlet", "unitOfMeasure": {"unit": "W", "multiplier": 2}},
+  {"value": 448, "measurand": "Power.Active.Export", "location": "Outlet",
+   "unitOfMeasure": {"unit": "W", "multiplier": 2}},
   {"value": 63.5, "measurand": "SoC", "location": "EV", "unitOfMeasure": {"unit": "Percent"}},
   {"value": 231.1, "measurand": "Voltage", "phase": "L1-N"}]}]"""
 
@@ -87,8 +89,10 @@ def test_21_transaction_samples() -> None:
 
 
 def test_21_main_meter_is_the_site() -> None:
-    [reading] = read21(one21(value=120, measurand="Power.Active.Import", context="Sample.Clock",
-                             unitOfMeasure={"unit": "kW"}), evse_id=0)
+    [reading] = read21(
+        one21(value=120, measurand="Power.Active.Import", context="Sample.Clock", unitOfMeasure={"unit": "kW"}),
+        evse_id=0,
+    )
     assert (reading.asset_id, reading.place, reading.context) == ("depot", "site", "clock")
     assert (reading.power_kw, reading.session_id) == (120.0, None)
 
@@ -137,7 +141,8 @@ def test_21_impossible_samples_are_refused_and_counted(sample: dict[str, Any]) -
 
 def test_21_phases_add_up_unless_a_total_is_given() -> None:
     phases = [
-        {"value": 1000 * n, "measurand": "Power.Active.Import", "phase": f"L{n}", "location": "Inlet"} for n in (1, 2, 3)
+        {"value": 1000 * n, "measurand": "Power.Active.Import", "phase": f"L{n}", "location": "Inlet"}
+        for n in (1, 2, 3)
     ]
     text = json.dumps([{"timestamp": "2026-07-16T19:29:58Z", "sampledValue": phases}])
     assert read21(text)[0].power_kw == 6.0
