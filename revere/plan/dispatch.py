@@ -323,20 +323,19 @@ def _start(s: FleetState, plan_kw: Floats, sites: SiteState, rules: Rules) -> _W
         hit = where & (low < limit)
         low, low_why = np.where(hit, limit, low), np.where(hit, why, low_why)
 
-    everywhere = np.ones(n, dtype=bool)
     known = np.isfinite(s.energy_kwh)
     proven = known & (s.soc_age_s >= 0) & (s.soc_age_s <= rules.soc_age_max_s)
     energy = np.where(known, s.energy_kwh, 0.0)
     lease_h = rules.lease_s / 3600.0
     room_kw = np.maximum(0.0, s.capacity_kwh - energy) / (s.charge_efficiency * lease_h)
     cap(room_kw, known, Why.HARDWARE)
+    lift(0.0, ~proven, Why.SOC_UNKNOWN)
     give_kw = np.maximum(0.0, energy - s.floor_kwh) * s.discharge_efficiency / lease_h
-    lift(-give_kw, everywhere, Why.RESERVE)
+    lift(-give_kw, np.ones(n, dtype=bool), Why.RESERVE)
     # One lease of charging is added, so that the barrier is not crossed while this setpoint stands.
     ahead_h = np.where(s.last_setpoint_kw > 0, rules.barrier_release_s / 3600.0, lease_h)
     reach = s.barrier_kwh + np.where(s.barrier_kwh > 0, s.charge_max_kw * s.charge_efficiency * ahead_h, 0.0)
     lift(-np.maximum(0.0, energy - reach) * s.discharge_efficiency / lease_h, s.barrier_kwh > 0, Why.DEPARTURE)
-    lift(0.0, ~proven, Why.SOC_UNKNOWN)
     inside = (s.must_charge_kw > 0) | (known & (s.barrier_kwh > 0) & (energy <= reach))
     must = np.where(s.must_charge_kw > 0, s.must_charge_kw, s.charge_max_kw)
     lift(np.minimum(must, high), inside, Why.DEPARTURE)
@@ -350,8 +349,8 @@ def _start(s: FleetState, plan_kw: Floats, sites: SiteState, rules: Rules) -> _W
         (~s.plugged, Why.UNPLUGGED),
         (s.locked, Why.LOCK),
     ):
-        cap(0.0, where, why)
-        lift(0.0, where, why)
+        low, high = np.where(where, 0.0, low), np.where(where, 0.0, high)
+        low_why, high_why = np.where(where, why, low_why), np.where(where, why, high_why)
     low = np.minimum(low, high)
     low, high, low_why, high_why = _island_range(sites, low, high, low_why, high_why)
     load = np.where(np.isfinite(sites.load_kw), sites.load_kw, sites.worst_load_kw)
@@ -404,7 +403,7 @@ def _apply_proposals(work: _Work, proposals: tuple[Proposal, ...], rules: Rules)
 
 def _clip(work: _Work) -> None:
     """Bring wishes into their ranges and note which end decided."""
-    under, over = work.kw < work.low, work.kw > work.high
+    under, over = (work.kw < work.low) | (work.low == work.high), work.kw > work.high
     work.why = np.where(under, work.low_why, np.where(over, work.high_why, work.why))
     work.kw = np.clip(work.kw, work.low, work.high)
 
