@@ -129,12 +129,16 @@ class Access:
 
     async def find_token(self, token: str, now: dt.datetime) -> tuple[Token, User] | None:
         """Whose token this is; None for an unknown or expired one and for a disabled user."""
+        return await self.find_token_digest(token_sha256(token), now)
+
+    async def find_token_digest(self, digest: bytes, now: dt.datetime) -> tuple[Token, User] | None:
+        """The same for a caller that keeps only a token's SHA-256."""
         rows = await self.queries.fetch(
             "SELECT u.*, t.kind, t.user_name, t.label, t.created_at, t.expires_at, t.token_sha256"
             " FROM token t JOIN app_user u ON u.tenant_id = t.tenant_id AND u.name = t.user_name"
             " WHERE t.tenant_id = $1 AND t.token_sha256 = $2 AND t.expires_at > $3 AND NOT u.disabled",
             self.queries.tenant,
-            token_sha256(token),
+            digest,
             now,
         )
         return (_token(rows[0]), _user(rows[0])) if rows else None

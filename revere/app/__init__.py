@@ -1,0 +1,1 @@
+"""Wiring only: which room fills which port, in twin time and in wall time."""

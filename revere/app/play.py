@@ -1,0 +1,190 @@
+"""Play a scenario: the whole house and the whole plant in one process, in twin time."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import secrets
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from revere.app.house import House, UtilityAccess, open_house
+from revere.app.summary import equity_view, event_figures, residual_pct, speed_figures
+from revere.control.directory import new_station_secret, secret_mac
+from revere.core.errors import ScenarioError
+from revere.core.scenario import Scenario, parse_scenario
+from revere.core.time import at_local, wall_s
+from revere.program.block_groups import BlockGroups, load_block_groups
+from revere.store.postgres import EmbeddedPostgres
+from revere.store.store import Store
+from revere.twin.inputs import PlantInputs, synthetic_inputs
+from revere.twin.loop import TwinClock, run_twin
+from revere.twin.realdata import real_inputs
+from revere.twin.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROGRESS_S = 900
+DATA_MAX_BYTES = 32 << 20
+EJ_FILE = "ej/ma_ej_block_groups_2023.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayOptions:
+    """How to play. ``progress`` is told (simulated seconds done, of how many)."""
+
+    days: float | None = None
+    seed: int | None = None
+    data_dir: Path | None = None
+    event_day: dt.date | None = None
+    progress: Callable[[float, float], None] | None = None
+    keep_dump: Path | None = None
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Read a scenario file. Raises :class:`ScenarioError` for a file that is missing or not a scenario."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(
+            f"cannot be read: {error}", where=str(path), remedy="Name a TOML file such as scenarios/massachusetts.toml"
+        ) from error
+    return parse_scenario(text, path.name)
+
+
+def start_of(scenario: Scenario, event_day: dt.date) -> dt.datetime:
+    """00:00 local time of the day before the event."""
+    return at_local(event_day - dt.timedelta(days=1), dt.time(0, 0), scenario.fleet.programme.zone)
+
+
+def on_day(scenario: Scenario, event_day: dt.date | None) -> Scenario:
+    """The scenario with another event day."""
+    if event_day is None:
+        return scenario
+    return msgspec.structs.replace(scenario, run=msgspec.structs.replace(scenario.run, event_day=event_day))
+
+
+def play(scenario: Scenario, options: PlayOptions) -> dict[str, Any]:
+    """Run to the end and return the summary."""
+    scenario = on_day(scenario, options.event_day)
+    start = start_of(scenario, scenario.run.event_day)
+    with tempfile.TemporaryDirectory(prefix="revere-") as folder:
+        return run_twin(lambda clock: _play(scenario, options, start, clock, Path(folder)), start)
+
+
+def read_inputs(
+    scenario: Scenario, start: dt.datetime, days: float, seed: int, data_dir: Path | None
+) -> tuple[PlantInputs, BlockGroups | None]:
+    """What drives the plant: synthetic days, or the published files in ``data_dir``."""
+    rng = np.random.default_rng([seed, 1])
+    if data_dir is None:
+        return synthetic_inputs(scenario, start, days, rng), None
+    groups = None
+    ej_file = data_dir / EJ_FILE
+    if ej_file.is_file() and ej_file.stat().st_size <= DATA_MAX_BYTES:
+        groups = load_block_groups(ej_file.read_text(encoding="utf-8"))
+    return real_inputs(scenario, start, days, data_dir, rng), groups
+
+
+async def _play(
+    scenario: Scenario, options: PlayOptions, start: dt.datetime, clock: TwinClock, folder: Path
+) -> dict[str, Any]:
+    wall_start = wall_s()
+    days = options.days if options.days is not None else float(scenario.run.days)
+    seed = options.seed if options.seed is not None else scenario.run.seed
+    inputs, groups = read_inputs(scenario, start, days + 0.5, seed, options.data_dir)
+    postgres = await EmbeddedPostgres.start(folder / "postgres", throwaway=True, clock=clock)
+    try:
+        store = await Store.open(postgres.dsn, clock, scenario.fleet.programme.id, require_durable=False)
+        await store.save_fleet(scenario.fleet)
+        world = World(scenario, inputs, seed, clock)
+        house, station_secrets = await _open(scenario, store, clock, world, groups)
+        try:
+            await world.start(f"ws://127.0.0.1:{house.port}/ocpp", station_secrets)
+            await _until(house, clock, start, days, options)
+            await world.stop()
+            figures = await _figures(scenario, house, world, inputs, days, seed, groups)
+        finally:
+            await house.close()
+        figures["wall_s"] = round(wall_s() - wall_start, 2)
+        return figures
+    finally:
+        await postgres.stop()
+
+
+async def _open(
+    scenario: Scenario, store: Store, clock: TwinClock, world: World, groups: BlockGroups | None
+) -> tuple[House, dict[str, str]]:
+    key = secrets.token_bytes(32)
+    station_secrets = {str(station.id): new_station_secret() for station in scenario.fleet.stations}
+    access = await world.start_utility()
+    house = await open_house(
+        store,
+        scenario.fleet,
+        clock,
+        key=key,
+        macs={station: secret_mac(key, station, secret) for station, secret in station_secrets.items()},
+        utility=UtilityAccess(base_url=access.base_url, client_id=access.client_id, client_secret=access.client_secret),
+        ping_interval_s=None,
+        publish=False,
+        equity=equity_view(scenario, groups),
+    )
+    return house, station_secrets
+
+
+async def _until(house: House, clock: TwinClock, start: dt.datetime, days: float, options: PlayOptions) -> None:
+    """Let time pass to the end, telling progress, stopping at the first part that fails."""
+    total_s = days * 86400
+    end = start + dt.timedelta(seconds=total_s)
+    while (now := clock.now()) < end:
+        await asyncio.sleep(min(PROGRESS_S, (end - now).total_seconds()))
+        failure = house.failure()
+        if failure is not None:
+            raise failure
+        if options.progress is not None:
+            options.progress((clock.now() - start).total_seconds(), total_s)
+
+
+async def _figures(
+    scenario: Scenario,
+    house: House,
+    world: World,
+    inputs: PlantInputs,
+    days: float,
+    seed: int,
+    groups: BlockGroups | None,
+) -> dict[str, Any]:
+    judge = world.judge
+    events = [event for event in house.image.events.values() if not event.cancelled]
+    event = min(events, key=lambda e: (e.start, e.grid_event_id), default=None)
+    equity = equity_view(scenario, groups)
+    figures: dict[str, Any] = {
+        "scenario": scenario.name,
+        "event_day": scenario.run.event_day.isoformat(),
+        "seed": seed,
+        "simulated_s": days * 86400,
+        "stations": len(scenario.fleet.stations),
+        "vehicles": len(scenario.fleet.vehicles),
+        "sites": len(scenario.fleet.sites),
+        **event_figures(house, judge, event),
+        **judge.summary(),
+        **await residual_pct(house, judge),
+        **speed_figures(house),
+        "equity_share": round(equity.share, 6),
+        "equity_more_than_one_third": equity.more_than_one_third,
+        "equity_unknown": equity.unknown,
+        "alarms_open": sorted(house.image.alarms),
+        "inputs": dict(inputs.sources),
+        "notes": list(inputs.notes),
+    }
+    while house.heart.scribe.waiting:
+        await asyncio.sleep(0.05)
+    figures["journal_hash"] = await house.store.journal_hash()
+    figures["ledger_hash"] = await house.store.ledger_hash()
+    return figures

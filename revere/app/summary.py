@@ -1,0 +1,135 @@
+"""What a run has to show: figures by the plant's own count and by the stored registers, with their exposure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from revere.control.snapshot import enrolled_sites
+from revere.control.view import EquityView
+from revere.core.assets import program_of
+from revere.core.facts import evse_asset
+from revere.core.money import usd_text
+from revere.program.block_groups import BlockGroups, block_groups_of
+from revere.program.grants import funding, grants_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from revere.app.house import House
+    from revere.control.image import EventImage
+    from revere.core.scenario import Scenario
+    from revere.twin.judge import Judge
+
+EDGE = dt.timedelta(minutes=5)
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Nearest-rank percentile; None of nothing."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, -(-int(share * len(ordered) * 1000) // 1000) - 1))]
+
+
+def equity_view(scenario: Scenario, groups: BlockGroups | None = None) -> EquityView:
+    """The equity share from grants and block-group criteria, as the pages show it."""
+    known = groups or block_groups_of(scenario.block_groups)
+    people = scenario.fleet.participants
+    share = funding(people, grants_of(people), known)
+    exact = share.equity.share()
+    return EquityView(
+        ej_usd=str(share.equity.ej_usd),
+        total_usd=str(share.equity.total_usd),
+        share=float(exact) if exact is not None else 0.0,
+        more_than_one_third=bool(share.equity.more_than_one_third),
+        unknown=sum(1 for row in share.rows if row.ej == "unknown"),
+    )
+
+
+async def residual_pct(house: House, judge: Judge) -> dict[str, Any]:
+    """Energy balance: registers as stored here against battery, trips and losses as the plant knows them.
+
+    Per station over the longest span for which its registers are stored at both ends.
+    """
+    edges = sorted(dt.datetime.fromtimestamp(at, dt.UTC) for at in judge.snapshots)
+    if len(edges) < 3:
+        return {}
+    assets = [evse_asset(station.id, 1) for station in house.image.fleet.stations]
+    start, end = edges[1], edges[-2]
+    found = await house.store.registers_at(assets, [start, end])
+    stored: dict[str, tuple[int, int]] = {}
+    for asset, (first, last) in found.items():
+        if first is None or last is None or first.import_wh is None or first.export_wh is None:
+            continue
+        if last.import_wh is not None and last.export_wh is not None:
+            stored[asset] = (last.import_wh - first.import_wh, last.export_wh - first.export_wh)
+    residual = judge.residual_pct(stored, start, end)
+    by_station = {asset: value for asset, value in residual.items() if asset != "fleet"}
+    worst = max(by_station, key=lambda asset: by_station[asset], default="")
+    return {
+        "energy_balance_residual_pct": residual.get("fleet"),
+        "energy_balance_worst_station_pct": by_station.get(worst),
+        "energy_balance_worst_station": worst,
+        "energy_balance_stations": len(by_station),
+    }
+
+
+def event_figures(house: House, judge: Judge, event: EventImage | None) -> dict[str, Any]:
+    """The event: nominated, delivered by registers, and the plant's own view of it."""
+    fleet = house.image.fleet
+    figures: dict[str, Any] = {
+        "nameplate_discharge_kw": round(fleet.discharge_nameplate_kw(), 3),
+        "nameplate_enrolled_kw": 0.0,
+    }
+    if event is None:
+        return figures
+    members = enrolled_sites(fleet, event)
+    figures["nameplate_enrolled_kw"] = round(sum(s.discharge_kw for s in fleet.stations if s.site_id in members), 3)
+    true_kw = judge.relief_kw(event.start, event.end, tuple(members))
+    closed = house.heart.events.closed.get(event.grid_event_id)
+    figures |= {
+        "event": event.grid_event_id,
+        "event_start": event.start.isoformat(),
+        "event_end": event.end.isoformat(),
+        "nominated_kw": event.nominated_kw,
+        "performance_kw": event.performance_kw,
+        "performance_plant_kw": round(float(true_kw.mean()), 3) if len(true_kw) else None,
+        "lowest_5min_plant_kw": round(float(true_kw.min()), 3) if len(true_kw) else None,
+        "enrolled_sites": len(members),
+        "left_out_sites": [site.id for site in fleet.sites if program_of(site, fleet.programs) is None],
+    }
+    if closed is not None:
+        figures |= {
+            "ledger_lines": closed.lines,
+            "expected_usd": usd_text(closed.cents),
+            "held": [f"{held.grid_event_id}: {held.reason}" for held in closed.held],
+        }
+    return figures
+
+
+def speed_figures(house: House) -> dict[str, Any]:
+    """Commands and their proof, frames, plans."""
+    tracker, heart = house.heart.tracker.figures, house.heart.figures
+    counters = house.server.counters
+    return {
+        "setpoint_sent_p99_ms": _rounded(percentile(tracker.sent_ms, 0.99), 2),
+        "setpoint_met_p99_s": _rounded(percentile(tracker.met_s, 0.99), 2),
+        "setpoints": tracker.issued,
+        "setpoints_confirmed": tracker.confirmed,
+        "setpoints_superseded": tracker.superseded,
+        "setpoints_expired": tracker.expired,
+        "setpoints_rejected": tracker.rejected,
+        "setpoints_met_in_events": len(tracker.met_s),
+        "messages": counters.frames_in + counters.frames_out,
+        "facts": house.image.facts_seen,
+        "plans": heart.plans,
+        "plan_wall_mean_s": _rounded(heart.plan_wall_s / heart.plans if heart.plans else None, 4),
+        "plan_wall_max_s": round(heart.plan_wall_max_s, 4),
+        "ticks": heart.ticks,
+        "tick_wall_mean_ms": _rounded(heart.tick_wall_s / heart.ticks * 1000 if heart.ticks else None, 3),
+    }
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
