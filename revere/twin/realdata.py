@@ -256,14 +256,17 @@ def _solar_share(weather: Weather) -> Series:
 def _municipal_trips(
     scenario: Scenario, start: dt.datetime, steps: int, sessions: tuple[ChargingSession, ...], seed: int
 ) -> tuple[dict[VehicleId, tuple[OverriddenTrip, ...]], tuple[str, ...]]:
-    """Journeys of the municipal sites' cars at the hours and energies of real weekday sessions."""
+    """Journeys of the municipal sites' cars at the hours and energies of real weekday sessions.
+
+    They begin a day before the inputs and end a day after, so that no car starts or ends without a next departure.
+    """
     sites = {station.id: station.site_id for station in scenario.fleet.stations}
     municipal = {site.id for site in scenario.fleet.sites if site.kind == "municipal"}
     cars = [v for v in scenario.fleet.vehicles if v.kind == "car" and sites[v.station_id] in municipal]
     pool = _Pool([session for session in sessions if session.arrive.weekday() < 5])
     zone = ZoneInfo(scenario.fleet.programme.zone)
-    first = start.astimezone(zone).date()
-    last = (start + dt.timedelta(seconds=steps * STEP_S)).astimezone(zone).date()
+    first = start.astimezone(zone).date() - dt.timedelta(days=1)
+    last = (start + dt.timedelta(seconds=steps * STEP_S)).astimezone(zone).date() + dt.timedelta(days=1)
     dates = [first + dt.timedelta(days=k) for k in range((last - first).days + 1)]
     trips: dict[VehicleId, tuple[OverriddenTrip, ...]] = {}
     for car in cars:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -198,6 +199,20 @@ def test_the_event_day_of_the_run(real: RealData) -> None:
         assert report.text() in inputs.notes
 
 
+def test_the_summer_school_case_and_a_year_of_sun() -> None:
+    base = scenario()
+    summer = msgspec.structs.replace(base, run=msgspec.structs.replace(base.run, event_day=dt.date(2024, 7, 16)))
+    second = read_real(summer, at_local(dt.date(2024, 7, 15), dt.time(0), ZONE), 3, DATA, np.random.default_rng(1))
+    assert second.demand_peak == second.demand_year_peak
+    assert (second.demand_peak[0].isoformat(), round(second.demand_peak[1])) == ("2024-07-16T19:00:00", 24_255)
+    year = read_real(base, at_local(dt.date(2023, 1, 1), dt.time(0), ZONE), 365, DATA, np.random.default_rng(1))
+    for row, site in enumerate(base.fleet.sites):
+        assert year.inputs.load_kw[row].max() == pytest.approx(site.load_peak_kw), "the year's highest hour is the peak"
+        if site.solar_kw:
+            kwh_per_kw = year.inputs.solar_kw[row].sum() * year.inputs.step_s / 3600 / site.solar_kw
+            assert 1_150 < kwh_per_kw < 1_450, "what fixed panels give around Boston"
+
+
 def test_buildings_keep_local_hours_and_their_peak(real: RealData) -> None:
     for row, site in enumerate(scenario().fleet.sites):
         load = real.inputs.load_kw[row].reshape(3, 24, STEPS_H)
@@ -229,7 +244,9 @@ def test_municipal_cars_leave_no_earlier_and_drive_no_further_than_their_roster_
     for ident, journeys in trips.items():
         car = vehicles[ident]
         (roster,) = car.trips
-        assert len(journeys) == sum(runs_on(roster, dt.date(2023, 9, 6 + k), fleet.programme) for k in range(4))
+        assert len(journeys) == sum(
+            runs_on(roster, dt.date(2023, 9, 6) + dt.timedelta(days=k), fleet.programme) for k in range(-1, 5)
+        )
         for depart, back, energy_kwh in journeys:
             planned = at_local(depart.astimezone(ZoneInfo(ZONE)).date(), roster.depart, ZONE)
             assert dt.timedelta(0) <= depart - planned < dt.timedelta(minutes=60)
