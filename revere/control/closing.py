@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from revere.control.snapshot import enrolled_sites
-from revere.core.assets import program_of
-from revere.core.errors import Refused
-from revere.core.facts import evse_asset
-from revere.core.ids import GridEventId, ParticipantId, ProgramId
+from revere.core.ids import ProgramId
 from revere.core.time import local
+from revere.program.enrolment import enrolments
+from revere.program.seasons import site_seasons
 from revere.settle.ledger import LedgerLine, from_fields, to_fields
 from revere.settle.performance import (
     EventPerformance,
-    MeteredAsset,
     RegisterReading,
     event_performance,
     fleet_performance_kw,
@@ -35,14 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from revere.control.image import EventImage, Image
-    from revere.core.assets import Fleet, Program, Site
     from revere.settle.posting import Held
     from revere.settle.rules import Rulebook
     from revere.store.series import RegisterPair
 
 WAIT_FOR_VALUES = dt.timedelta(minutes=7)
-EDGE_TOLERANCE_S = 5.0
-RATING_MARGIN = 1.1
+EDGE_TOLERANCE_S = 2.0
 
 
 class Books(Protocol):
@@ -65,7 +61,7 @@ class Books(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """What came of an event."""
+    """What came of an event. ``cents`` is what its lines add to the expected season payments."""
 
     performance_kw: float
     performances: tuple[EventPerformance, ...]
@@ -75,93 +71,66 @@ class Closed:
     intervals: tuple[tuple[dt.datetime, dt.datetime, float], ...]
 
 
-def metered_assets(fleet: Fleet, site: Site) -> tuple[MeteredAsset, ...]:
-    """The site's EVSE meters with the ratings that bound what they can have counted."""
-    return tuple(
-        MeteredAsset(
-            asset_id=evse_asset(station.id, 1),
-            import_rating_w=int(station.charge_kw * 1000 * RATING_MARGIN),
-            export_rating_w=int(station.discharge_kw * 1000 * RATING_MARGIN),
-        )
-        for station in fleet.stations
-        if station.site_id == site.id
-    )
-
-
 async def read_registers(books: Books, assets: Sequence[str], edges: Sequence[dt.datetime]) -> list[RegisterReading]:
     """Register readings at the edges of 5-minute intervals, as settlement takes them."""
     found = await books.registers_at(assets, edges, tolerance_s=EDGE_TOLERANCE_S)
     return [
         RegisterReading(
             asset_id=asset,
-            ts=edge,
+            ts=pair.ts,
             import_rev=pair.import_rev,
             export_rev=pair.export_rev,
             import_wh=pair.import_wh,
             export_wh=pair.export_wh,
         )
         for asset, pairs in found.items()
-        for edge, pair in zip(edges, pairs, strict=True)
+        for pair in pairs
         if pair is not None
     ]
 
 
-def site_season(
-    fleet: Fleet, site: Site, program: Program, rulebook: Rulebook, events: Sequence[EventImage]
-) -> SiteSeason:
-    """The season of a site under the rule in force on the day of its last event."""
-    day = local(max(event.start for event in events), fleet.programme.zone).date()
-    rule = rulebook.rule_for(program.rule, site.utility, day)
-    return SiteSeason(
-        participant_id=ParticipantId(site.participant_id),
-        site_id=site.id,
-        program_id=ProgramId(program.id),
-        rule=rule,
-        calendar=rulebook.calendar(rule.version.holiday_calendar),
-        assets=metered_assets(fleet, site),
-        events=tuple(
-            CalledEvent(
-                grid_event_id=GridEventId(event.grid_event_id),
-                start=event.start,
-                end=event.end,
-                opt="out" if event.opt == "out" else "in",
-            )
-            for event in sorted(events, key=lambda e: (e.start, e.grid_event_id))
-        ),
-    )
+def seasons_at(image: Image, rulebook: Rulebook, now: dt.datetime) -> tuple[SiteSeason, ...]:
+    """Every enrolled site's season with all its events that have ended by ``now``."""
+    fleet = image.fleet
+    day = local(now, fleet.programme.zone).date()
+    called: dict[ProgramId, list[CalledEvent]] = {program.id: [] for program in fleet.programs}
+    openadr = {program.id: program.openadr_program for program in fleet.programs}
+    for event in sorted(image.events.values(), key=lambda e: (e.start, e.grid_event_id)):
+        if event.cancelled or event.end > now or event.program_id not in openadr:
+            continue
+        told = CalledEvent(
+            grid_event_id=event.grid_event_id,
+            start=event.start,
+            end=event.end,
+            opt="out" if event.opt == "out" else "in",
+        )
+        # One call of the utility's OpenADR program reaches every contract that hangs on it.
+        for program in fleet.programs:
+            if program.openadr_program == openadr[event.program_id]:
+                called[program.id].append(told)
+    return site_seasons(fleet, rulebook, enrolments(fleet, rulebook, day), called, day)
 
 
 async def close_event(
     image: Image, event: EventImage, books: Books, rulebook: Rulebook, now: dt.datetime, *, clock_synchronised: bool
 ) -> Closed:
     """Measure an event at every enrolled site, post what it adds to each season, return the whole."""
-    fleet = image.fleet
     performances: list[EventPerformance] = []
     held: list[Held] = []
     lines = cents = 0
-    members = enrolled_sites(fleet, event)
-    for site in fleet.sites:
-        program = program_of(site, fleet.programs)
-        if site.id not in members or program is None:
+    members = enrolled_sites(image.fleet, event)
+    for season in seasons_at(image, rulebook, now):
+        if season.site_id not in members:
             continue
-        events = [
-            e for e in image.events.values() if not e.cancelled and e.end <= now and site.id in enrolled_sites(fleet, e)
-        ]
-        try:
-            season = site_season(fleet, site, program, rulebook, events)
-        except Refused as refusal:
-            raise Refused(
-                f"{site.id} cannot be settled: {refusal.what}", where=refusal.where, got=refusal.got
-            ) from refusal
         readings: list[RegisterReading] = []
-        for one in events:
-            edges = interval_edges(one.start, one.end)
+        for called in season.events:
+            edges = interval_edges(called.start, called.end)
             readings += await read_registers(books, [asset.asset_id for asset in season.assets], edges)
-        posted = [ledger_line(line) for line in await books.ledger(site_id=site.id)]
+        posted = [ledger_line(line) for line in await books.ledger(site_id=season.site_id)]
         settlement = settle_season(season, readings, now=now, clock_synchronised=clock_synchronised, posted=posted)
         performances.append(
             event_performance(
-                site_id=site.id,
+                site_id=season.site_id,
                 grid_event_id=event.grid_event_id,
                 start=event.start,
                 end=event.end,
@@ -170,8 +139,9 @@ async def close_event(
                 clock_synchronised=clock_synchronised,
             )
         )
-        held += settlement.held
-        lines += len(await books.post([entry(line, now) for line in settlement.lines]))
+        held += [one for one in settlement.held if one.grid_event_id == event.grid_event_id]
+        await books.post([LedgerEntry(posted_at=now, **to_fields(line)) for line in settlement.lines])
+        lines += len(settlement.lines)
         cents += sum(line.cents for line in settlement.lines)
     return Closed(
         performance_kw=float(fleet_performance_kw(performances)),
@@ -197,11 +167,6 @@ def _relief_by_interval(
             key = (interval.start, interval.end)
             sums[key] = sums.get(key, Fraction(0)) + relief
     return tuple((start, end, float(kw)) for (start, end), kw in sorted(sums.items()))
-
-
-def entry(line: LedgerLine, now: dt.datetime) -> LedgerEntry:
-    """A settled line as the store keeps it."""
-    return LedgerEntry(posted_at=now, **to_fields(line))
 
 
 def ledger_line(posted: PostedLine) -> LedgerLine:

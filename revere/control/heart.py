@@ -101,7 +101,6 @@ class Heart:
         offload: Callable[[Callable[[], object]], Awaitable[object]] = run_inline,
         speed: float = 1.0,
         equity: EquityView | None = None,
-        publish: Callable[[ConsoleView], None] | None = None,
         clock_synchronised: Callable[[], bool] = lambda: True,
     ) -> None:
         self.image = image
@@ -121,7 +120,7 @@ class Heart:
         self._offload = offload
         self._speed = speed
         self._equity = equity
-        self._publish = publish
+        self.publish: Callable[[ConsoleView], None] | None = None
         self._clock_synchronised = clock_synchronised
         self._replan = asyncio.Event()
         self._sampling: dict[str, int] = {}
@@ -253,8 +252,8 @@ class Heart:
         self._target_kw = decision.target_kw
         self._track_relief(event)
         self._watch_departures(now)
-        if self._publish is not None:
-            self._publish(self.picture(now))
+        if self.publish is not None:
+            self.publish(self.picture(now))
 
     def _notice_sessions(self) -> None:
         for row, asset in enumerate(self.ticker.assets):

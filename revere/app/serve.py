@@ -1,0 +1,164 @@
+"""Production: the house in wall time, with its pages in a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+
+from revere.app.house import House, UtilityAccess, open_house
+from revere.app.records import StoreAccounts, StoreHistory
+from revere.app.settings import DSN_VARIABLE, UTILITY_SECRET_VARIABLE, Settings, secret_file
+from revere.core.errors import RevereError
+from revere.core.ids import TenantId
+from revere.core.time import WallClock
+from revere.store.postgres import EmbeddedPostgres
+from revere.store.store import Store
+from revere.web.app import create_app, wall_seconds
+from revere.web.ports import Account
+from revere.web.server import WebThread
+from revere.web.sessions import OneTimeLinks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from litestar import Litestar
+
+    from revere.core.assets import Fleet
+    from revere.core.time import Clock
+    from revere.web.settings import WebSettings
+
+log = structlog.get_logger()
+WATCH_S = 1.0
+OPERATOR = "operator"
+
+
+@asynccontextmanager
+async def open_store(
+    folder: Path, tenant: str, clock: Clock, *, durable: bool = True
+) -> AsyncIterator[tuple[Store, Path | None]]:
+    """The store at ``REVERE_DSN``, else in a cluster of our own below ``folder``; with the binaries' folder if ours."""
+    dsn = os.environ.get(DSN_VARIABLE)
+    if dsn:
+        store = await Store.open(dsn, clock, TenantId(tenant), require_durable=durable)
+        try:
+            yield store, None
+        finally:
+            await store.close()
+        return
+    postgres = await EmbeddedPostgres.start(folder / "postgres", throwaway=not durable, clock=clock)
+    try:
+        store = await Store.open(postgres.dsn, clock, TenantId(tenant), require_durable=durable)
+        try:
+            yield store, postgres.bin_dir
+        finally:
+            await store.close()
+    finally:
+        await postgres.stop()
+
+
+async def registered_fleet(store: Store) -> Fleet:
+    """The registry's fleet. Raises with the way out where there is none yet."""
+    fleet = await store.load_fleet()
+    if fleet is None:
+        raise RevereError(
+            "no programme is registered yet",
+            where=f"tenant {store.tenant}",
+            remedy="Register one: revere site add scenarios/massachusetts.toml",
+        )
+    return fleet
+
+
+def pages(
+    house: House, store: Store, fleet: Fleet, settings: WebSettings, links: OneTimeLinks
+) -> Callable[[], Litestar]:
+    """What the web thread runs: readers of their own, the desk of this house."""
+
+    def make() -> Litestar:
+        accounts = StoreAccounts(store.access_desk(), fleet)
+        return create_app(house.office, accounts, StoreHistory(store.reader(), fleet), settings, links=links)
+
+    return make
+
+
+def one_time_link(links: OneTimeLinks, settings: WebSettings, port: int) -> str:
+    """An operator's link that works once, within a quarter of an hour."""
+    scheme = "https" if settings.secure else "http"
+    base = settings.origin or f"{scheme}://{settings.host}:{port}"
+    return f"{base}/login/once?token={links.issue(Account(name=OPERATOR, role='operator'))}"
+
+
+async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    clock = WallClock()
+    key = secret_file(folder, "server.key")
+    utility = _utility(settings)
+    async with open_store(folder, settings.programme, clock) as (store, _bin_dir):
+        fleet = await registered_fleet(store)
+        house = await open_house(
+            store,
+            fleet,
+            clock,
+            key=key,
+            macs={str(station): mac for station, mac in (await store.station_macs()).items()},
+            utility=utility,
+            host=settings.ocpp.host,
+            port=settings.ocpp.port,
+            offload=asyncio.to_thread,
+        )
+        links = OneTimeLinks(wall_seconds)
+        web = WebThread(pages(house, store, fleet, settings.web, links), settings.web)
+        try:
+            port = web.start()
+            say(f"console   http://{settings.web.host}:{port}")
+            say(f"stations  ws://{settings.ocpp.host}:{house.port}/ocpp/{{station_id}}")
+            if not [user for user in await store.users() if user.role == OPERATOR]:
+                say(f"no operator yet; sign in once: {one_time_link(links, settings.web, port)}")
+            await until_stopped(house)
+        finally:
+            web.stop()
+            await house.close()
+
+
+def _utility(settings: Settings) -> UtilityAccess | None:
+    if settings.utility is None:
+        return None
+    secret = os.environ.get(UTILITY_SECRET_VARIABLE, "")
+    if not secret:
+        raise RevereError(
+            "the utility's client secret is missing",
+            where="utility",
+            remedy=f"Set {UTILITY_SECRET_VARIABLE} in the service's environment",
+        )
+    return UtilityAccess(
+        base_url=settings.utility.base_url,
+        client_id=settings.utility.client_id,
+        client_secret=secret,
+        poll_s=settings.utility.poll_s,
+    )
+
+
+async def until_stopped(house: House, *, watch_s: float = WATCH_S) -> None:
+    """Wait for a signal; end with the failure of any part that stopped by itself."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        while not stop.is_set():
+            failure = house.failure()
+            if failure is not None:
+                raise failure
+            try:
+                async with asyncio.timeout(watch_s):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

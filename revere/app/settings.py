@@ -1,0 +1,107 @@
+"""Settings of a production server: ``revere.toml``, the environment, and secrets in the state folder."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from revere.core.errors import RevereError, ScenarioError
+from revere.web.settings import WebSettings
+
+SETTINGS_FILE = "revere.toml"
+SETTINGS_MAX_BYTES = 64 * 1024
+STATE_VARIABLE = "REVERE_STATE"
+DSN_VARIABLE = "REVERE_DSN"
+UTILITY_SECRET_VARIABLE = "REVERE_UTILITY_SECRET"  # noqa: S105  # the variable's name, not a secret
+KEY_BYTES = 32
+
+
+class OcppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where stations connect. Beyond loopback a TLS proxy must stand in front until security profile 2 is built in."""
+
+    host: str = "127.0.0.1"
+    port: int = 9000
+
+
+class UtilitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The utility's OpenADR 3 server; the client's secret comes from the environment or the state folder."""
+
+    base_url: str
+    client_id: str
+    poll_s: float = 60.0
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole of ``revere.toml``. ``programme`` is the tenant whose registry is served."""
+
+    programme: str = "masscec"
+    web: WebSettings = WebSettings()
+    ocpp: OcppSettings = OcppSettings()
+    utility: UtilitySettings | None = None
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Settings from ``path`` (default ``revere.toml`` beside us; all defaults where there is none).
+
+    Raises :class:`ScenarioError` naming file, key and way out.
+    """
+    file = path or Path(SETTINGS_FILE)
+    if not file.exists():
+        if path is not None:
+            raise ScenarioError("no such settings file", where=str(path), remedy="Correct --config or leave it out")
+        return Settings()
+    raw = file.read_bytes()
+    if len(raw) > SETTINGS_MAX_BYTES:
+        raise ScenarioError(
+            "the settings file is too large", where=str(file), got=len(raw), expected=SETTINGS_MAX_BYTES
+        )
+    try:
+        return msgspec.convert(tomllib.loads(raw.decode()), Settings, strict=False, dec_hook=_path)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise ScenarioError(
+            str(error), where=str(file), remedy="docs/how-to/install.md shows a settings file"
+        ) from error
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError
+
+
+def state_folder() -> Path:
+    """Where data and secrets live: ``REVERE_STATE``, else the system's place for such things. Made with mode 0700."""
+    named = os.environ.get(STATE_VARIABLE)
+    if named:
+        folder = Path(named)
+    elif os.getuid() == 0:
+        folder = Path("/var/lib/revere")
+    else:
+        folder = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state")) / "revere"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def secret_file(folder: Path, name: str) -> bytes:
+    """A secret of our own, made at first need with mode 0600. Raises for one that others may read."""
+    path = folder / name
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        if path.stat().st_mode & 0o077:
+            raise RevereError(
+                "a secret file may be read by others",
+                where=str(path),
+                got=oct(path.stat().st_mode & 0o777),
+                expected="0o600",
+                remedy=f"Run: chmod 600 {path}",
+            ) from None
+        return path.read_bytes()
+    secret = secrets.token_bytes(KEY_BYTES)
+    with os.fdopen(handle, "wb") as file:
+        file.write(secret)
+    return secret
