@@ -219,9 +219,13 @@ def test_buildings_keep_local_hours_and_their_peak(real: RealData) -> None:
         assert load.max() <= site.load_peak_kw + 1e-9, site.id
         assert load.max() > 0.4 * site.load_peak_kw, site.id
         if site.kind == "school":
-            noon, night, opens = load[1, 12].mean(), load[1, 2].mean(), load[1, 7].mean()
+            noon, night, opens, shuts = (load[1, hour].mean() for hour in (12, 2, 7, 20))
             assert noon > 3 * night, site.id
-            assert opens > 2 * night, f"{site.id}: school opens at 7 by the wall clock, daylight saving counted"
+            assert opens > 2 * night, site.id
+            assert shuts > 2 * night, (
+                f"{site.id}: shut at 21 by the wall clock, which is 20 in the file's standard time"
+            )
+            assert load[1, 21].mean() < 1.2 * night, site.id
 
 
 def test_solar_follows_the_sun_and_never_passes_its_nameplate(real: RealData) -> None:
