@@ -27,7 +27,10 @@ from revere.core.ids import CommandId, SessionId, StationId
 from revere.links.ocppj.framing import FrameRefused, parse_frame
 
 HEARTBEAT = '[2,"a","Heartbeat",{}]'
-VALUE = '[2,"a","MeterValues",{"evseId":1,"meterValue":[{"timestamp":"2026-07-16T19:30:00Z","sampledValue":[{"value":0.5}]}]}]'
+VALUE = (
+    '[2,"a","MeterValues",{"evseId":1,"meterValue":'
+    '[{"timestamp":"2026-07-16T19:30:00Z","sampledValue":[{"value":0.5}]}]}]'
+)
 BOOTED = '[2,"a","BootNotification",{"reason":"PowerUp","chargingStation":{"model":"V2G","vendorName":"v"}}]'
 HOSTILE_CLOSED = {
     "deep": '[2,"a","Heartbeat",' + "[" * 5_000 + "]" * 5_000 + "]",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 VARIABLES_MAX: Final = 500
 """Variables of a device-model report that are kept."""
+VALUE_MAX_CHARS: Final = 500
 PER_REQUEST: Final = 8
 """Variables set or read in one message: below the smallest ItemsPerMessage seen."""
 REPORT_WAIT_S: Final = 60.0

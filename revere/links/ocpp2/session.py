@@ -67,6 +67,7 @@ class Session2:
         await self.line.record([translate.booted(self.line.config, request, now)])
         memory.watch.restart()
         memory.profile_of.clear()
+        memory.profile_sent_s.clear()
         memory.provisioned = False
         answer = wire.BootNotificationResponse(
             currentTime=self.line.clock.now(), interval=HEARTBEAT_S, status="Accepted"
@@ -93,7 +94,7 @@ class Session2:
             name = provision.variable_name(item.component, item.variable)
             value = next((a.value for a in item.variableAttribute if a.type == "Actual"), None)
             if value is not None and (name in variables or len(variables) < provision.VARIABLES_MAX):
-                variables[name] = value
+                variables[name] = value[: provision.VALUE_MAX_CHARS]
         if request.requestId == self._report_id and not request.tbc:
             self._report_done.set()
         return Answered(wire.NotifyReportResponse())
@@ -337,12 +338,16 @@ class Session2:
             chargingProfileId=translate.central_profile_id(command.evse_id),
             scheduleUpdate=translate.schedule_update(command, bidirectional=self._bidirectional()),
         )
-        reply = await self.line.calls.call(
-            "UpdateDynamicSchedule",
-            request,
-            wire.UpdateDynamicScheduleResponse,
-            still_wanted=lambda: memory.wanted.get(command.evse_id) is command,
-        )
+        try:
+            reply = await self.line.calls.call(
+                "UpdateDynamicSchedule",
+                request,
+                wire.UpdateDynamicScheduleResponse,
+                still_wanted=lambda: memory.wanted.get(command.evse_id) is command,
+            )
+        except CallRefused:  # does not know the message: whole profiles, at their slower pace
+            memory.profile_of.pop(command.evse_id, None)
+            return None
         if reply is None:
             return self._superseded()
         value = reply.value

@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 RESUME_AFTER_S: Final = 2.0
 """A station that starts sends BootNotification at once; one that is silent this long has only reconnected."""
+BOOT: Final = "BootNotification"
+HEARTBEAT: Final = "Heartbeat"
 PROTOCOL_ERROR: Final = 1002
 POLICY_VIOLATION: Final = 1008
 NORMAL: Final = 1000
@@ -97,6 +99,7 @@ class StationLink:
         self._bad_payloads = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._provisioning = False
+        self._boot_heard = False
 
     async def run(self) -> None:
         """Serve until the socket closes, for whatever reason; never raises for what a station sent."""
@@ -151,6 +154,7 @@ class StationLink:
                 await self.close(POLICY_VIOLATION, "calls sent without waiting for answers")
                 return
             else:
+                self._boot_heard = self._boot_heard or frame.action == BOOT
                 self._inbound.put_nowait(frame)
 
     async def _work(self) -> None:
@@ -183,7 +187,8 @@ class StationLink:
         await self._send(frame)
         if answered.then is not None:
             answered.then()
-        self._follow_up()
+        if call.action in (BOOT, HEARTBEAT):
+            self._follow_up()
 
     def _code(self, code: ErrorCode) -> ErrorCode:
         return _CODES_16.get(code, code) if self.protocol == "ocpp1.6" else code
@@ -194,11 +199,16 @@ class StationLink:
 
     def _resume(self) -> None:
         """The station did not boot: it was accepted before and has only lost its line."""
+        if self._boot_heard:
+            return  # its acceptance may still wait for the commit
         self.session.booted = True
         self._follow_up()
 
     def _follow_up(self) -> None:
-        """Provision a station that has booted, and renew its fallback when the clocks have changed."""
+        """Provision a station that has booted, and renew its fallback when the clocks have changed.
+
+        What failed is tried again at the next heartbeat.
+        """
         if not self.session.booted or self._provisioning:
             return
         if not self._memory.provisioned:

@@ -34,6 +34,7 @@ from revere.links.ocppj.transport import Disconnected, WebSocketTransport
 
 if TYPE_CHECKING:
     import datetime as dt
+    import ssl
     from collections.abc import Awaitable, Callable
 
     from websockets.http11 import Request, Response
@@ -88,12 +89,13 @@ class OcppServer:
 
     # Listening ---------------------------------------------------------------------------------------
 
-    async def serve(self, host: str, port: int) -> int:
+    async def serve(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
         """Listen; the port, chosen by the system where 0 was asked for."""
         self._server = await serve(
             self._on_socket,
             host,
             port,
+            ssl=tls,
             process_request=self._admit,
             select_subprotocol=_registered_protocol,
             create_connection=StationSocket,
