@@ -285,6 +285,7 @@ def arbitrate(
     work = _start(state, plan_kw, sites, rules)
     _apply_proposals(work, proposals, rules)
     follows, gap = _response(state, rules)
+    _take_uncontrolled(work, state, follows)
     _clip(work)
     relief, missing = _deliver_events(work, state, events, follows, gap)
     _calm(work, state, rules)
@@ -415,6 +416,27 @@ def _response(s: FleetState, rules: Rules) -> tuple[Bools, Floats]:
     allowed = np.maximum(rules.follow_kw, rules.follow_share * np.abs(s.last_setpoint_kw))
     follows = ~settled | (np.abs(gap) <= allowed)
     return follows, gap
+
+
+def _take_uncontrolled(work: _Work, s: FleetState, follows: Bools) -> None:
+    """What stations draw or give beyond our reach is taken off the room of their sites and feeders first.
+
+    A station that does not answer runs on its own default, one that does not follow does as it likes: by its
+    meter, or where that is silent by what it was told last.
+    """
+    flow = np.where(np.isfinite(s.measured_kw), s.measured_kw, s.last_setpoint_kw)
+    told = np.where(s.dispatchable, s.last_setpoint_kw, 0.0)
+    wild = s.plugged & ~work.islanded & (~s.dispatchable | ~follows)
+    draws = np.where(wild, np.maximum(0.0, np.maximum(flow, 0.0) - np.maximum(told, 0.0)), 0.0)
+    gives = np.where(wild, np.maximum(0.0, np.maximum(-flow, 0.0) - np.maximum(-told, 0.0)), 0.0)
+    feeder = work.feeder[s.site]
+    for room, group, taken in (
+        (work.import_room, s.site, draws),
+        (work.export_room, s.site, gives),
+        (work.feeder_import_room, feeder, draws),
+        (work.feeder_export_room, feeder, gives),
+    ):
+        room[:] = np.maximum(0.0, room - np.bincount(group, taken, len(room)))
 
 
 def _deliver_events(

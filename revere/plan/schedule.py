@@ -53,7 +53,8 @@ class Plan:
     ``energy_kwh`` ``[V, T + 1]`` as replayed. ``shortfall_kwh`` runs parallel to ``problem.departures``.
     ``commitment_kw`` ``[K, T]`` is relief at the commitment's sites (also outside its window), ``level_kw`` ``[K]``
     what is promised. ``overload_kw`` ``[S, T]`` is the building alone above its import limit. ``objective_usd``
-    includes slack penalties; ``cost`` is money only. ``bound_usd`` is a proven lower bound (None: none known).
+    includes slack penalties; ``cost`` is money only. ``bound_usd`` is a proven lower bound (None: none known) and
+    ``gap`` the share by which the plan lies above it: over 0 where powers had to be forbidden (``_unwanted``).
     """
 
     charge_kw: Floats
@@ -113,13 +114,16 @@ def schedule(
     problem; a problem that cannot be meant was refused when it was built.
     """
     lp = build(problem)
-    basis, total, why = warm.basis if warm else None, 0, ""
+    basis, bound, why = warm.basis if warm else None, None, ""
+    total, left_s = 0, seconds
     level = np.asarray([np.nan if c.nominated_kw is None else c.nominated_kw for c in problem.commitments])
     for attempt in range(PASSES_MAX):
-        x, objective, iterations, basis, why = _solve(lp, basis, iteration_limit - total, seconds)
+        x, objective, iterations, spent_s, basis, why = _solve(lp, basis, max(0, iteration_limit - total), left_s)
         total += iterations
+        left_s = None if left_s is None else max(0.0, left_s - spent_s)
         if x is None:
             break
+        bound = objective if bound is None else bound  # what is forbidden below only raises the cost
         net = _net_kw(problem, lp, x)
         forbidden = _unwanted(problem, lp, x, net, attempt=attempt)
         judged = replay(problem, net)
@@ -127,7 +131,7 @@ def schedule(
             chosen = [i for i, c in enumerate(problem.commitments) if c.nominated_kw is None and c.steps.any()]
             level[chosen] = np.maximum(0.0, x[lp.at[LEVEL]])
             level = _flat(problem, net, level)  # a window beyond the horizon promises nothing
-            return _plan(problem, net, judged, level, "optimal", "", objective, total, basis)
+            return _plan(problem, net, judged, level, "optimal", "", objective, bound, total, basis)
         why = f"the replay found {judged.breaches()}"
         lp.upper[forbidden] = 0.0
     keep = warm.basis if warm else None
@@ -139,7 +143,7 @@ def schedule(
         again = replay(problem, warm.net_kw)
         if again.ok and again.departure_short_kwh.sum() <= judged.departure_short_kwh.sum() + TOLERANCE_KWH:
             net, judged, status = warm.net_kw, again, "previous"
-    return _plan(problem, net, judged, _flat(problem, net, level), status, why, None, total, keep)
+    return _plan(problem, net, judged, _flat(problem, net, level), status, why, None, bound, total, keep)
 
 
 def _unwanted(p: FleetProblem, lp: LinearProgram, x: Floats, net: Floats, *, attempt: int) -> Bools:
@@ -183,14 +187,15 @@ def _flat(problem: FleetProblem, net_kw: Floats, level_kw: Floats) -> Floats:
 
 def _plan(
     p: FleetProblem, net: Floats, judged: Violations, level: Floats, status: Status, why: str,
-    objective: float | None, iterations: int, basis: Basis | None,
+    objective: float | None, bound: float | None, iterations: int, basis: Basis | None,
 ) -> Plan:  # fmt: skip
     cost = price_plan(p, net, level)
     relief = np.asarray([p.relief_kw(c, net) for c in p.commitments]).reshape(len(p.commitments), p.steps)
+    gap = None if bound is None or objective is None else max(0.0, objective - bound) / max(1.0, abs(objective))
     return Plan(
         charge_kw=np.maximum(net, 0.0), discharge_kw=np.maximum(-net, 0.0), net_kw=net, energy_kwh=judged.energy_kwh,
-        objective_usd=cost.total_usd if objective is None else objective, bound_usd=objective,
-        gap=None if objective is None else 0.0, cost=cost, status=status, why=why,
+        objective_usd=cost.total_usd if objective is None else objective, bound_usd=bound,
+        gap=gap, cost=cost, status=status, why=why,
         shortfall_kwh=judged.departure_short_kwh, trip_short_kwh=judged.trip_short_kwh, commitment_kw=relief,
         level_kw=level, overload_kw=np.maximum(0.0, p.site_load_kw - p.import_limit_kw), iterations=iterations,
         basis=basis,
@@ -208,8 +213,8 @@ def _net_kw(p: FleetProblem, lp: LinearProgram, x: Floats) -> Floats:
 
 def _solve(
     lp: LinearProgram, warm: Basis | None, iteration_limit: int, seconds: float | None
-) -> tuple[Floats | None, float, int, Basis | None, str]:
-    """Run HiGHS: (solution or None, objective with the constant, iterations, basis, why there is none)."""
+) -> tuple[Floats | None, float, int, float, Basis | None, str]:
+    """Run HiGHS: (solution or None, objective with the constant, iterations, seconds, basis, why there is none)."""
     highs = highspy.Highs()  # type: ignore[no-untyped-call]  # the stub lacks it
     for name, value in (("output_flag", False), ("threads", 1), ("solver", "simplex"), ("random_seed", 0)):
         highs.setOptionValue(name, value)
@@ -223,18 +228,19 @@ def _solve(
     model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     model.a_matrix_.start_, model.a_matrix_.index_, model.a_matrix_.value_ = lp.start, lp.index, lp.value
     if highs.passModel(model) == highspy.HighsStatus.kError:
-        return None, np.nan, 0, None, "the solver refused the model"
+        return None, np.nan, 0, 0.0, None, "the solver refused the model"
     if warm is not None:
         highs.setBasis(_basis_for(lp, warm))
     highs.run()
     info, status = highs.getInfo(), highs.getModelStatus()
-    iterations = max(0, int(info.simplex_iteration_count))
+    iterations, spent_s = max(0, int(info.simplex_iteration_count)), float(highs.getRunTime())
     if status != highspy.HighsModelStatus.kOptimal:
-        return None, np.nan, iterations, None, f"the solver ended with {highs.modelStatusToString(status)}"
+        return None, np.nan, iterations, spent_s, None, f"the solver ended with {highs.modelStatusToString(status)}"
     x = np.asarray(highs.getSolution().col_value)
     if not np.isfinite(x).all():
-        return None, np.nan, iterations, None, "the solver returned a value that is no number"
-    return x, float(info.objective_function_value) + lp.constant_usd, iterations, _basis_of(lp, highs), ""
+        return None, np.nan, iterations, spent_s, None, "the solver returned a value that is no number"
+    objective = float(info.objective_function_value) + lp.constant_usd
+    return x, objective, iterations, spent_s, _basis_of(lp, highs), ""
 
 
 def _basis_of(lp: LinearProgram, highs: highspy.Highs) -> Basis:

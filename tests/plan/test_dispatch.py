@@ -128,6 +128,21 @@ def test_discharge_may_carry_charging_only_as_far_as_it_is_measured() -> None:
         assert got.kw.tolist() == pytest.approx([expected_kw, -50.0])
 
 
+def test_what_a_station_draws_beyond_our_reach_is_taken_off_the_room() -> None:
+    """Limit 140, load 40: 100 kW of room; the second station is offline or draws 50 kW unasked."""
+    full = depot(import_limit_kw=np.array([140.0]))
+    offline = {"dispatchable": np.array([True, False])}
+    cases: tuple[tuple[dict[str, Any], float], ...] = (
+        ({**offline, "measured_kw": np.array([0.0, 50.0])}, 50.0),
+        ({**offline, "last_setpoint_kw": np.array([0.0, 60.0])}, 40.0),
+        ({"measured_kw": np.array([0.0, 50.0])}, 50.0),
+        ({}, 60.0),
+    )
+    for known, expected_kw in cases:
+        got = decide(buses(**known), [60.0, 0.0], full)
+        assert got.kw.tolist() == pytest.approx([expected_kw, 0.0]), known
+
+
 def test_proposals_speak_in_their_order_and_old_ones_not_at_all() -> None:
     wishes = (
         Proposal(evse=0, kw=-10.0, low_kw=-60, high_kw=60, layer=Why.GRID_EVENT, age_s=1, source="event"),

@@ -388,6 +388,8 @@ def test_law_every_problem_has_an_optimal_plan_inside_every_limit(p: FleetProble
     """Energy balance, soc bounds, site and feeder limits, never both directions at once, whatever the input."""
     plan = schedule(p)
     assert plan.status == "optimal", plan.why
+    assert plan.bound_usd is not None
+    assert plan.bound_usd <= plan.objective_usd + 1e-6 * (1 + abs(plan.objective_usd))
     judged = replay(p, plan.net_kw)
     assert judged.ok, judged.breaches()
     assert (plan.charge_kw * plan.discharge_kw).max(initial=0.0) == 0.0

@@ -1,0 +1,138 @@
+"""Load forecasts, nominations, and the stations' charge-only defaults."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from revere.core.errors import RevereError
+from revere.plan.default_profile import NIGHT_HOURS, PEAK_HOURS, SiteDefaults, site_defaults
+from revere.plan.forecast import load_forecast, lowest_mean_kw, nominate_kw, worst_load_kw
+
+BOSTON = ZoneInfo("America/New_York")
+PRIOR = np.linspace(0, 95, 96)
+
+
+def edges(*clock: str, day: str = "2023-09-07") -> list[dt.datetime]:
+    return [dt.datetime.fromisoformat(f"{day}T{c}").replace(tzinfo=BOSTON) for c in clock]
+
+
+def test_on_day_one_the_prior_shape_stands_in() -> None:
+    none = np.empty((0, 96))
+    got = load_forecast(edges("00:00", "00:15", "01:15"), ["school"] * 2, none, [], PRIOR)
+    assert got.tolist() == pytest.approx([0.0, (1 + 2 + 3 + 4) / 4])
+
+
+def test_measured_days_of_the_same_kind_outweigh_the_prior() -> None:
+    """Two school days of 100 and 200 kW, one weekend of 900: (300 + 0.5 x 10) / 2.5 = 122 kW."""
+    history = np.array([[100.0] * 96, [900.0] * 96, [200.0] * 96])
+    got = load_forecast(
+        edges("08:00", "09:00"), ["school"], history, ["school", "weekend", "school"], np.full(96, 10.0)
+    )
+    assert got[0] == pytest.approx(122.0)
+
+
+def test_a_gap_in_the_measurements_is_missing_and_not_zero() -> None:
+    history = np.full((1, 96), np.nan)
+    history[0, 40:] = 50.0
+    got = load_forecast(edges("02:00", "03:00", "12:00", "13:00"), ["d"] * 3, history, ["d"], np.full(96, 20.0))
+    assert got[0] == pytest.approx(20.0)
+    assert got[2] == pytest.approx((50 + 0.5 * 20) / 1.5)
+
+
+def test_the_longest_and_shortest_day_of_the_year_keep_elapsed_time() -> None:
+    for day, hours in (("2023-03-12", 23), ("2023-11-05", 25)):
+        ends = [*edges("00:00", day=day), *edges("00:00", day=str(dt.date.fromisoformat(day) + dt.timedelta(days=1)))]
+        seconds = (ends[1].astimezone(dt.UTC) - ends[0].astimezone(dt.UTC)).total_seconds()
+        assert seconds == hours * 3600
+        assert load_forecast(ends, ["d"], np.empty((0, 96)), [], np.full(96, 7.0))[0] == pytest.approx(7.0)
+
+
+def test_naive_or_backward_edges_are_refused() -> None:
+    naive = [dt.datetime(2023, 9, 7), dt.datetime(2023, 9, 8)]  # noqa: DTZ001
+    for wrong in (naive, edges("09:00", "08:00"), edges("09:00")):
+        with pytest.raises(RevereError, match="edges_local"):
+            load_forecast(wrong, ["d"] * (len(wrong) - 1), np.empty((0, 96)), [], PRIOR)
+
+
+def test_the_worst_load_ignores_gaps_and_keeps_the_prior_below_it() -> None:
+    history = np.array([[np.nan] * 96, [50.0] * 96])
+    assert (worst_load_kw(history, np.full(96, 20.0)) == 50.0).all()
+    assert (worst_load_kw(history[:1], np.full(96, 20.0)) == 20.0).all()
+
+
+@pytest.mark.parametrize(("lowest", "promised"), [(1200.0, 1080.0), (1111.2, 1000.0), (0.0, 0.0), (-50.0, 0.0)])
+def test_ten_percent_less_than_the_lowest_mean_is_promised(lowest: float, promised: float) -> None:
+    assert nominate_kw(lowest) == promised
+
+
+def test_the_lowest_mean_is_taken_inside_the_window() -> None:
+    relief = np.array([0.0, 900.0, 800.0, 0.0])
+    assert lowest_mean_kw(relief, np.full(4, 0.25), np.array([False, True, True, False])) == 800.0
+    with pytest.raises(RevereError, match="window"):
+        lowest_mean_kw(relief, np.full(4, 0.25), np.zeros(4, bool))
+
+
+def defaults(**given: Any) -> SiteDefaults:
+    fields: dict[str, Any] = {
+        "import_limit_kw": 300.0,
+        "worst_load_kw": np.where((np.arange(24) > 6) & (np.arange(24) < 18), 200.0, 80.0),
+        "station_charge_kw": np.full(4, 60.0),
+        "need_kwh": np.array([60.0, 60.0, 60.0, 0.0]),
+        "parked": np.ones((4, 24), bool),
+    }
+    return site_defaults(**{**fields, **given})
+
+
+def test_nights_are_used_and_peak_hours_left_alone() -> None:
+    got = defaults()
+    assert got.short_kwh.tolist() == [0.0] * 4
+    assert (got.limit_kw[:, list(PEAK_HOURS)] == 0.0).all()
+    assert got.limit_kw[:, list(NIGHT_HOURS)].sum(axis=0) == pytest.approx(205.0, abs=0.5)
+    assert all(profile[0][0] == 0 for profile in got.profiles)
+
+
+def test_what_the_site_cannot_hold_is_said_in_kwh() -> None:
+    got = defaults(import_limit_kw=100.0, worst_load_kw=np.full(24, 93.0), need_kwh=np.full(4, 50.0))
+    assert got.limit_kw.sum(axis=0).max() <= 2.0 + 1e-9
+    assert got.short_kwh.sum() == pytest.approx(200.0 - 24 * 2.0 * 0.9, abs=1.0)
+    none = defaults(worst_load_kw=np.full(24, 400.0))
+    assert none.limit_kw.max() == 0.0
+    assert none.short_kwh.tolist() == [60.0, 60.0, 60.0, 0.0]
+
+
+def test_a_vehicle_that_is_only_there_by_day_gets_daytime_power() -> None:
+    parked = np.zeros((4, 24), bool)
+    parked[:, 8:17] = True
+    got = defaults(parked=parked, worst_load_kw=np.full(24, 100.0))
+    assert got.short_kwh.max() == 0.0
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_law_all_defaults_together_stay_below_the_limit(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 9))
+    limit, load = float(rng.uniform(0, 500)), rng.uniform(-50, 500, 24)
+    power = rng.uniform(0, 80, n)
+    got = site_defaults(
+        import_limit_kw=limit,
+        worst_load_kw=load,
+        station_charge_kw=power,
+        need_kwh=rng.uniform(0, 120, n) * (rng.random(n) < 0.8),
+        parked=rng.random((n, 24)) < 0.7,
+    )
+    total = got.limit_kw.sum(axis=0)
+    assert ((total + load <= limit + 1e-6) | (total == 0)).all()
+    assert (got.limit_kw >= 0).all()
+    assert (got.limit_kw <= power[:, None] + 1e-6).all()
+    for row, profile in zip(got.limit_kw, got.profiles, strict=True):
+        seconds = [s for s, _ in profile]
+        assert seconds == sorted(set(seconds))
+        spoken = [next(kw for s, kw in reversed(profile) if s <= hour * 3600) for hour in range(24)]
+        assert spoken == pytest.approx(row.tolist(), abs=1e-6)
