@@ -20,6 +20,9 @@ WRITE_DEADLINE_S = 25.0
 RETRY_FIRST_S, RETRY_LAST_S = 0.05, 2.0
 CONNECT_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 60.0
+WATCH_EVERY_S = 5.0
+"""How often an overdue statement is looked for."""
 LONG_TIMEOUT_S = 300.0
 POOL_MAX_CONNECTIONS = 6
 _PASSING_SQLSTATES = ("08", "40", "53", "57P", "25006")
@@ -79,14 +82,26 @@ class WriterConnection:
         self._connected_once = False
         self._turn = asyncio.Lock()
         self._lock_key = secrets.randbits(62)
+        self._overdue_at_s: float | None = None
+        self._watch: asyncio.TimerHandle | None = None
 
-    async def run(self, work: Callable[[Any], Awaitable[T]], *, deadline_s: float = WRITE_DEADLINE_S) -> T:
-        """Run ``work(connection)`` when its turn comes, again after a lost connection, until the deadline."""
+    async def run(
+        self,
+        work: Callable[[Any], Awaitable[T]],
+        *,
+        deadline_s: float = WRITE_DEADLINE_S,
+        silence_s: float = STATEMENT_TIMEOUT_S,
+    ) -> T:
+        """Run ``work(connection)`` when its turn comes, again after a lost connection, until the deadline.
+
+        A server that says nothing for ``silence_s`` counts as gone.
+        """
         give_up_at = self.clock.monotonic_s() + deadline_s
         async with self._turn:
             pause_s = RETRY_FIRST_S
             while True:
                 try:
+                    self._watch_for(silence_s)
                     async with self.clock.hold():
                         return await work(await self._ready())
                 except Exception as error:
@@ -95,12 +110,14 @@ class WriterConnection:
                     self._drop_if_broken(error)
                     if self.clock.monotonic_s() + pause_s > give_up_at:
                         raise unavailable(error) from error
+                finally:
+                    self._overdue_at_s = None
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, RETRY_LAST_S)
 
     async def fetch(self, sql: str, *args: object) -> list[Any]:
         """The rows of one statement."""
-        return await self.run(lambda conn: conn.fetch(sql, *args))
+        return await self.run(lambda conn: conn.fetch(sql, *args), silence_s=READ_TIMEOUT_S)
 
     async def atomically(self, work: Callable[[Any], Awaitable[T]]) -> T:
         """Run ``work(connection)`` in one transaction."""
@@ -114,6 +131,9 @@ class WriterConnection:
     async def close(self) -> None:
         """Close the connection; a database that is gone is left alone."""
         async with self._turn:
+            if self._watch is not None:
+                self._watch.cancel()
+                self._watch = None
             if self._conn is not None and not self._conn.is_closed():
                 async with self.clock.hold():
                     try:
@@ -128,7 +148,6 @@ class WriterConnection:
         conn = await asyncpg.connect(
             self._dsn,
             timeout=CONNECT_TIMEOUT_S,
-            command_timeout=STATEMENT_TIMEOUT_S,
             max_cached_statement_lifetime=0,
             server_settings={
                 "application_name": "revere writer",
@@ -136,16 +155,35 @@ class WriterConnection:
                 "plan_cache_mode": "force_generic_plan",
             },
         )
+        self._conn = conn
         try:
             await self._take_over(conn)
         except BaseException:
             conn.terminate()
+            self._conn = None
             raise
         if self._connected_once:
             self.reconnects += 1
         self._connected_once = True
-        self._conn = conn
         return conn
+
+    def _watch_for(self, silence_s: float) -> None:
+        """Note when the statement is overdue.
+
+        One timer looks at the note from time to time and no statement cancels it: cancelled timers, swept whenever
+        the loop comes by, would change the order in which timers of the same moment fire.
+        """
+        self._overdue_at_s = self.clock.monotonic_s() + silence_s
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().call_later(WATCH_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        self._watch = None
+        if self._overdue_at_s is None:
+            return
+        if self.clock.monotonic_s() >= self._overdue_at_s and self._conn is not None:
+            self._conn.terminate()  # the statement that waits gets a lost connection
+        self._watch = asyncio.get_running_loop().call_later(WATCH_EVERY_S, self._look)
 
     async def _take_over(self, conn: Any) -> None:
         """Hold the session lock of this store; end a forgotten connection of ours that still holds it."""

@@ -35,6 +35,8 @@ FACT_MAX_BYTES = 64 * 1024
 PAGE_FACTS = 5_000
 TRY_S = 1.0
 """How often waiting callers are looked at while the database is away."""
+SILENCE_S = 10.0
+"""A server that takes longer over one batch counts as gone."""
 
 _APPEND = """
 WITH journaled AS (
@@ -224,7 +226,9 @@ class GroupCommit:
         work = _Batch(batch)
         while True:
             try:
-                offered, kept = await self._connection.run(lambda conn: self._append(conn, work), deadline_s=TRY_S)
+                offered, kept = await self._connection.run(
+                    lambda conn: self._append(conn, work), deadline_s=TRY_S, silence_s=SILENCE_S
+                )
                 break
             except Unavailable as error:
                 self.counters.retries += 1

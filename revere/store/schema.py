@@ -13,7 +13,7 @@ from revere.core.errors import RevereError
 
 SERVER_VERSION_MIN = 150000
 _LOCK_KEY = 7_348_200_101
-_MIGRATE_TIMEOUT_S = 600.0
+MIGRATE_TIMEOUT_S = 600.0
 
 
 async def migrate(conn: Any) -> None:
@@ -24,12 +24,12 @@ async def migrate(conn: Any) -> None:
     version = int(await conn.fetchval("SHOW server_version_num"))
     if version < SERVER_VERSION_MIN:
         raise RevereError("PostgreSQL is too old", got=version, expected=f"{SERVER_VERSION_MIN} or later")
-    await conn.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY, timeout=_MIGRATE_TIMEOUT_S)
+    await conn.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
     try:
         current = await schema_version(conn)
         script = upgrade_sql(current)
         if script:
-            await conn.execute(script, timeout=_MIGRATE_TIMEOUT_S)
+            await conn.execute(script)
     finally:
         if not conn.is_closed():
             if conn.is_in_transaction():

@@ -13,7 +13,7 @@ from revere.store.driver import asyncpg
 from revere.store.journal import GroupCommit, JournalCounters
 from revere.store.partitions import Partitions
 from revere.store.reader import AccessDesk, Reader, Reads
-from revere.store.schema import migrate
+from revere.store.schema import MIGRATE_TIMEOUT_S, migrate
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -55,7 +55,7 @@ class Store(Reads, Access):
         """
         store = cls(dsn, clock, tenant)
         try:
-            await store._connection.run(migrate)
+            await store._connection.run(migrate, silence_s=MIGRATE_TIMEOUT_S)
             if require_durable:
                 await store._refuse_loose_server()
             await store._commits.begin()
@@ -112,8 +112,12 @@ class Store(Reads, Access):
         remaining = iter(rows)
         loaded = 0
         while chunk := list(islice(remaining, series.HISTORY_CHUNK_ROWS)):
-            await self._connection.run(lambda conn, chunk=chunk: self._copy(conn, chunk))  # type: ignore[misc]
+            await self._connection.run(
+                lambda conn, chunk=chunk: self._copy(conn, chunk),  # type: ignore[misc]
+                silence_s=LONG_TIMEOUT_S,
+            )
             loaded += len(chunk)
+        await self._connection.run(lambda conn: conn.execute("ANALYZE sample"), silence_s=LONG_TIMEOUT_S)
         return loaded
 
     async def refresh_hours(self, start: dt.datetime, end: dt.datetime) -> int:
@@ -148,7 +152,6 @@ class Store(Reads, Access):
                 "sample",
                 records=records,
                 columns=("series_id", "ts", "rev", "value", "received_at", "cause", "quarantined"),
-                timeout=LONG_TIMEOUT_S,
             )
         except asyncpg.UniqueViolationError as error:
             raise Refused(

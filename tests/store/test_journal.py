@@ -6,6 +6,8 @@ import asyncio
 import datetime as dt
 import hashlib
 import math
+import os
+import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ import pytest
 from revere.core.errors import Refused, RevereError, Unavailable
 from revere.core.facts import Fact, MeterReading, PlanMade, encode_fact
 from revere.core.time import WallClock
-from revere.store import journal
+from revere.store import connection, journal
 from revere.store.postgres import EmbeddedPostgres
 from revere.store.store import Store
 
@@ -202,17 +204,18 @@ def test_one_poisoned_fact_fails_its_caller_alone(pg_dsn: str) -> None:
     with_store(pg_dsn, work)
 
 
-@pytest.mark.parametrize("statement", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {}"])
 @pytest.mark.parametrize(
     ("table", "column"),
     [("journal", "kind"), ("sample", "rev"), ("journal_2023_09", "kind"), ("sample_2023_09", "rev")],
 )
-def test_records_cannot_be_changed(pg_dsn: str, table: str, column: str, statement: str) -> None:
+def test_records_cannot_be_changed(pg_dsn: str, table: str, column: str) -> None:
     async def work(store: Store) -> None:
         await store.record([reading()])
-        with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
-            await query(pg_dsn, statement.format(table, column, column))
+        for statement in ("UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {}"):
+            with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
+                await query(pg_dsn, statement.format(table, column, column))
         assert await facts_of(store) == [reading()]
+        assert (await query(pg_dsn, "SELECT count(*) AS n FROM sample"))[0]["n"] == 4
 
     with_store(pg_dsn, work)
 
@@ -327,6 +330,46 @@ def test_a_commit_whose_answer_was_lost_is_not_repeated(pg_dsn: str, monkeypatch
         await store.record([reading(1)])
         assert lost == 1
         assert await facts_of(store) == [reading(0), reading(1)]
+
+    with_store(pg_dsn, work)
+
+
+def test_a_forgotten_connection_is_ended_before_the_next_writes(pg_dsn: str) -> None:
+    async def work(store: Store) -> None:
+        await store.record([reading(0)])
+        forgotten = store._connection._conn
+        store._connection._conn = None
+        await store.record([reading(1)])
+        rows = await query(
+            pg_dsn,
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'revere writer'"
+            " AND datname = current_database()",
+        )
+        assert [row["pid"] for row in rows] == [store._connection._conn.get_server_pid()]
+        forgotten.terminate()
+
+    with_store(pg_dsn, work)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root: stops a process of the server's own user")
+def test_a_server_that_hangs_counts_as_gone(pg_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "WRITE_DEADLINE_S", 0.5)
+    monkeypatch.setattr(journal, "TRY_S", 0.1)
+    monkeypatch.setattr(journal, "SILENCE_S", 0.2)
+    monkeypatch.setattr(connection, "WATCH_EVERY_S", 0.05)
+
+    async def work(store: Store) -> None:
+        await store.record([plan(1)])
+        backend = store._connection._conn.get_server_pid()
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            with pytest.raises(Unavailable):
+                await asyncio.wait_for(store.record([plan(2)]), timeout=10)
+        finally:
+            os.kill(backend, signal.SIGCONT)
+        monkeypatch.setattr(journal, "WRITE_DEADLINE_S", 10.0)
+        await store.record([plan(3)])
+        assert await facts_of(store) == [plan(1), plan(2), plan(3)]
 
     with_store(pg_dsn, work)
 

@@ -73,21 +73,23 @@ def test_the_same_line_again_posts_nothing_and_another_content_is_refused(pg_dsn
     with_store(pg_dsn, work)
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e17])
-def test_evidence_that_cannot_be_kept_is_refused(pg_dsn: str, number: float) -> None:
+def test_evidence_that_cannot_be_kept_is_refused(pg_dsn: str) -> None:
     async def work(store: Store) -> None:
-        with pytest.raises(Refused, match="cannot be kept"):
-            await store.post([line(0, evidence={"kw": [number]})])
+        for number in (float("nan"), float("inf"), 1e17):
+            with pytest.raises(Refused, match="cannot be kept"):
+                await store.post([line(0, evidence={"kw": [number]})])
+        assert await store.ledger() == []
 
     with_store(pg_dsn, work)
 
 
-@pytest.mark.parametrize("statement", ["UPDATE ledger SET cents = 0", "DELETE FROM ledger", "TRUNCATE ledger"])
-def test_lines_cannot_be_changed(pg_dsn: str, statement: str) -> None:
+def test_lines_cannot_be_changed(pg_dsn: str) -> None:
     async def work(store: Store) -> None:
         await store.post([line(0)])
-        with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
-            await query(pg_dsn, statement)
+        for statement in ("UPDATE ledger SET cents = 0", "DELETE FROM ledger", "TRUNCATE ledger"):
+            with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
+                await query(pg_dsn, statement)
+        assert await store.verify_ledger() == 1
 
     with_store(pg_dsn, work)
 
