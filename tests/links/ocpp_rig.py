@@ -115,6 +115,7 @@ class HandStation:
         self.socket = socket
         self.reactions = reactions
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.refusals: set[str] = set()
         self.errors: list[list[Any]] = []
         self._answers: dict[str, asyncio.Future[list[Any]]] = {}
         self._count = 0
@@ -136,6 +137,9 @@ class HandStation:
 
     async def _react(self, frame: list[Any]) -> None:
         action, payload = frame[2], frame[3]
+        if action in self.refusals:
+            await self.socket.send(json.dumps([4, frame[1], "NotImplemented", "", {}]))
+            return
         reaction = self.reactions.get(action, default_reaction(action, payload))
         if reaction is not None:
             await self.socket.send(json.dumps([3, frame[1], reaction]))

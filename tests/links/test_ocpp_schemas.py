@@ -93,6 +93,7 @@ CALLS_16: list[tuple[str, Any]] = [
     ("ClearChargingProfile", w16.ClearChargingProfile(id=101)),
     ("GetCompositeSchedule", w16.GetCompositeSchedule(connectorId=1, duration=60, chargingRateUnit="W")),
 ]
+CALLS_16 += [("SetChargingProfile", translate16.central_profile(command(n * 0.12347), 7, NOW)) for n in range(150)]
 ANSWERS_16: list[tuple[str, Any]] = [
     ("BootNotification", w16.BootNotificationResponse(status="Accepted", currentTime=NOW, interval=300)),
     ("Heartbeat", w16.HeartbeatResponse(currentTime=NOW)),

@@ -25,7 +25,9 @@ from revere.core.ids import CommandId, SessionId, StationId
 ST = StationId("ST-1")
 
 
-def setpoint(kw: float, *, session: str = "ST-1:tx-1", charge: float = 60.0, discharge: float = 60.0) -> SetpointCommand:
+def setpoint(
+    kw: float, *, session: str = "ST-1:tx-1", charge: float = 60.0, discharge: float = 60.0
+) -> SetpointCommand:
     return SetpointCommand(
         command_id=CommandId("c1"),
         station_id=ST,
@@ -148,13 +150,98 @@ def test_lost_profile_is_sent_again_but_not_within_a_minute() -> None:
         async with bench() as b:
             station = await plugged_in(b)
             assert (await b.server.set_power(setpoint(5.0))).status == "accepted"
-            station.reactions["UpdateDynamicSchedule"] = {"status": "Rejected", "statusInfo": {"reasonCode": "NoProfile"}}
+            station.reactions["UpdateDynamicSchedule"] = {
+                "status": "Rejected",
+                "statusInfo": {"reasonCode": "NoProfile"},
+            }
             answer = await b.server.set_power(setpoint(6.0))
             assert answer.status == "rejected"
             assert "may be sent in" in answer.why
-            b.server._memories[ST].profile_sent_s[1] -= 61.0
+            b.server._memories[ST].profile_sent_s[1] -= 63.0
             assert (await b.server.set_power(setpoint(6.0))).status == "accepted"
             assert (await station.until_asked("SetChargingProfile", 3))["chargingProfile"]["id"] == 101
+
+    play(story)
+
+
+def test_an_update_that_comes_too_early_is_sent_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("revere.links.ocpp2.session.UPDATE_RETRY_S", 0.01)
+    early = {"status": "Rejected", "statusInfo": {"reasonCode": "RateLimitExceeded"}}
+
+    async def story() -> None:
+        async with bench() as b:
+            station = await plugged_in(b)
+            assert (await b.server.set_power(setpoint(5.0))).status == "accepted"
+            station.reactions["UpdateDynamicSchedule"] = early
+            answer = await b.server.set_power(setpoint(6.0))
+            assert (answer.status, answer.why) == ("rejected", "RateLimitExceeded")
+            assert sum(1 for action, _ in station.asked if action == "UpdateDynamicSchedule") == 2
+            assert b.server.counters.setpoints_rate_limited == 2
+
+    play(story)
+
+
+def test_a_station_without_updates_gets_whole_profiles_slowly() -> None:
+    async def story() -> None:
+        async with bench() as b:
+            station = await plugged_in(b)
+            station.refusals.add("UpdateDynamicSchedule")
+            for kw in (5.0, 6.0):
+                answer = await b.server.set_power(setpoint(kw))
+            assert answer.status == "rejected"
+            b.server._memories[ST].profile_sent_s[1] -= 63.0
+            assert (await b.server.set_power(setpoint(6.0))).status == "accepted"
+            await station.until_asked("SetChargingProfile", 3)
+
+    play(story)
+
+
+def test_after_a_reboot_the_profile_is_tried_before_it_is_sent_again() -> None:
+    async def story() -> None:
+        async with bench() as b:
+            station = await plugged_in(b)
+            assert (await b.server.set_power(setpoint(5.0))).status == "accepted"
+            await station.close()
+            station = await b.station(reactions={"UpdateDynamicSchedule": {"status": "Rejected"}})
+            await station.call("BootNotification", BOOT)
+            await b.sink.until(lambda: len(b.sink.of(StationProvisioned)) == 2)
+            assert (await b.server.set_power(setpoint(5.0))).status == "accepted"
+            actions = [
+                action for action, _ in station.asked if action in ("UpdateDynamicSchedule", "SetChargingProfile")
+            ]
+            assert actions == ["SetChargingProfile", "UpdateDynamicSchedule", "SetChargingProfile"]
+
+    play(story)
+
+
+def test_the_fallback_is_sent_again_when_the_clocks_change() -> None:
+    async def story() -> None:
+        async with bench() as b:
+            station = await plugged_in(b)
+            await station.call("Heartbeat", {})
+            b.clock.at = dt.datetime(2026, 11, 2, 12, 0, tzinfo=dt.UTC)
+            await station.call("Heartbeat", {})
+            profile = (await station.until_asked("SetChargingProfile", 2))["chargingProfile"]
+            assert profile["chargingProfilePurpose"] == "TxDefaultProfile"
+            assert profile["chargingSchedule"][0]["startSchedule"] == "2026-11-02T05:00:00Z"
+
+    play(story)
+
+
+def test_a_slow_commit_of_the_boot_is_not_taken_for_a_quiet_reconnect() -> None:
+    async def story() -> None:
+        async with bench(config("ST-1"), config("ST-2")) as b:
+            station, other = await b.station("ST-1"), await b.station("ST-2")
+            b.sink.gate.clear()
+            waiting = await station.begin("BootNotification", BOOT)
+            await (await station.socket.ping())  # the boot has reached the server
+            assert (await other.call("Heartbeat", {}))[0] == 3
+            b.server._links[ST]._resume()  # what the timer does
+            assert b.server.connected() == frozenset()
+            b.sink.gate.set()
+            await waiting
+            await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
+            assert b.server.connected() == frozenset({ST})
 
     play(story)
 
@@ -335,7 +422,9 @@ def test_16_boot_to_limit_and_out() -> None:
             assert first[2]["idTagInfo"] == {"status": "Accepted"}
             [started] = b.sink.of(SessionStarted)
             command = setpoint(5.5, session=started.session_id)
-            command = SetpointCommand(**{f: getattr(command, f) for f in command.__struct_fields__} | {"station_id": StationId("CP-6")})
+            command = SetpointCommand(
+                **{f: getattr(command, f) for f in command.__struct_fields__} | {"station_id": StationId("CP-6")}
+            )
             assert (await b.server.set_power(command)).status == "accepted"
             profile = (await station.until_asked("SetChargingProfile", 2))["csChargingProfiles"]
             assert profile["transactionId"] == number
@@ -343,7 +432,12 @@ def test_16_boot_to_limit_and_out() -> None:
             assert profile["chargingSchedule"]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 5500.0}]
             await station.call(
                 "StopTransaction",
-                {"meterStop": 4200, "timestamp": "2026-07-16T19:30:30Z", "transactionId": number, "reason": "EVDisconnected"},
+                {
+                    "meterStop": 4200,
+                    "timestamp": "2026-07-16T19:30:30Z",
+                    "transactionId": number,
+                    "reason": "EVDisconnected",
+                },
             )
             assert [(r.context, r.import_wh) for r in b.sink.of(MeterReading)] == [("begin", 1200), ("end", 4200)]
             assert b.sink.of(SessionEnded)[0].reason == "EVDisconnected"

@@ -38,6 +38,10 @@ T = TypeVar("T")
 
 PROFILE_INTERVAL_S: Final = 60.0
 """A central profile is sent at most this often to an EVSE; strict stations refuse more."""
+RATE_MARGIN_S: Final = 2.0
+"""The station counts from when a profile arrives, we from when it leaves."""
+UPDATE_RETRY_S: Final = 1.5
+"""An update refused as too early is sent once more after this."""
 RATE_LIMITED: Final = "RateLimitExceeded"
 
 
@@ -66,7 +70,6 @@ class Session2:
         memory = self.line.memory
         await self.line.record([translate.booted(self.line.config, request, now)])
         memory.watch.restart()
-        memory.profile_of.clear()
         memory.profile_sent_s.clear()
         memory.provisioned = False
         answer = wire.BootNotificationResponse(
@@ -323,6 +326,9 @@ class Session2:
                 return self._superseded()
             if self.line.memory.profile_of.get(command.evse_id) == transaction_id:
                 answer = await self._update(command)
+                if answer is not None and answer.why == RATE_LIMITED:
+                    await asyncio.sleep(UPDATE_RETRY_S)
+                    answer = await self._update(command)
                 if answer is not None:
                     return answer
             return await self._install(command, transaction_id)
@@ -396,7 +402,7 @@ class Session2:
             own_s = float(self.line.memory.variables.get(provision.UPDATE_RATE_LIMIT, "0"))
         except ValueError:
             own_s = 0.0
-        return max(PROFILE_INTERVAL_S, own_s)
+        return max(PROFILE_INTERVAL_S, own_s) + RATE_MARGIN_S
 
     async def set_reporting(self, command: ReportingCommand) -> Answer:
         """Change how often the meter is sampled in a session."""

@@ -62,8 +62,7 @@ class StationSocket(ServerConnection):
 class OcppServer:
     """Stations on real WebSockets (``core.ports.ChargingLink``).
 
-    ``ping_interval_s`` None sends no pings (twin time); ``in_flight`` is told +1 for each message
-    handed to a socket and -1 for each received, for a loop that must not let time pass meanwhile.
+    ``ping_interval_s`` None sends no pings (twin time).
     """
 
     def __init__(
@@ -73,14 +72,12 @@ class OcppServer:
         clock: Clock,
         *,
         ping_interval_s: float | None = 20,
-        in_flight: Callable[[int], None] | None = None,
     ) -> None:
         self.counters = Counters()
         self._sink = sink
         self._directory = directory
         self._clock = clock
         self._ping_interval_s = ping_interval_s
-        self._in_flight = in_flight
         self._links: dict[StationId, StationLink] = {}
         self._memories: dict[StationId, StationMemory] = {}
         self._logins = login.LoginBudget()
@@ -172,7 +169,7 @@ class OcppServer:
     def _make_link(self, socket: StationSocket, config: StationConfig) -> tuple[StationLink, StationMemory]:
         memory = self._memories.setdefault(config.station_id, StationMemory())
         memory.generation += 1
-        transport = WebSocketTransport(socket, self._in_flight)
+        transport = WebSocketTransport(socket)
         calls = CallTable(transport, self.counters, result_errors=config.protocol == "ocpp2.1")
         line = Line(
             config=config,

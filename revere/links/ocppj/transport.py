@@ -13,8 +13,6 @@ from websockets.exceptions import ConnectionClosed
 from revere.links.ocppj.bounds import SEND_TIMEOUT_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from websockets.asyncio.connection import Connection
 
 
@@ -41,27 +39,21 @@ class Transport(Protocol):
 class WebSocketTransport:
     """A ``websockets`` connection, of a server or a client."""
 
-    def __init__(self, socket: Connection, in_flight: Callable[[int], None] | None = None) -> None:
+    def __init__(self, socket: Connection) -> None:
         self._socket = socket
-        self._in_flight = in_flight
 
     async def receive(self) -> bytes:
         """The next message as bytes: the JSON parser checks the UTF-8."""
         try:
-            frame = await self._socket.recv(decode=False)
+            return await self._socket.recv(decode=False)
         except ConnectionClosed as error:
             raise Disconnected(str(error)) from error
-        if self._in_flight is not None:
-            self._in_flight(-1)
-        return frame
 
     async def send(self, frame: bytes) -> None:
         """Send as text; a peer that reads nothing for :data:`SEND_TIMEOUT_S` is given up."""
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await self._socket.send(frame, text=True)
-            if self._in_flight is not None:
-                self._in_flight(1)
         except ConnectionClosed as error:
             raise Disconnected(str(error)) from error
         except TimeoutError as error:
