@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _numbers = itertools.count(1)
 _TEMPLATE = "revere_template"
+MEMORY_FOLDER = Path("/dev/shm")
+MEMORY_FREE_MIN_BYTES = 2 * 1024**3
 
 
 async def _execute(dsn: str, sql: str) -> None:
@@ -42,8 +44,12 @@ async def _make_template(server: EmbeddedPostgres) -> None:
 
 @pytest.fixture(scope="session")
 def pg_folder() -> Iterator[Path]:
-    """A folder that PostgreSQL's own user can reach (pytest's ``tmp_path`` is closed to others)."""
-    folder = Path(tempfile.mkdtemp(prefix="revere-test-"))
+    """A folder that PostgreSQL's own user can reach (pytest's ``tmp_path`` is closed to others).
+
+    In memory where there is room: a database is made there in 0.02 s, on a disk in 0.2 s.
+    """
+    roomy = MEMORY_FOLDER.is_dir() and shutil.disk_usage(MEMORY_FOLDER).free > MEMORY_FREE_MIN_BYTES
+    folder = Path(tempfile.mkdtemp(prefix="revere-test-", dir=MEMORY_FOLDER if roomy else None))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
