@@ -101,6 +101,7 @@ class Rules:
     margin_kw: float = 1.0
     ramp_kw: float = 30.0
     deadband_kw: float = 0.5
+    event_deadband_share: float = 0.002
     dwell_s: float = 60.0
     minimum_kw: float = 1.4
     lease_s: float = 60.0
@@ -288,7 +289,7 @@ def arbitrate(
     _take_uncontrolled(work, state, follows)
     _clip(work)
     relief, missing = _deliver_events(work, state, events, follows, gap)
-    _calm(work, state, rules)
+    _calm(work, state, events, rules)
     _clip(work)
     _cut_export(work, state)
     _least_power(work, rules, discharging=True)
@@ -474,9 +475,18 @@ def _deliver_events(
     return relief, missing
 
 
-def _calm(work: _Work, s: FleetState, rules: Rules) -> None:
-    """No flapping: ramp per tick, a deadband, and a dwell before the direction may change."""
-    small = np.abs(work.kw - s.last_setpoint_kw) < rules.deadband_kw
+def _calm(work: _Work, s: FleetState, events: tuple[EventTarget, ...], rules: Rules) -> None:
+    """No flapping: ramp per tick, a deadband, and a dwell before the direction may change.
+
+    Many small wishes may be one large need: where an event's stations together drift by more than
+    ``event_deadband_share`` of its target, none of them is held back by its own deadband.
+    """
+    change = work.kw - s.last_setpoint_kw
+    small = np.abs(change) < rules.deadband_kw
+    for target in events:
+        held = small & target.sites[s.site]
+        if abs(float(change[held].sum())) > max(rules.deadband_kw, rules.event_deadband_share * target.target_kw):
+            small = small & ~held
     # Zero is always reached exactly; a deadband must not leave a trickle.
     work.kw = np.where(small & (work.kw != 0), s.last_setpoint_kw, work.kw)
     reversing = (np.sign(work.kw) * s.direction < 0) & (s.reversed_s < rules.dwell_s)

@@ -82,7 +82,7 @@ class Plan:
 
 
 class Scheduler:
-    """A HiGHS instance, one thread, that remembers the last plan of its fleet.
+    """The planner of one fleet: it remembers the last plan, so that the next starts from its basis.
 
     ``iterations_max`` makes a run repeatable anywhere; ``seconds_max`` bounds a production tick.
     """

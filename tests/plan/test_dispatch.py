@@ -189,6 +189,20 @@ def test_what_one_station_does_not_deliver_is_split_over_those_who_follow() -> N
     assert decide(waiting, [-20.0, -20.0, -20.0], events=event(60.0)).kw.tolist() == pytest.approx([-20.0] * 3)
 
 
+def test_a_small_share_for_each_of_many_is_not_lost_in_their_deadbands() -> None:
+    """One of 61 stations fails by 12 kW: 0.2 kW for each of the others, less than a deadband, 12 kW together."""
+    n = 61
+    measured = np.full(n, -20.0)
+    measured[0] = -8.0
+    state = buses(n, last_setpoint_kw=np.full(n, -20.0), measured_kw=measured)
+    wide = depot(n, export_limit_kw=np.array([5000.0]))
+    got = decide(state, [-20.0] * n, wide, events=event(20.0 * n))
+    assert got.kw[1:].tolist() == pytest.approx([-20.2] * (n - 1))
+    assert got.missing_kw[0] == pytest.approx(0.0, abs=1e-6)
+    alone = decide(replace(state, measured_kw=np.full(n, -20.02)), [-20.0] * n, wide, events=event(20.0 * n + 2.0))
+    assert (alone.kw == -20.0).all(), "2 kW of 1,220 is left in peace"
+
+
 def test_a_site_at_its_export_limit_leaves_the_rest_to_another() -> None:
     state = buses(4, site=np.array([0, 0, 1, 1]))
     sites = depot(4, 2, load_kw=np.array([0.0, 0.0]), export_limit_kw=np.array([20.0, 500.0]))

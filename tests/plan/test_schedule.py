@@ -134,6 +134,26 @@ def test_a_battery_below_its_floor_is_charged_back_and_never_discharged() -> Non
     assert plan.discharge_kw.max() == pytest.approx(0.0, abs=1e-6)
 
 
+def test_one_reserve_is_never_drained_into_another_vehicle() -> None:
+    """A feeder that is full: only the other battery could fill the leaving one, and that is below its floor already."""
+    p = tiny(
+        vehicles=2,
+        steps=2,
+        energy_now_kwh=np.array([15.0, 20.0]),
+        floor_kwh=np.array([20.0, 10.0]),
+        feeder_import_limit_kw=np.array([0.0]),
+        departures=(Departure(vehicle=1, step=2, energy_kwh=30.0),),
+    )
+    plan = schedule(p)
+    assert plan.status == "optimal"
+    assert plan.discharge_kw[0].tolist() == [0.0, 0.0]
+    assert plan.shortfall_kwh[0] == pytest.approx(10.0)
+    assert plan.gap is not None
+    assert plan.gap > 0.0, "the relaxed optimum would have drained it"
+    above = FleetProblem(**{**fields(p), "floor_kwh": np.array([5.0, 10.0])})
+    assert schedule(above).shortfall_kwh[0] == pytest.approx(0.0, abs=1e-6), "what is above a floor may be shared"
+
+
 def test_above_its_ceiling_a_battery_may_stay_but_not_rise() -> None:
     p = tiny(energy_now_kwh=np.array([48.0]), ceiling_kwh=np.array([40.0]), price_usd_per_kwh=np.full((1, 4), -0.1))
     plan = schedule(p)
