@@ -1,0 +1,237 @@
+"""Each call of a utility: what was promised, what the registers show, what the ledger expects."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal
+
+from revere.core.assets import program_of
+from revere.core.errors import Refused
+from revere.core.time import local
+from revere.settle.ledger import PARTICIPANT_KINDS
+from revere.settle.performance import (
+    EDGE_TOLERANCE,
+    MeteredAsset,
+    ReadingIndex,
+    RegisterReading,
+    fleet_performance_kw,
+    interval_edges,
+    measure_event,
+    performance_kw,
+)
+from revere.web.guide.groups import shown_groups, splits_safely
+from revere.web.guide.shapes import EventFigures, GroupPower, IntervalFigure, Payment, RuleUsed
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
+    from revere.core.assets import Fleet, Site
+    from revere.core.facts import GridEventReceived
+    from revere.core.ids import GridEventId
+    from revere.settle.performance import EventPerformance
+    from revere.settle.rules import Rulebook
+    from revere.store.ledger import PostedLine
+    from revere.store.reader import Reads
+    from revere.web.guide.chronicle import Chronicle
+
+EVENTS_MOST = 400
+"""Most events in one guide: more than six ConnectedSolutions seasons."""
+
+
+async def event_figures(
+    reader: Reads, fleet: Fleet, book: Rulebook, chronicle: Chronicle, ledger: Sequence[PostedLine], now: dt.datetime
+) -> tuple[EventFigures, ...]:
+    """All events in the order of their start. Raises ``Refused`` for more than ``EVENTS_MOST``."""
+    if len(chronicle.called) > EVENTS_MOST:
+        raise Refused("too many events for one guide", got=len(chronicle.called), expected=EVENTS_MOST)
+    found = []
+    for key in sorted(chronicle.called, key=lambda key: (chronicle.called[key].start, key)):
+        lines = [line for line in ledger if line.entry.grid_event_id == key]
+        found.append(await _one(reader, fleet, book, chronicle, key, lines, now))
+    return tuple(found)
+
+
+async def _one(
+    reader: Reads,
+    fleet: Fleet,
+    book: Rulebook,
+    chronicle: Chronicle,
+    key: str,
+    lines: Sequence[PostedLine],
+    now: dt.datetime,
+) -> EventFigures:
+    call = chronicle.called[key]
+    nominated = chronicle.nominated.get(key)
+    reported = chronicle.reported.get(key)
+    members = _called_sites(fleet, call)
+    state = _state(call.cancelled, call.start, call.end, now)
+    measured = (
+        await _measure(reader, fleet, members, call.start, call.end, call.grid_event_id) if state == "over" else []
+    )
+    exact = [one for one in measured if one.exact_kw() is not None]
+    intervals = _intervals(measured)
+    known = [item.relief_kw for item in intervals if item.relief_kw is not None]
+    ids = {site.id for site in members}
+    called_at = chronicle.first_called[key]
+    return EventFigures(
+        grid_event_id=key,
+        programs=tuple(dict.fromkeys(p.name for site in members if (p := program_of(site, fleet.programs)))),
+        source="by hand" if call.source.startswith("operator") else call.source,
+        called_at=called_at,
+        notice_h=(call.start - called_at).total_seconds() / 3600,
+        start=call.start,
+        end=call.end,
+        state=state,
+        opt=chronicle.opts.get(key, "undecided"),
+        nominated_kw=nominated.nominated_kw if nominated else None,
+        nominated_at=nominated.at if nominated else None,
+        performance_kw=float(fleet_performance_kw(exact)) if exact else None,
+        lowest_kw=min(known, default=None),
+        reported_kw=reported.performance_kw if reported else None,
+        covered_s=sum(one.covered_s for one in measured),
+        asked_s=sum(one.asked_s for one in measured),
+        import_wh=sum(one.import_wh() for one in exact) if exact else None,
+        export_wh=sum(one.export_wh() for one in exact) if exact else None,
+        sites=len(members),
+        meters=sum(station.site_id in ids for station in fleet.stations),
+        discharge_kw=sum(station.discharge_kw for station in fleet.stations if station.site_id in ids),
+        groups=_group_powers(members, measured) if splits_safely(members) else (),
+        intervals=intervals,
+        payments=_payments(members, lines),
+        rules=_rules(fleet, book, members, lines, local(call.start, fleet.programme.zone).date()),
+    )
+
+
+def _called_sites(fleet: Fleet, call: GridEventReceived) -> tuple[Site, ...]:
+    """The sites that the event calls: all contracts that hang on the same OpenADR program.
+
+    A municipal light plant's customer is in no program, so never counted.
+    """
+    called = {program.openadr_program for program in fleet.programs if program.id == call.program_id}
+    return tuple(
+        site for site in fleet.sites if (p := program_of(site, fleet.programs)) and p.openadr_program in called
+    )
+
+
+def _state(
+    cancelled: bool, start: dt.datetime, end: dt.datetime, now: dt.datetime
+) -> Literal["over", "running", "coming", "cancelled"]:
+    if cancelled:
+        return "cancelled"
+    if now < start:
+        return "coming"
+    return "over" if now >= end else "running"
+
+
+async def _measure(
+    reader: Reads, fleet: Fleet, members: tuple[Site, ...], start: dt.datetime, end: dt.datetime, key: GridEventId
+) -> list[EventPerformance]:
+    """Each site's performance, from the same registers and by the same function as settlement."""
+    assets = {site.id: [MeteredAsset.of_station(s) for s in fleet.stations if s.site_id == site.id] for site in members}
+    wanted = [asset.asset_id for own in assets.values() for asset in own]
+    found = await reader.registers_at(wanted, interval_edges(start, end), tolerance_s=EDGE_TOLERANCE.total_seconds())
+    index = ReadingIndex(
+        RegisterReading(
+            asset_id=asset,
+            ts=pair.ts,
+            import_rev=pair.import_rev,
+            export_rev=pair.export_rev,
+            import_wh=pair.import_wh,
+            export_wh=pair.export_wh,
+        )
+        for asset, pairs in found.items()
+        for pair in pairs
+        if pair is not None
+    )
+    return [
+        measure_event(
+            site_id=site.id,
+            grid_event_id=key,
+            start=start,
+            end=end,
+            assets=assets[site.id],
+            readings=index,
+        )
+        for site in members
+    ]
+
+
+def _intervals(measured: Sequence[EventPerformance]) -> tuple[IntervalFigure, ...]:
+    """The fleet's relief by interval, from the meters that were measured well."""
+    sums: dict[dt.datetime, list[Fraction]] = {}
+    asked: dict[dt.datetime, int] = {}
+    for one in measured:
+        for interval in one.intervals:
+            asked[interval.start] = asked.get(interval.start, 0) + 1
+            kw = performance_kw(interval)
+            if kw is not None:
+                sums.setdefault(interval.start, []).append(kw)
+    return tuple(
+        IntervalFigure(
+            start=start,
+            relief_kw=float(sum(sums[start], Fraction(0))) if start in sums else None,
+            meters=len(sums.get(start, [])),
+            of_meters=asked[start],
+        )
+        for start in sorted(asked)
+    )
+
+
+def _group_powers(members: tuple[Site, ...], measured: Sequence[EventPerformance]) -> tuple[GroupPower, ...]:
+    by_site = {one.site_id: one for one in measured}
+    found = []
+    for label, sites in shown_groups(members).items():
+        own = [one for site in sites if (one := by_site.get(site.id)) and one.exact_kw() is not None]
+        power = float(fleet_performance_kw(own)) if own else None
+        found.append(GroupPower(label=label, sites=len(sites), performance_kw=power))
+    return tuple(found)
+
+
+def _payments(members: tuple[Site, ...], lines: Sequence[PostedLine]) -> tuple[Payment, ...]:
+    """Participants' money by group, each party's figure apart."""
+    own = [line.entry for line in lines if line.entry.kind in PARTICIPANT_KINDS]
+    groups = shown_groups(members) if splits_safely(members) else {"All": members}
+    found = []
+    for label, sites in groups.items():
+        people = {site.participant_id for site in sites}
+        cents: dict[str, int] = {}
+        for entry in own:
+            if entry.participant_id in people:
+                cents[entry.state] = cents.get(entry.state, 0) + entry.cents
+        found.append(
+            Payment(
+                label=label,
+                sites=len(sites),
+                expected_cents=cents.get("expected"),
+                confirmed_cents=cents.get("confirmed"),
+                paid_cents=cents.get("paid"),
+            )
+        )
+    return tuple(found)
+
+
+def _rules(
+    fleet: Fleet, book: Rulebook, members: tuple[Site, ...], lines: Sequence[PostedLine], day: dt.date
+) -> tuple[RuleUsed, ...]:
+    """The rules that the ledger names, or before settlement those in force on the event's local date."""
+    keys = list(dict.fromkeys(line.entry.rule.split("@")[0] for line in lines))
+    if not keys:
+        for site in members:
+            program = program_of(site, fleet.programs)
+            assert program is not None
+            keys.append(book.rule_for(program.rule, site.utility, day).version.key)
+    found = []
+    for key in dict.fromkeys(keys):
+        rule = book.version(key)
+        found.append(
+            RuleUsed(
+                key=key,
+                programme=f"{rule.programme} {rule.segment}",
+                rate_usd_per_kw=rule.rate_usd_per_kw,
+                verified=rule.version.verified,
+                source=rule.version.source,
+                assumed=tuple(rule.version.assumed.items()),
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,93 @@
+"""Groups of participants that may be shown, and the programme's own figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from revere.core.errors import RevereError
+from revere.program.enrolment import enrolments
+from revere.web.guide.shapes import HOMES_LEAST, GroupSize, ProgrammeFigures, UtilityRow
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from revere.core.assets import Fleet, Site, SiteKind
+    from revere.settle.rules import Rulebook
+
+LABELS: dict[SiteKind, str] = {"school": "Schools", "municipal": "Municipal", "home": "Homes"}
+
+
+def shown_groups(sites: tuple[Site, ...]) -> dict[str, tuple[Site, ...]]:
+    """Sites by group, in the order of ``LABELS``; homes are left out where they are fewer than ``HOMES_LEAST``."""
+    groups = {label: tuple(site for site in sites if site.kind == kind) for kind, label in LABELS.items()}
+    if len(groups[LABELS["home"]]) < HOMES_LEAST:
+        del groups[LABELS["home"]]
+    return {label: members for label, members in groups.items() if members}
+
+
+def splits_safely(sites: tuple[Site, ...]) -> bool:
+    """Whether a total may stand beside its groups: not where the rest would be a handful of homes."""
+    homes = sum(site.kind == "home" for site in sites)
+    return homes == 0 or homes >= HOMES_LEAST
+
+
+def require_publishable(fleet: Fleet) -> None:
+    """Refuse a public guide about a handful of homes: every total in it would be somebody's own figure."""
+    homes = sum(site.kind == "home" for site in fleet.sites)
+    if homes == len(fleet.sites) and homes < HOMES_LEAST:
+        raise RevereError(
+            "too few participants for a public guide",
+            where="guide",
+            got=f"{homes} homes and nobody else",
+            expected=f"at least {HOMES_LEAST} homes, or a school or town",
+            remedy="Residents see their own figures on their own page.",
+        )
+
+
+def programme_figures(fleet: Fleet, book: Rulebook, on_date: dt.date) -> ProgrammeFigures:
+    """Who takes part with what, and who can enrol in a program that pays, as the rules stand on a local date."""
+    standings = {item.site_id: item for item in enrolments(fleet, book, on_date)}
+    homes = [site for site in fleet.sites if site.kind == "home"]
+    can = sum(standings[site.id].enrolled for site in homes)
+    safe = all(count == 0 or count >= HOMES_LEAST for count in (can, len(homes) - can))
+    public = [site for site in fleet.sites if site.kind != "home"]
+    rows = []
+    for utility in dict.fromkeys(site.utility for site in public):
+        own = [site for site in public if site.utility == utility]
+        rows.append(
+            UtilityRow(
+                utility=utility,
+                schools=sum(site.kind == "school" for site in own),
+                municipal=sum(site.kind == "municipal" for site in own),
+                can_enrol=sum(standings[site.id].enrolled for site in own),
+                why_not=tuple(dict.fromkeys(w for site in own if (w := standings[site.id].why_not))),
+            )
+        )
+    return ProgrammeFigures(
+        name=fleet.programme.name,
+        zone=fleet.programme.zone,
+        groups=tuple(_size(fleet, label, sites) for label, sites in shown_groups(fleet.sites).items()),
+        utilities=tuple(rows),
+        homes=len(homes),
+        homes_can_enrol=can if safe else None,
+        charge_kw=sum(station.charge_kw for station in fleet.stations),
+        discharge_kw=fleet.discharge_nameplate_kw(),
+        programs=tuple(program.name for program in fleet.programs),
+    )
+
+
+def _size(fleet: Fleet, label: str, sites: tuple[Site, ...]) -> GroupSize:
+    ids = {site.id for site in sites}
+    stations = [station for station in fleet.stations if station.site_id in ids]
+    station_ids = {station.id for station in stations}
+    vehicles = [vehicle for vehicle in fleet.vehicles if vehicle.station_id in station_ids]
+    return GroupSize(
+        label=label,
+        sites=len(sites),
+        stations=len(stations),
+        v2x_stations=sum(station.discharge_kw > 0 for station in stations),
+        vehicles=len(vehicles),
+        charge_kw=sum(station.charge_kw for station in stations),
+        discharge_kw=sum(station.discharge_kw for station in stations),
+        capacity_kwh=sum(vehicle.capacity_kwh for vehicle in vehicles),
+    )
