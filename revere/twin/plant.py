@@ -98,12 +98,7 @@ class Plant:
         self._listeners: list[Listener] = []
         self.protection_works = np.ones(len(fleet.stations), dtype=bool)
         self._lay_out_state(at.timestamp(), soc)
-        self.judge = Judge(
-            fleet=fleet,
-            inputs=inputs,
-            site_idle_kw=self._by_site(self.hardware.standby_kw),
-            feeder_idle_kw=self._by_feeder(self._by_site(self.hardware.standby_kw)),
-        )
+        self.judge_afresh()
         self.agendas = [agenda_of(vehicle, scenario, inputs, seed) for vehicle in self.vehicles]
         self._changes: list[tuple[float, int, Happening, int, Journey | None]] = []
         self._order = itertools.count()
@@ -178,9 +173,21 @@ class Plant:
         """When the next cable or grid change happens, Unix seconds; infinity if none."""
         return self._changes[0][0] if self._changes else math.inf
 
+    def outage_left_s(self, site: int) -> float:
+        """Seconds until a dead site's grid is back, 0 if it is alive."""
+        ends = [at_s for at_s, _, what, row, _ in self._changes if what == "grid_alive" and row == site]
+        return min(ends) - self.t_s if self.dead[site] and ends else 0.0
+
     def next_journey(self, row: int, at_s: float) -> Journey | None:
         """The vehicle's next journey that leaves after ``at_s``."""
         return next((journey for journey in self.agendas[row].journeys if journey.depart_s > at_s), None)
+
+    def judge_afresh(self) -> None:
+        """Begin a new count, as when a run starts where a history ended."""
+        idle_kw = self._by_site(self.hardware.standby_kw)
+        self.judge = Judge(
+            fleet=self.fleet, inputs=self.inputs, site_idle_kw=idle_kw, feeder_idle_kw=self._by_feeder(idle_kw)
+        )
 
     # ---- moving --------------------------------------------------------------------------------
 

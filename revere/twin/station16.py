@@ -1,0 +1,400 @@
+"""A strict OCPP 1.6J station that only charges: core profile and smart charging, one connector.
+
+Its profiles are kept in the 2.1 station's store (the stacking rules are the same); what 1.6 says in other
+words is read here. Limits are W and never below 0: this station has no way to discharge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from revere.links.ocpp2 import wire as wire21
+from revere.links.ocpp16 import wire
+from revere.twin.device21 import MEASURANDS
+from revere.twin.line import BadRequest, CallRefused, LinkDown, Message, Payload
+from revere.twin.profiles21 import PROFILES_MAX, STACK_LEVEL_MAX, Abilities, Moment, ProfileStore, Refusal
+from revere.twin.station import Station
+
+if TYPE_CHECKING:
+    from revere.twin.plant import EvseReading, SiteReading
+
+SETTLE_S: Final = (5.0, 10.0)
+PURPOSES: Final = {
+    "ChargePointMaxProfile": "ChargingStationMaxProfile",
+    "TxDefaultProfile": "TxDefaultProfile",
+    "TxProfile": "TxProfile",
+}
+READ_ONLY: Final = {
+    "NumberOfConnectors": "1",
+    "SupportedFeatureProfiles": "Core,SmartCharging,RemoteTrigger",
+    "ChargeProfileMaxStackLevel": str(STACK_LEVEL_MAX),
+    "ChargingScheduleAllowedChargingRateUnit": "Power",
+    "ChargingScheduleMaxPeriods": "1024",
+    "MaxChargingProfilesInstalled": str(PROFILES_MAX),
+}
+INTERVALS: Final = {"HeartbeatInterval": "300", "MeterValueSampleInterval": "60", "ClockAlignedDataInterval": "900"}
+LISTS: Final = {
+    "MeterValuesSampledData": "Energy.Active.Import.Register",
+    "MeterValuesAlignedData": "Energy.Active.Import.Register",
+    "StopTxnSampledData": "",
+}
+UNITS: Final = {"SoC": "Percent", "Power.Active.Import": "W", "Power.Active.Export": "W"}
+
+
+class Station16(Station):
+    """One 1.6 station: StartTransaction to StopTransaction, limits by profiles."""
+
+    subprotocol = "ocpp1.6"
+
+    def start_protocol(self) -> None:
+        """Lay out configuration and profiles."""
+        self.abilities = Abilities(
+            charge_w=self.asset.charge_kw * 1000,
+            discharge_w=0.0,
+            modes=("ChargingOnly",),
+            dynamic=False,
+            update_rate_s=0.0,
+        )
+        self.profiles = ProfileStore(abilities=self.abilities)
+        self.configuration = {**INTERVALS, **LISTS}
+        self.transaction: int | None = None
+        self.transaction_start_s = 0.0
+        self._unnumbered = itertools.count(-1, -1)
+        self._handlers = {
+            "ChangeConfiguration": self._change,
+            "GetConfiguration": self._configuration,
+            "SetChargingProfile": self._set_profile,
+            "ClearChargingProfile": self._clear_profile,
+            "GetCompositeSchedule": self._composite,
+            "RemoteStartTransaction": self._remote_start,
+            "RemoteStopTransaction": self._remote_stop,
+            "TriggerMessage": self._trigger,
+        }
+
+    # ---- boot ----------------------------------------------------------------------------------
+
+    async def boot(self) -> None:
+        """BootNotification until accepted, then the connector's status."""
+        identity = {
+            "chargePointVendor": self.asset.vendor[:20],
+            "chargePointModel": self.asset.model[:20],
+            "chargePointSerialNumber": self.asset.serial[:25],
+            "firmwareVersion": "twin-1",
+        }
+        while True:
+            answer = await self.line.call("BootNotification", identity)
+            self.time.told(answer["currentTime"])
+            if answer["status"] == "Accepted":
+                break
+            await asyncio.sleep(max(float(answer["interval"]), 1.0))
+        self.booted = True
+        self.configuration["HeartbeatInterval"] = str(int(answer["interval"]) or 300)
+        self._status()
+        if self.asset.meters_site:
+            self.arm_samples()
+        if self.plugged:
+            self.plugged_in()
+
+    def _status(self) -> None:
+        idle = "Preparing" if self.plugged else "Available"
+        status = idle if self.transaction is None else "Charging"
+        self.line.post(
+            Message(
+                "StatusNotification",
+                {"connectorId": 1, "errorCode": "NoError", "status": status, "timestamp": self.time.stamp()},
+            )
+        )
+
+    def heartbeat_s(self) -> float:
+        """Seconds between heartbeats."""
+        return float(self.configuration["HeartbeatInterval"])
+
+    def sample_s(self) -> float:
+        """Seconds between periodic samples; 0 = none."""
+        return float(self.configuration["MeterValueSampleInterval"])
+
+    def aligned_s(self) -> float:
+        """Seconds between clock-aligned samples; 0 = none."""
+        return float(self.configuration["ClockAlignedDataInterval"])
+
+    # ---- the session ---------------------------------------------------------------------------
+
+    def plugged_in(self) -> None:
+        """The cable is in: the vehicle's own tag authorises after a moment."""
+        if self.booted and self.transaction is None:
+            self._status()
+            self.later("begin", float(self.rng.uniform(*SETTLE_S)), lambda: self.work(self._begin(self.vehicle.token)))
+
+    def unplugged(self) -> None:
+        """The cable is out."""
+        self.cancel("begin")
+        self._end("EVDisconnected")
+        if self.booted:
+            self._status()
+
+    async def _begin(self, token: str) -> None:
+        try:
+            answer = await self.line.call("Authorize", {"idTag": token})
+            allowed = answer["idTagInfo"]["status"] == "Accepted"
+        except LinkDown:
+            allowed = True  # offline: a known vehicle may charge, the central system hears later
+        except CallRefused:
+            allowed = False
+        if not allowed or not self.plugged or self.transaction is not None:
+            return
+        self.transaction = next(self._unnumbered)
+        self.transaction_start_s = self.time.now_s()
+        own = self.transaction
+        payload = {
+            "connectorId": 1,
+            "idTag": token,
+            "meterStart": self.read().import_wh,
+            "timestamp": self.time.stamp(),
+        }
+        self.line.post(
+            Message("StartTransaction", payload, keep=True, on_result=lambda result: self._numbered(own, result))
+        )
+        self._status()
+        self.reapply()
+        self.arm_samples()
+
+    def _numbered(self, own: int, result: Payload) -> None:
+        number = int(result["transactionId"])
+
+        def rename(payload: Payload) -> None:
+            if payload.get("transactionId") == own:
+                payload["transactionId"] = number
+
+        self.line.patch(rename)
+        if self.transaction == own:
+            self.transaction = number
+            if result["idTagInfo"]["status"] != "Accepted":
+                self._end("DeAuthorized")
+
+    def _end(self, reason: str) -> None:
+        if self.transaction is None:
+            return
+        self.command(0.0)
+        reading = self.read()
+        payload: Payload = {
+            "transactionId": self.transaction,
+            "meterStop": reading.import_wh,
+            "timestamp": self.time.stamp(),
+            "reason": reason,
+        }
+        values = self._values(reading, "Transaction.End", "MeterValuesSampledData")
+        if values:
+            payload["transactionData"] = [{"timestamp": self.time.stamp(), "sampledValue": values}]
+        self.line.post(Message("StopTransaction", payload, keep=True))
+        self.profiles.end_transaction(str(self.transaction))
+        self.transaction = None
+
+    # ---- meters --------------------------------------------------------------------------------
+
+    def in_session(self) -> bool:
+        """Whether a transaction runs."""
+        return self.transaction is not None
+
+    def sample_evse(self) -> None:
+        """A periodic sample of the transaction."""
+        self._meter_values(1, self._values(self.read(), "Sample.Periodic", "MeterValuesSampledData"))
+
+    def align_evse(self) -> None:
+        """A clock-aligned sample."""
+        self._meter_values(1, self._values(self.read(), "Sample.Clock", "MeterValuesAlignedData"))
+
+    def meter_site(self, reading: SiteReading, *, aligned: bool) -> None:
+        """The site's main meter, as connector 0."""
+        power_w = round(reading.power_kw * 1000, 1)
+        values = {
+            "Energy.Active.Import.Register": reading.import_wh,
+            "Energy.Active.Export.Register": reading.export_wh,
+            "Power.Active.Import": max(power_w, 0.0),
+            "Power.Active.Export": max(-power_w, 0.0),
+        }
+        context = "Sample.Clock" if aligned else "Sample.Periodic"
+        self._meter_values(0, [_value(value, name, context) for name, value in values.items()])
+
+    def _values(self, reading: EvseReading, context: str, key: str) -> list[Payload]:
+        power_w = round(reading.power_kw * 1000, 1)
+        values = {
+            "Energy.Active.Import.Register": reading.import_wh,
+            "Energy.Active.Export.Register": reading.export_wh,
+            "Power.Active.Import": max(power_w, 0.0),
+            "Power.Active.Export": max(-power_w, 0.0),
+            "SoC": round(reading.soc * 100, 2),
+        }
+        names = [name for name in self.configuration[key].split(",") if name]
+        return [_value(values[name], name, context) for name in names if name != "SoC" or reading.plugged]
+
+    def _meter_values(self, connector: int, values: list[Payload]) -> None:
+        if not values:
+            return
+        payload: Payload = {
+            "connectorId": connector,
+            "meterValue": [{"timestamp": self.time.stamp(), "sampledValue": values}],
+        }
+        in_transaction = connector == 1 and self.transaction is not None
+        if in_transaction:
+            payload["transactionId"] = self.transaction
+        self.line.post(Message("MeterValues", payload, keep=in_transaction))
+
+    # ---- power ---------------------------------------------------------------------------------
+
+    def _moment(self) -> Moment:
+        return Moment(
+            now_s=self.time.now_s(),
+            transaction_id=None if self.transaction is None else str(self.transaction),
+            transaction_start_s=self.transaction_start_s,
+            offline_since_s=self.offline_since_s,
+        )
+
+    def reapply(self) -> None:
+        """Charge at what the profiles come to, until they next change."""
+        moment = self._moment()
+        bounds, until_s = self.profiles.in_force(moment)
+        self.command(self.profiles.wanted_kw(bounds) if self.transaction is not None else 0.0)
+        self.reapply_in(until_s - moment.now_s)
+
+    # ---- what the central system asks ----------------------------------------------------------
+
+    def answer(self, action: str, payload: Payload) -> Payload:
+        """Answer a CALL, or raise :class:`BadRequest`."""
+        handler = self._handlers.get(action)
+        if handler is None:
+            raise BadRequest("NotImplemented", action)
+        try:
+            return handler(payload)
+        except msgspec.ValidationError as error:
+            raise BadRequest("FormationViolation", str(error)) from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise BadRequest("OccurenceConstraintViolation", repr(error)) from error
+
+    def _change(self, payload: Payload) -> Payload:
+        request = msgspec.convert(payload, wire.ChangeConfiguration)
+        key, value = request.key, request.value
+        if key in READ_ONLY:
+            return {"status": "Rejected"}
+        if key not in self.configuration:
+            return {"status": "NotSupported"}
+        if key in LISTS and not set(value.split(",")) <= {*MEASURANDS, ""}:
+            return {"status": "Rejected"}
+        if key in INTERVALS and not (value.isdigit() and int(value) <= 86_400):
+            return {"status": "Rejected"}
+        self.configuration[key] = value
+        match key:
+            case "MeterValueSampleInterval":
+                self.arm_samples()
+            case "ClockAlignedDataInterval":
+                self.arm_aligned()
+            case "HeartbeatInterval":
+                self.arm_heartbeat()
+        return {"status": "Accepted"}
+
+    def _configuration(self, payload: Payload) -> Payload:
+        request = msgspec.convert(payload, wire.GetConfiguration)
+        known: dict[str, str] = {**self.configuration, **READ_ONLY}
+        wanted = request.key or tuple(known)
+        return {
+            "configurationKey": [
+                {"key": key, "readonly": key in READ_ONLY, "value": known[key]} for key in wanted if key in known
+            ],
+            "unknownKey": [key for key in wanted if key not in known],
+        }
+
+    def _set_profile(self, payload: Payload) -> Payload:
+        request = msgspec.convert(payload, wire.SetChargingProfile)
+        given = request.csChargingProfiles
+        schedule = given.chargingSchedule
+        if any(period.limit < 0 for period in schedule.chargingSchedulePeriod):
+            return self._refused(Refusal("InvalidSchedule", "a limit below 0: this station only charges"))
+        raw: dict[str, Any] = msgspec.to_builtins(given)
+        same: Payload = {key: raw[key] for key in ("validFrom", "validTo", "recurrencyKind") if key in raw}
+        profile = msgspec.convert(
+            {
+                **same,
+                "id": given.chargingProfileId,
+                "stackLevel": given.stackLevel,
+                "chargingProfilePurpose": PURPOSES[given.chargingProfilePurpose],
+                "chargingProfileKind": given.chargingProfileKind,
+                "transactionId": None if given.transactionId is None else str(given.transactionId),
+                "chargingSchedule": [{"id": given.chargingProfileId, **raw["chargingSchedule"]}],
+            },
+            wire21.ChargingProfile,
+        )
+        if given.chargingProfilePurpose == "TxProfile" and given.transactionId is None:
+            profile = msgspec.structs.replace(profile, transactionId=str(self.transaction))
+        try:
+            self.profiles.set(request.connectorId, profile, self._moment(), 0.0)
+        except Refusal as refusal:
+            return self._refused(refusal)
+        self.reapply()
+        return {"status": "Accepted"}
+
+    def _refused(self, refusal: Refusal) -> Payload:
+        self.refusals[refusal.code] = self.refusals.get(refusal.code, 0) + 1
+        return {"status": "Rejected"}
+
+    def _clear_profile(self, payload: Payload) -> Payload:
+        request = msgspec.convert(payload, wire.ClearChargingProfile)
+        purpose: Any = PURPOSES.get(request.chargingProfilePurpose or "")
+        criteria = wire21.ClearProfileCriteria(
+            evseId=request.connectorId, chargingProfilePurpose=purpose, stackLevel=request.stackLevel
+        )
+        gone = self.profiles.clear(request.id, criteria)
+        self.reapply()
+        return {"status": "Accepted" if gone else "Unknown"}
+
+    def _composite(self, payload: Payload) -> Payload:
+        moment = self._moment()
+        bounds, _ = self.profiles.in_force(moment)
+        return {
+            "status": "Accepted",
+            "connectorId": int(payload["connectorId"]),
+            "scheduleStart": self.time.stamp(),
+            "chargingSchedule": {
+                "duration": int(payload["duration"]),
+                "chargingRateUnit": "W",
+                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": self.profiles.wanted_kw(bounds) * 1000}],
+            },
+        }
+
+    def _remote_start(self, payload: Payload) -> Payload:
+        request = msgspec.convert(payload, wire.RemoteStartTransaction)
+        if not self.plugged or self.transaction is not None:
+            return {"status": "Rejected"}
+        self.work(self._begin(request.idTag))
+        return {"status": "Accepted"}
+
+    def _remote_stop(self, payload: Payload) -> Payload:
+        request = msgspec.convert(payload, wire.RemoteStopTransaction)
+        if request.transactionId != self.transaction:
+            return {"status": "Rejected"}
+        self._end("Remote")
+        return {"status": "Accepted"}
+
+    def _trigger(self, payload: Payload) -> Payload:
+        match payload["requestedMessage"]:
+            case "StatusNotification":
+                self._status()
+            case "Heartbeat":
+                self.beat()
+            case "MeterValues":
+                self._meter_values(1, self._values(self.read(), "Trigger", "MeterValuesSampledData"))
+            case _:
+                return {"status": "NotImplemented"}
+        return {"status": "Accepted"}
+
+
+def _value(value: float, measurand: str, context: str) -> Payload:
+    return {
+        "value": str(value),
+        "context": context,
+        "measurand": measurand,
+        "location": "EV" if measurand == "SoC" else "Inlet",
+        "unit": UNITS.get(measurand, "Wh"),
+    }
