@@ -54,20 +54,11 @@ def uneven_steps(now_s: int, hours: float = 36.0) -> np.ndarray:
     return np.diff(np.asarray(edges)) / 3600.0
 
 
-def programme(
-    seed: int = 0, now_s: int = 14 * 3600, nominated_kw: float | None = None, buses: int = 35
-) -> FleetProblem:
-    """70 vehicles at 39 sites: 5 depots of 7 buses, 4 town sites with 5 cars in all, 30 homes. Local hours."""
-    rng = np.random.default_rng(seed)
-    step_h = uneven_steps(now_s)
-    t = len(step_h)
-    start_h = now_s / 3600 + np.concatenate([[0.0], np.cumsum(step_h)[:-1]])
-    middle_h = (start_h + step_h / 2) % 24
-    sites, v = 39, 70
-    site = np.concatenate([np.repeat(np.arange(5), 7), np.array([5, 6, 7, 8, 8]), np.arange(9, 39)])
-    bus = np.arange(v) < buses
-    capacity = np.where(bus, 155.0, 75.0) * rng.uniform(0.9, 1.1, v)
-    power = np.where(bus, 60.0, np.where(np.arange(v) < 40, 19.2, 9.6))
+def rosters(
+    rng: np.random.Generator, start_h: np.ndarray, step_h: np.ndarray, bus: np.ndarray, capacity: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list[Departure]]:
+    """Who is plugged in when, energy of trips, departures: two routes for a bus, one commute for a car."""
+    v, t = len(bus), len(step_h)
     plugged = np.ones((v, t), bool)
     trip = np.zeros((v, t))
     departures = []
@@ -91,6 +82,24 @@ def programme(
                             label=f"{i}/{day}/{leave}",
                         )
                     )
+    return plugged, trip, departures
+
+
+def programme(
+    seed: int = 0, now_s: int = 14 * 3600, nominated_kw: float | None = None, buses: int = 35
+) -> FleetProblem:
+    """70 vehicles at 39 sites: 5 depots of 7 buses, 4 town sites with 5 cars in all, 30 homes. Local hours."""
+    rng = np.random.default_rng(seed)
+    step_h = uneven_steps(now_s)
+    t = len(step_h)
+    start_h = now_s / 3600 + np.concatenate([[0.0], np.cumsum(step_h)[:-1]])
+    middle_h = (start_h + step_h / 2) % 24
+    sites, v = 39, 70
+    site = np.concatenate([np.repeat(np.arange(5), 7), np.array([5, 6, 7, 8, 8]), np.arange(9, 39)])
+    bus = np.arange(v) < buses
+    capacity = np.where(bus, 155.0, 75.0) * rng.uniform(0.9, 1.1, v)
+    power = np.where(bus, 60.0, np.where(np.arange(v) < 40, 19.2, 9.6))
+    plugged, trip, departures = rosters(rng, start_h, step_h, bus, capacity)
     load_peak = np.concatenate([rng.uniform(150, 400, 9), rng.uniform(3, 8, 30)])
     shape = 0.35 + 0.65 * np.exp(-(((middle_h - 14) / 4.5) ** 2))
     load = load_peak[:, None] * shape[None] * rng.uniform(0.95, 1.05, (sites, t))
