@@ -75,6 +75,7 @@ def play(scenario: Scenario, options: PlayOptions) -> dict[str, Any]:
     scenario = on_day(scenario, options.event_day)
     start = start_of(scenario, scenario.run.event_day)
     with tempfile.TemporaryDirectory(prefix="revere-") as folder:
+        Path(folder).chmod(0o711)  # the database's own user must be able to pass; what is inside is closed
         return run_twin(lambda clock: _play(scenario, options, start, clock, Path(folder)), start)
 
 

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
+import secrets
 import signal
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
 from revere.app.house import House, UtilityAccess, open_house
-from revere.app.records import StoreAccounts, StoreHistory
+from revere.app.running import Running, running_mark
 from revere.app.settings import DSN_VARIABLE, UTILITY_SECRET_VARIABLE, Settings, secret_file
 from revere.core.errors import RevereError
 from revere.core.ids import TenantId
 from revere.core.time import WallClock
+from revere.settle.rules import load_rulebook
+from revere.store.access import User
 from revere.store.postgres import EmbeddedPostgres
 from revere.store.store import Store
 from revere.web.app import create_app, wall_seconds
+from revere.web.from_store import StoreAccounts, StoreHistory
 from revere.web.ports import Account
 from revere.web.server import WebThread
 from revere.web.sessions import OneTimeLinks
@@ -36,30 +42,43 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 WATCH_S = 1.0
 OPERATOR = "operator"
+COMMAND_LINE = "command-line"
+COMMAND_LINE_LIFE = dt.timedelta(days=400)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the database is; ``bin_dir`` holds PostgreSQL's tools where the cluster is ours."""
+
+    dsn: str
+    bin_dir: Path | None
+
+
+@asynccontextmanager
+async def bare_database(folder: Path, clock: Clock, *, durable: bool = True) -> AsyncIterator[Place]:
+    """The database at ``REVERE_DSN``, else a cluster of our own below ``folder`` that stops with us."""
+    dsn = os.environ.get(DSN_VARIABLE)
+    if dsn:
+        yield Place(dsn, None)
+        return
+    postgres = await EmbeddedPostgres.start(folder / "postgres", throwaway=not durable, clock=clock)
+    try:
+        yield Place(postgres.dsn, postgres.bin_dir)
+    finally:
+        await postgres.stop()
 
 
 @asynccontextmanager
 async def open_store(
     folder: Path, tenant: str, clock: Clock, *, durable: bool = True
-) -> AsyncIterator[tuple[Store, Path | None]]:
-    """The store at ``REVERE_DSN``, else in a cluster of our own below ``folder``; with the binaries' folder if ours."""
-    dsn = os.environ.get(DSN_VARIABLE)
-    if dsn:
-        store = await Store.open(dsn, clock, TenantId(tenant), require_durable=durable)
+) -> AsyncIterator[tuple[Store, Place]]:
+    """The store, brought up to this release, and where its database is."""
+    async with bare_database(folder, clock, durable=durable) as place:
+        store = await Store.open(place.dsn, clock, TenantId(tenant), require_durable=durable)
         try:
-            yield store, None
+            yield store, place
         finally:
             await store.close()
-        return
-    postgres = await EmbeddedPostgres.start(folder / "postgres", throwaway=not durable, clock=clock)
-    try:
-        store = await Store.open(postgres.dsn, clock, TenantId(tenant), require_durable=durable)
-        try:
-            yield store, postgres.bin_dir
-        finally:
-            await store.close()
-    finally:
-        await postgres.stop()
 
 
 async def registered_fleet(store: Store) -> Fleet:
@@ -80,8 +99,9 @@ def pages(
     """What the web thread runs: readers of their own, the desk of this house."""
 
     def make() -> Litestar:
-        accounts = StoreAccounts(store.access_desk(), fleet)
-        return create_app(house.office, accounts, StoreHistory(store.reader(), fleet), settings, links=links)
+        accounts = StoreAccounts(store.access_desk(), lambda: fleet)
+        history = StoreHistory(store.reader(), lambda: fleet, load_rulebook())
+        return create_app(house.office, accounts, history, settings, links=links)
 
     return make
 
@@ -98,7 +118,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
     clock = WallClock()
     key = secret_file(folder, "server.key")
     utility = _utility(settings)
-    async with open_store(folder, settings.programme, clock) as (store, _bin_dir):
+    async with open_store(folder, settings.programme, clock) as (store, place):
         fleet = await registered_fleet(store)
         house = await open_house(
             store,
@@ -115,14 +135,41 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
         web = WebThread(pages(house, store, fleet, settings.web, links), settings.web)
         try:
             port = web.start()
-            say(f"console   http://{settings.web.host}:{port}")
-            say(f"stations  ws://{settings.ocpp.host}:{house.port}/ocpp/{{station_id}}")
-            if not [user for user in await store.users() if user.role == OPERATOR]:
-                say(f"no operator yet; sign in once: {one_time_link(links, settings.web, port)}")
-            await until_stopped(house)
+            url = f"{'https' if settings.web.secure else 'http'}://{settings.web.host}:{port}"
+            token = await command_line_token(store, clock)
+            mark = Running(
+                pid=os.getpid(),
+                web_url=url,
+                token=token,
+                dsn=place.dsn,
+                bin_dir=str(place.bin_dir) if place.bin_dir else None,
+            )
+            with running_mark(folder, mark):
+                say(f"console   {url}")
+                say(f"stations  ws://{settings.ocpp.host}:{house.port}/ocpp/{{station_id}}")
+                if not [user for user in await store.users() if user.role == OPERATOR and user.password_hash]:
+                    say(f"nobody may sign in yet; once: {one_time_link(links, settings.web, port)}")
+                await until_stopped(house)
         finally:
             web.stop()
             await house.close()
+
+
+async def command_line_token(store: Store, clock: Clock) -> str:
+    """A fresh token for this machine's command line, in force while this server is."""
+    token = secrets.token_urlsafe(32)
+    await store.save_user(User(name=COMMAND_LINE, role=OPERATOR))
+    for old in await store.tokens(COMMAND_LINE, clock.now()):
+        await store.revoke_token(old.token_sha256)
+    await store.save_token(
+        token,
+        kind="api",
+        user_name=COMMAND_LINE,
+        now=clock.now(),
+        expires_at=clock.now() + COMMAND_LINE_LIFE,
+        label="command line of this machine",
+    )
+    return token
 
 
 def _utility(settings: Settings) -> UtilityAccess | None:

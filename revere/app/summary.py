@@ -87,6 +87,9 @@ def event_figures(house: House, judge: Judge, event: EventImage | None) -> dict[
     members = enrolled_sites(fleet, event)
     figures["nameplate_enrolled_kw"] = round(sum(s.discharge_kw for s in fleet.stations if s.site_id in members), 3)
     true_kw = judge.relief_kw(event.start, event.end, tuple(members))
+    usable_kwh = house.heart.usable_at_start_kwh.get(event.grid_event_id)
+    if usable_kwh is not None:
+        figures |= {"usable_kwh_at_start": round(usable_kwh, 1), "hours_at_1mw": round(usable_kwh / 1000, 3)}
     closed = house.heart.events.closed.get(event.grid_event_id)
     figures |= {
         "event": event.grid_event_id,

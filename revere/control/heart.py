@@ -20,7 +20,7 @@ import structlog
 from revere.control.building import BuildingHistory
 from revere.control.events import EventDesk
 from revere.control.islands import Islands
-from revere.control.publisher import Now, build_view
+from revere.control.publisher import Now, available, build_view
 from revere.control.scribe import Scribe
 from revere.control.sender import Sender
 from revere.control.snapshot import Snapshot, enrolled_sites, read_slots, take_snapshot
@@ -128,6 +128,7 @@ class Heart:
         self._reasons: dict[str, str] = {}
         self._planned_kwh: dict[tuple[str, dt.datetime], float] = {}
         self._relief: list[float] = []
+        self.usable_at_start_kwh: dict[str, float] = {}
         self._relief_event: str | None = None
         self._target_kw: float | None = None
         self._sessions: dict[str, str | None] = {}
@@ -250,7 +251,7 @@ class Heart:
         self._send(decision, now, decided_wall_s, event is not None)
         self._reasons = dict(zip(decision.assets, decision.reasons, strict=True))
         self._target_kw = decision.target_kw
-        self._track_relief(event)
+        self._track_relief(event, now)
         self._watch_departures(now)
         if self.publish is not None:
             self.publish(self.picture(now))
@@ -313,13 +314,15 @@ class Heart:
             command = ReportingCommand(station_id=station_id, sample_interval_s=wanted)
             self.sender.chore(lambda command=command: self.link.set_reporting(command))  # type: ignore[misc]
 
-    def _track_relief(self, event: EventImage | None) -> None:
+    def _track_relief(self, event: EventImage | None, now: dt.datetime) -> None:
         """A running mean for the screen; what is paid comes from registers later."""
         if event is None:
             return
+        members = enrolled_sites(self.image.fleet, event)
         if self._relief_event != event.grid_event_id:
             self._relief_event, self._relief = event.grid_event_id, []
-        members = enrolled_sites(self.image.fleet, event)
+            usable_kwh, _kw = available(self.image, read_slots(self.image, now), now, members)
+            self.usable_at_start_kwh.setdefault(event.grid_event_id, usable_kwh)
         powers = [e.power_kw or 0.0 for e in self.image.evses.values() if e.station.site_id in members and e.session_id]
         self._relief.append(-sum(powers))
 

@@ -68,7 +68,7 @@ def build_view(image: Image, state: Now) -> ConsoleView:
     )
     total_kw = sum(power or 0.0 for power in powers.values())
     enrolled_kw = sum(powers[a] or 0.0 for a, e in image.evses.items() if e.station.site_id in members)
-    usable_kwh, available_kw = _available(image, slots, now)
+    usable_kwh, available_kw = available(image, slots, now)
     return ConsoleView(
         now=now,
         tick=state.tick,
@@ -110,14 +110,18 @@ def _power(evse: EvseImage, now: dt.datetime) -> float | None:
     return evse.power_kw
 
 
-def _available(image: Image, slots: tuple[Slot, ...], now: dt.datetime) -> tuple[float, float]:
-    """Usable kWh above every floor, and discharge kW that could start now."""
+def available(
+    image: Image, slots: tuple[Slot, ...], now: dt.datetime, members: frozenset[SiteId] | None = None
+) -> tuple[float, float]:
+    """Usable AC kWh above every floor, and discharge kW that could start now, at all sites or at ``members``."""
     usable_kwh = available_kw = 0.0
     for slot in slots:
         evse, vehicle = slot.evse, slot.evse.vehicle
         if vehicle is None or not evse.soc_fresh(now) or evse.station.discharge_kw <= 0 or not evse.online:
             continue
         site = image.sites[evse.station.site_id]
+        if members is not None and site.site.id not in members:
+            continue
         floor_kwh = max(vehicle.soc_min, site.site.backup_reserve_soc) * vehicle.capacity_kwh
         above = max(slot.energy_kwh - floor_kwh, 0.0)
         usable_kwh += above * EFFICIENCY

@@ -1,0 +1,241 @@
+"""Work at the store from the command line: registry, people, secrets, guide, audit, backup."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import argon2
+from rich.table import Table
+
+from revere.app.running import find_running
+from revere.app.serve import bare_database, open_store, registered_fleet
+from revere.app.settings import secret_file
+from revere.control.closing import ledger_line, read_registers, seasons_at
+from revere.control.directory import new_station_secret, secret_mac
+from revere.control.image import Image
+from revere.core import facts as f
+from revere.core.assets import program_of
+from revere.core.errors import Refused, RevereError
+from revere.core.ids import StationId, TenantId, check_id
+from revere.core.time import WallClock
+from revere.settle.performance import interval_edges
+from revere.settle.rules import load_rulebook
+from revere.settle.statement import audit as audit_lines
+from revere.settle.statement import build_statement
+from revere.store.access import User
+from revere.store.backup import backup, restore
+from revere.store.store import Store
+from revere.web.ports import ROLES
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from revere.app.settings import Settings
+    from revere.core.assets import Fleet
+
+T = TypeVar("T")
+PASSWORD_MIN_CHARS = 12
+PASSWORD_MAX_CHARS = 200
+EVENT_KINDS = ("GridEventReceived", "OptDecided", "EventReported")
+
+
+@dataclass(frozen=True, slots=True)
+class AdminDesk:
+    """An open store with what admin work needs beside it."""
+
+    store: Store
+    folder: Path
+    dsn: str
+    bin_dir: Path | None
+
+
+async def at_desk(settings: Settings, folder: Path, work: Callable[[AdminDesk], Awaitable[T]]) -> T:
+    """Open the store (the running server's, if one runs), do the work, close."""
+    clock = WallClock()
+    mark = find_running(folder)
+    if mark is not None:
+        store = await Store.open(mark.dsn, clock, TenantId(settings.programme), require_durable=True)
+        try:
+            return await work(AdminDesk(store, folder, mark.dsn, Path(mark.bin_dir) if mark.bin_dir else None))
+        finally:
+            await store.close()
+    async with open_store(folder, settings.programme, clock) as (store, place):
+        return await work(AdminDesk(store, folder, place.dsn, place.bin_dir))
+
+
+async def add_fleet(desk: AdminDesk, fleet: Fleet) -> str:
+    """Register a whole programme."""
+    if fleet.programme.id != desk.store.tenant:
+        raise Refused(
+            "the scenario is another programme's",
+            got=fleet.programme.id,
+            expected=desk.store.tenant,
+            remedy="Set programme in revere.toml",
+        )
+    await desk.store.save_fleet(fleet)
+    return (
+        f"{len(fleet.sites)} sites, {len(fleet.stations)} stations and {len(fleet.vehicles)} vehicles are registered."
+    )
+
+
+async def list_sites(desk: AdminDesk) -> Table:
+    """Sites with limits and program."""
+    fleet = await registered_fleet(desk.store)
+    table = Table("site", "name", "utility", "import kW", "export kW", "program")
+    for site in fleet.sites:
+        program = program_of(site, fleet.programs)
+        table.add_row(
+            site.id,
+            site.name,
+            site.utility,
+            f"{site.import_limit_kw:g}",
+            f"{site.export_limit_kw:g}",
+            program.name if program else "none: not an eligible utility",
+        )
+    return table
+
+
+async def list_stations(desk: AdminDesk) -> Table:
+    """Stations with protocol and whether they have a secret."""
+    fleet = await registered_fleet(desk.store)
+    macs = await desk.store.station_macs()
+    table = Table("station", "site", "model", "protocol", "charge kW", "discharge kW", "secret")
+    for station in fleet.stations:
+        table.add_row(
+            station.id,
+            station.site_id,
+            f"{station.vendor} {station.model}",
+            station.protocol,
+            f"{station.charge_kw:g}",
+            f"{station.discharge_kw:g}",
+            "yes" if station.id in macs else "none yet",
+        )
+    return table
+
+
+async def new_secrets(desk: AdminDesk, station_id: str | None, *, every: bool, file: Path | None) -> str:
+    """New secrets; what is kept is only their keyed digest. A running server takes them at its next start."""
+    fleet = await registered_fleet(desk.store)
+    known = [str(station.id) for station in fleet.stations]
+    if every == (station_id is not None):
+        raise Refused("name one station, or --all", got=station_id or "--all" if every else "nothing")
+    if station_id is not None and station_id not in known:
+        raise Refused("no such station", got=station_id, remedy="revere station list shows all")
+    key = secret_file(desk.folder, "server.key")
+    fresh = {station: new_station_secret() for station in (known if every else [str(station_id)])}
+    for station, secret in fresh.items():
+        await desk.store.save_station_secret(StationId(station), secret_mac(key, station, secret))
+    if file is None:
+        return "\n".join(f"{station} {secret}" for station, secret in fresh.items())
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as opened:
+        json.dump(fresh, opened, indent=1)
+    return f"{len(fresh)} secrets are in {file} (mode 0600); they cannot be shown again."
+
+
+def ask_password() -> str:
+    """A password from the keyboard, twice, or one line of standard input."""
+    if not sys.stdin.isatty():
+        password = sys.stdin.readline(PASSWORD_MAX_CHARS + 2).rstrip("\n")
+    else:
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Again: ") != password:
+            raise Refused("the two passwords differ", remedy="Try again")
+    if not PASSWORD_MIN_CHARS <= len(password) <= PASSWORD_MAX_CHARS:
+        raise Refused(
+            "the password's length",
+            got=len(password),
+            expected=f"{PASSWORD_MIN_CHARS} to {PASSWORD_MAX_CHARS} characters",
+        )
+    return password
+
+
+async def add_user(
+    desk: AdminDesk, name: str, role: str, password: str, site: str | None, participant: str | None
+) -> str:
+    """Add or replace a person."""
+    check_id(name, "the name")
+    if role not in ROLES:
+        raise Refused("no such role", got=role, expected=", ".join(ROLES))
+    if role in {"site_manager", "resident"} and not (site or participant):
+        raise Refused(f"a {role} needs a site or a participant", remedy="Add --site or --participant")
+    user = User(
+        name=name,
+        role=role,
+        password_hash=argon2.PasswordHasher().hash(password),
+        site_id=site,
+        participant_id=participant,
+    )
+    await desk.store.save_user(user)
+    return f"{name} may sign in as {role}."
+
+
+async def list_users(desk: AdminDesk) -> Table:
+    """People and roles."""
+    table = Table("name", "role", "site", "participant", "sign-in")
+    for user in await desk.store.users():
+        way = "disabled" if user.disabled else "password" if user.password_hash else "token only"
+        table.add_row(user.name, user.role, user.site_id or "", user.participant_id or "", way)
+    return table
+
+
+async def audit_statement(desk: AdminDesk, statement_id: str) -> tuple[bool, str]:
+    """Recompute a statement from stored registers."""
+    fleet = await registered_fleet(desk.store)
+    rulebook = load_rulebook()
+    posted = [ledger_line(line) for line in await desk.store.ledger(statement_id=statement_id)]
+    if not posted:
+        raise Refused("no such statement", got=statement_id, remedy="The console's statements page lists them")
+    participant = posted[0].participant_id
+    mine = [ledger_line(line) for line in await desk.store.ledger(participant_id=participant)]
+    image = Image(fleet)
+    async for fact in desk.store.journal(kinds=EVENT_KINDS):
+        if isinstance(fact, f.GridEventReceived | f.OptDecided | f.EventReported):
+            image.apply(fact)
+    now = WallClock().now()
+    last = max((event.end for event in image.events.values() if not event.cancelled), default=now)
+    seasons = [s for s in seasons_at(image, rulebook, max(last, min(now, last))) if s.participant_id == participant]
+    readings = []
+    for season in seasons:
+        for called in season.events:
+            edges = interval_edges(called.start, called.end)
+            readings += await read_registers(desk.store, [asset.asset_id for asset in season.assets], edges)
+    period = statement_id.rsplit(":", 1)[-1]
+    statement = build_statement(participant, period, posted, rulebook)
+    result = audit_lines(statement, readings, seasons, ledger=mine, now=last)
+    lines = [*result.steps, *(f"MISMATCH {text}" for text in result.mismatches)]
+    lines.append("The statement agrees with its readings." if result.agrees else "The statement does NOT agree.")
+    return result.agrees, "\n".join(lines)
+
+
+async def back_up(desk: AdminDesk, file: Path) -> str:
+    """Dump the database and name the ledger's hash, to compare after a restore."""
+    if desk.bin_dir is None:
+        raise RevereError(
+            "pg_dump of our own is only beside our own PostgreSQL", remedy="Use your server's pg_dump --format=custom"
+        )
+    await backup(desk.dsn, file, desk.bin_dir)
+    return f"{file} holds everything. Ledger hash {await desk.store.ledger_hash()}"
+
+
+async def restore_from(settings: Settings, folder: Path, file: Path) -> str:
+    """Restore into an empty store and name the ledger's hash."""
+    if find_running(folder) is not None:
+        raise Refused("a server runs over this state folder", where=str(folder), remedy="Stop it first")
+    clock = WallClock()
+    async with bare_database(folder, clock) as place:
+        if place.bin_dir is None:
+            raise RevereError("pg_restore of our own is only beside our own PostgreSQL", remedy="Use your server's own")
+        await restore(place.dsn, file, place.bin_dir)
+        store = await Store.open(place.dsn, clock, TenantId(settings.programme), require_durable=True)
+        try:
+            lines = await store.verify_ledger()
+            return f"Restored. {lines} ledger lines verified, ledger hash {await store.ledger_hash()}"
+        finally:
+            await store.close()

