@@ -24,7 +24,9 @@ from revere.core.facts import (
     StationProvisioned,
 )
 from revere.core.ids import CommandId, SessionId, StationId
+from revere.links.ocppj.connection import FrameBudget
 from revere.links.ocppj.framing import FrameRefused, parse_frame
+from revere.links.ocppj.login import LoginBudget
 
 HEARTBEAT = '[2,"a","Heartbeat",{}]'
 VALUE = (
@@ -138,6 +140,55 @@ def test_report_may_be_long_and_others_may_not() -> None:
         parse_frame(report.replace(padding, padding * 11).encode())
 
 
+def test_a_message_over_a_mebibyte_ends_at_the_socket() -> None:
+    async def story() -> None:
+        async with bench(config("ST-1"), config("ST-2")) as b:
+            other = await b.station("ST-2")
+            socket = await raw_socket(b)
+            await socket.send('[2,"a","NotifyReport",{"x":"' + "y" * 2_000_000 + '"}]')
+            async with asyncio.timeout(5):
+                await socket.wait_closed()
+            assert socket.close_code == 1009
+            assert (await other.call("Heartbeat", {}))[0] == 3
+
+    play(story)
+
+
+def test_compression_is_refused() -> None:
+    async def story() -> None:
+        async with bench() as b:
+            line = "Sec-WebSocket-Extensions: permessage-deflate"
+            reader, writer = await asyncio.open_connection("127.0.0.1", b.port)
+            writer.write(_request(b.port, "/ocpp/ST-1", _basic_line("ST-1", PASSWORD), line))
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 101")
+            assert b"permessage-deflate" not in answer
+            writer.close()
+            await writer.wait_closed()
+
+    play(story)
+
+
+def test_a_flooding_connection_is_read_slowly() -> None:
+    budget = FrameBudget(0.0)
+    waits = [budget.wait_s(0.0) for _ in range(600)]
+    assert waits[:400] == [0.0] * 400
+    assert waits[-1] == pytest.approx(2.0)
+    assert budget.wait_s(10.0) == 0.0
+
+
+def test_login_records_are_bounded_and_forgive() -> None:
+    budget = LoginBudget()
+    for _ in range(30):
+        budget.note_failure(("a", "ST-1"), 0.0)
+    assert budget.spent(("a", "ST-1"), 0.0)
+    assert not budget.spent(("b", "ST-1"), 0.0)
+    assert not budget.spent(("a", "ST-1"), 5.0)
+    for n in range(5_000):
+        budget.note_failure(("a", f"id-{n}"), 0.0)
+    assert len(budget._failed) == 4_096
+
+
 def test_fuzzed_frames_never_escape() -> None:
     """Every prefix of, and every single byte changed in, an ordinary frame is a frame or FrameRefused."""
     frame = b'[2,"a","StatusNotification",{"evseId":1,"t":"\\u00e9\xc3\xa9",":":[-1.5e3,null,true]}]'
@@ -156,6 +207,14 @@ def test_fuzzed_frames_never_escape() -> None:
 
 async def _raw_http(port: int, path: str, *headers: str) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(_request(port, path, *headers))
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+def _request(port: int, path: str, *headers: str) -> bytes:
     lines = [
         f"GET {path} HTTP/1.1",
         f"Host: 127.0.0.1:{port}",
@@ -168,11 +227,7 @@ async def _raw_http(port: int, path: str, *headers: str) -> bytes:
         "",
         "",
     ]
-    writer.write("\r\n".join(lines).encode())
-    answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-    return answer
+    return "\r\n".join(lines).encode()
 
 
 def _basic_line(user: str, password: str) -> str:

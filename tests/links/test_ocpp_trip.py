@@ -228,6 +228,23 @@ def test_the_fallback_is_sent_again_when_the_clocks_change() -> None:
     play(story)
 
 
+@pytest.mark.parametrize("protocol", ["ocpp2.1", "ocpp1.6"])
+def test_a_refused_fallback_is_named_and_tried_again(protocol: str) -> None:
+    async def story() -> None:
+        async with bench(config(protocol=protocol)) as b:
+            station = await b.station(protocol=protocol, reactions={"SetChargingProfile": {"status": "Rejected"}})
+            await station.call("BootNotification", BOOT if protocol == "ocpp2.1" else BOOT_16)
+            await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
+            assert b.sink.of(StationProvisioned)[0].problems[0].startswith("charge-only default profile refused")
+            del station.reactions["SetChargingProfile"]
+            await station.call("Heartbeat", {})
+            await b.sink.until(lambda: len(b.sink.of(StationProvisioned)) == 2)
+            before, after = b.sink.of(StationProvisioned)
+            assert after.problems == before.problems[1:]
+
+    play(story)
+
+
 def test_a_slow_commit_of_the_boot_is_not_taken_for_a_quiet_reconnect() -> None:
     async def story() -> None:
         async with bench(config("ST-1"), config("ST-2")) as b:

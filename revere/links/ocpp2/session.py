@@ -14,13 +14,14 @@ import msgspec
 
 from revere.core.commands import Answer
 from revere.core.errors import Refused, RevereError
-from revere.core.facts import Fact, GridLost, GridRestored, StationProvisioned
+from revere.core.facts import Fact, GridLost, GridRestored
 from revere.core.ids import SessionId
 from revere.links.ocpp2 import provision, translate, wire
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut, Reply
 from revere.links.ocppj.framing import Call, CallFailed, decode_payload
 from revere.links.ocppj.line import (
     HEARTBEAT_S,
+    NO_DEFAULT,
     SKEW_QUARANTINE_S,
     Answered,
     Line,
@@ -222,15 +223,8 @@ class Session2:
                 problems += await step()
             except (CallRefused, CallTimedOut, CallOverflow) as error:
                 problems.append(str(error))
-        memory = self.line.memory
-        fact = StationProvisioned(
-            at=self.line.clock.now(),
-            station_id=self.line.config.station_id,
-            variables=dict(sorted(memory.variables.items())),
-            problems=tuple(problems),
-        )
-        await self.line.record([fact])
-        memory.provisioned = True
+        await self.line.record_provisioned(problems)
+        self.line.memory.provisioned = True
 
     async def _install_default(self) -> list[str]:
         now = self.line.clock.now()
@@ -238,22 +232,23 @@ class Session2:
         request = translate.default_profile(profile, now)
         reply = await self._ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
         if reply.value.status != "Accepted":
-            return [f"charge-only default profile refused: {_reason(reply.value.statusInfo)}"]
+            self.line.memory.default_profile_start = None
+            return [f"{NO_DEFAULT}: {_reason(reply.value.statusInfo)}"]
         self.line.memory.default_profile_start = local_midnight(profile, now)
         return []
 
     def default_profile_due(self) -> bool:
-        """Whether the clocks have changed since the fallback was installed: its local day is an hour off."""
+        """Whether the fallback was refused, or the clocks have changed since: its local day is an hour off."""
         installed = self.line.memory.default_profile_start
         if installed is None:
-            return False
+            return True
         midnight = local_midnight(self.line.config.default_profile, self.line.clock.now())
         return (midnight - installed).total_seconds() % DAY_S != 0
 
     async def refresh_default_profile(self) -> None:
-        """Install the fallback again if its local day has moved."""
+        """Install the fallback again where it is due, and say so when that changed what is wrong."""
         if self.default_profile_due():
-            await self._install_default()
+            await self.line.renew_problem(NO_DEFAULT, await self._install_default())
 
     async def _apply_settings(self) -> list[str]:
         problems: list[str] = []

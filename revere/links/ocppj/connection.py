@@ -19,6 +19,7 @@ from revere.links.ocppj.bounds import (
     INBOUND_WAITING_MAX,
     Counters,
 )
+from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTable, CallTimedOut
 from revere.links.ocppj.framing import (
     Call,
     CallFailed,
@@ -34,7 +35,6 @@ from revere.links.ocppj.transport import Disconnected, Transport
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from revere.links.ocppj.calls import CallTable
     from revere.links.ocppj.line import Session, StationMemory
 
 log = logging.getLogger(__name__)
@@ -223,6 +223,8 @@ class StationLink:
             await work
         except Disconnected:
             return  # tried again after the next connection
+        except (CallRefused, CallTimedOut, CallOverflow) as error:
+            log.warning("%s: provisioning: %s", self.station_id, error)
         except RevereError as error:
             log.warning("%s: provisioning not recorded: %s", self.station_id, error.text())
         except Exception:

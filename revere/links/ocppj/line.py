@@ -15,7 +15,7 @@ import msgspec
 
 from revere.core.commands import Answer
 from revere.core.errors import RevereError
-from revere.core.facts import ClockSkewMeasured, Fact, MeterReading
+from revere.core.facts import ClockSkewMeasured, Fact, MeterReading, StationProvisioned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +34,8 @@ HEARTBEAT_S: Final = 300
 TRANSACTIONS_MAX: Final = 64
 """Transactions remembered for each station; the oldest is forgotten first."""
 SEQ_RANGES_MAX: Final = 64
+NO_DEFAULT: Final = "charge-only default profile refused"
+"""How that problem begins in ``StationProvisioned.problems``; tried again at each heartbeat."""
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -173,6 +175,7 @@ class StationMemory:
         self.variables: dict[str, str] = {}
         self.grid_lost = False
         self.provisioned = False
+        self.problems: tuple[str, ...] = ()
         self.remote_starts = 0
         self.default_profile_start: dt.datetime | None = None
         self.generation = 0
@@ -222,6 +225,23 @@ class Line:
             self.counters.unrecorded += 1
             self.memory.watch.untold()
             raise
+
+    async def record_provisioned(self, problems: Sequence[str]) -> None:
+        """Commit what the station's device model says and what is wrong with it."""
+        fact = StationProvisioned(
+            at=self.clock.now(),
+            station_id=self.config.station_id,
+            variables=dict(sorted(self.memory.variables.items())),
+            problems=tuple(problems),
+        )
+        await self.record([fact])
+        self.memory.problems = fact.problems
+
+    async def renew_problem(self, beginning: str, found: Sequence[str]) -> None:
+        """Replace the problems with this beginning by those found now; commit if that is news."""
+        others = [problem for problem in self.memory.problems if not problem.startswith(beginning)]
+        if (*others, *found) != self.memory.problems:
+            await self.record_provisioned([*others, *found])
 
     def observe(self, ts: dt.datetime, now: dt.datetime) -> list[Fact]:
         """Compare a stamp made just now with our clock; a fact when the skew is new."""
