@@ -10,6 +10,7 @@ import structlog
 from litestar import post, put
 from litestar.exceptions import NotFoundException, PermissionDeniedException, ValidationException
 from litestar.handlers.base import BaseRouteHandler
+from litestar.params import JSONBody
 
 from revere.control.desk import (
     Ask,
@@ -96,7 +97,7 @@ def discharge_routes(desk: Desk) -> list[BaseRouteHandler]:
         opt=open_to("operator", "site_manager", "resident"),
         summary="Stop all discharge, everywhere or at one site",
     )
-    async def stop_discharge(request: Asked, data: StopForm) -> Receipt:
+    async def stop_discharge(request: Asked, data: JSONBody[StopForm]) -> Receipt:
         """Operators anywhere; site managers and residents at their own site, which they must name."""
         person = request.user
         if data.site_id is None and not person.sees_all:
@@ -111,7 +112,7 @@ def discharge_routes(desk: Desk) -> list[BaseRouteHandler]:
         opt=open_to("operator"),
         summary="Lift a stop",
     )
-    async def release_discharge(request: Asked, data: ReleaseForm) -> Receipt:
+    async def release_discharge(request: Asked, data: JSONBody[ReleaseForm]) -> Receipt:
         """Needs a reason, which goes into the journal."""
         if data.site_id is not None:
             find_site(current(desk), data.site_id, request.user)
@@ -128,7 +129,7 @@ def programme_routes(desk: Desk) -> list[BaseRouteHandler]:
         opt=open_to("operator", "site_manager", "resident"),
         summary="Have a vehicle ready by a time",
     )
-    async def set_departure(request: Asked, vehicle_id: Id, data: DepartureForm) -> Receipt:
+    async def set_departure(request: Asked, vehicle_id: Id, data: JSONBody[DepartureForm]) -> Receipt:
         """A hard floor above every grid event. If it cannot be met, the answer says by how much."""
         view = current(desk)
         find_vehicle(view, vehicle_id, request.user)
@@ -141,7 +142,7 @@ def programme_routes(desk: Desk) -> list[BaseRouteHandler]:
         return await put_to(desk, asked)
 
     @post("/api/v1/events", status_code=200, opt=open_to("operator"), summary="Call an event by hand")
-    async def call_event(request: Asked, data: EventForm) -> Receipt:
+    async def call_event(request: Asked, data: JSONBody[EventForm]) -> Receipt:
         """For a call that came by telephone, or a drill."""
         now = current(desk).now
         start, end = data.start.astimezone(dt.UTC), data.end.astimezone(dt.UTC)
@@ -159,7 +160,7 @@ def programme_routes(desk: Desk) -> list[BaseRouteHandler]:
         opt=open_to("operator"),
         summary="Take part in an event or not",
     )
-    async def opt_event(request: Asked, grid_event_id: Id, data: OptForm) -> Receipt:
+    async def opt_event(request: Asked, grid_event_id: Id, data: JSONBody[OptForm]) -> Receipt:
         """Needs a reason, which goes into the journal."""
         event = current(desk).event
         if event is None or event.grid_event_id != grid_event_id:

@@ -116,12 +116,16 @@ def page_routes(settings: WebSettings) -> list[BaseRouteHandler | Router]:
         """Pages for everybody."""
         return shell()
 
+    @get("/favicon.ico", opt=PUBLIC, status_code=204, include_in_schema=False, sync_to_thread=False)
+    def no_icon() -> None:
+        """Browsers ask for it beside pages that name no icon; the console's pages name theirs."""
+
     @get("/operator", opt=open_to("operator", "auditor", page=True), include_in_schema=False, sync_to_thread=False)
     def operator_page() -> Response[bytes]:
         """The operator's page; strangers go to the login page."""
         return shell()
 
-    pages: list[BaseRouteHandler | Router] = [open_pages, operator_page]
+    pages: list[BaseRouteHandler | Router] = [open_pages, operator_page, no_icon]
     assets = settings.static_folder / "assets"
     if assets.is_dir():
         pages.append(create_static_files_router("/assets", [assets], opt=PUBLIC, include_in_schema=False))

@@ -83,7 +83,7 @@ class Gate:
         if known is not None and now_s - known[1] < RECHECK_S:
             return known[0]
         try:
-            account = await self._accounts.by_token(key)
+            account = await self._accounts.by_token(token)
         except Unavailable:
             if known is None:
                 raise

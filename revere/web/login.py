@@ -12,7 +12,7 @@ from litestar import Response, get, post
 from litestar.datastructures import Cookie
 from litestar.exceptions import NotAuthorizedException, TooManyRequestsException
 from litestar.handlers.base import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import JSONBody, QueryParameter
 
 from revere.web.gate import COOKIE, PUBLIC, Asked, open_to
 from revere.web.limits import LoginLimits
@@ -88,7 +88,7 @@ def login_routes(
     """``POST /login``, ``GET /login/once``, ``POST /logout``."""
 
     @post("/login", status_code=200, opt=PUBLIC, summary="Sign in with name and password")
-    async def login(request: Asked, data: LoginForm) -> Response[CameIn]:
+    async def login(request: Asked, data: JSONBody[LoginForm]) -> Response[CameIn]:
         """Answers with the session cookie; a wrong name and a wrong password look the same."""
         address = request.client.host if request.client else "unknown"
         wait_s = limits.wait_s(data.name, address)
@@ -106,9 +106,9 @@ def login_routes(
         return Response(body, cookies=[session_cookie(token, settings)])
 
     @get("/login/once", opt=PUBLIC, summary="Sign in with a one-time link")
-    async def login_once(token: Annotated[str, Parameter(max_length=64)]) -> Response[str]:
+    async def login_once(token: Annotated[str, QueryParameter(max_length=64)]) -> Response[str]:
         """Opens a session once. The page then goes on by itself, so that the strict cookie travels along."""
-        account = links.redeem(token)
+        account = links.redeem(token) or await accounts.by_link(token)
         if account is None:
             raise NotAuthorizedException("This link was used already or is too old. Ask for a new one.")
         log.info("login by link", user=account.name, role=account.role)

@@ -31,46 +31,64 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Accounts(Protocol):
-    """The access tables: users and bearer tokens."""
+    """The access tables: users, bearer tokens and one-time links."""
 
     async def user(self, name: str) -> Account | None:
         """The account of that name, None when unknown or disabled."""
         ...
 
-    async def by_token(self, digest: str) -> Account | None:
-        """The owner of the bearer token whose SHA-256 is ``digest`` (hex), None when unknown or revoked."""
+    async def by_token(self, token: str) -> Account | None:
+        """The owner of a bearer token, None when unknown, expired or revoked."""
+        ...
+
+    async def by_link(self, token: str) -> Account | None:
+        """Spend a one-time link that another process issued: its account the first time, None for ever after."""
         ...
 
 
 class FleetSeries(msgspec.Struct, frozen=True, kw_only=True):
-    """The fleet's past in equal steps. Power charging positive, relief positive to the grid; a gap is null."""
+    """The fleet's past in equal steps. Power and baseline charging positive, relief positive to the grid.
+
+    A gap is null. Relief here is that of the whole fleet; an event's performance counts its enrolled sites alone.
+    """
 
     step_s: int
     timestamps: tuple[dt.datetime, ...]
     power_kw: tuple[float | None, ...]
+    baseline_kw: tuple[float | None, ...]
     relief_kw: tuple[float | None, ...]
 
 
 class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One posting as people read it. ``amount_cents`` positive: paid to the participant."""
+    """One posting as people read it; ``says`` explains its state."""
 
-    text: str
-    amount_cents: int
+    site_id: str
+    grid_event_id: str
+    kind: str
+    import_wh: int
+    export_wh: int
+    cents: int
     state: LedgerState
-    evidence: str = ""
+    says: str
+    rule: str
 
 
-class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """A participant's account of a period. ``state`` is the weakest state of its lines."""
+class StatementView(msgspec.Struct, frozen=True, kw_only=True):
+    """A participant's month. The three sums stand side by side and are never added; None is unknown, not zero.
+
+    ``unverified`` names what behind it no source proves.
+    """
 
     id: str
     participant_id: str
     participant: str
+    period: str
     site_ids: tuple[str, ...]
-    start: dt.datetime
-    end: dt.datetime
-    total_cents: int
     state: LedgerState
+    expected_cents: int | None
+    confirmed_cents: int | None
+    paid_cents: int | None
+    unverified: tuple[str, ...] = ()
     lines: tuple[StatementLine, ...] = ()
 
 
@@ -81,10 +99,10 @@ class History(Protocol):
         """Means of ``[start, end)`` in steps of ``step_s`` seconds."""
         ...
 
-    async def statements(self) -> Sequence[Statement]:
+    async def statements(self) -> Sequence[StatementView]:
         """All statements, newest first, without their lines."""
         ...
 
-    async def statement(self, statement_id: str) -> Statement | None:
+    async def statement(self, statement_id: str) -> StatementView | None:
         """One statement with its lines."""
         ...

@@ -10,7 +10,7 @@ import msgspec
 from litestar import Response, get
 from litestar.exceptions import NotFoundException, ValidationException
 from litestar.handlers.base import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 from litestar.response import Stream
 
 from revere.control.desk import Desk
@@ -27,7 +27,7 @@ from revere.core.errors import Unavailable
 from revere.core.time import floor_to, local
 from revere.web.gate import PUBLIC, Asked, Gate, open_to
 from revere.web.live import Channel, LiveFeed
-from revere.web.ports import ROLES, FleetSeries, History, Role, Statement
+from revere.web.ports import ROLES, FleetSeries, History, Role, StatementView
 from revere.web.sessions import Principal
 from revere.web.settings import (
     MAX_SERIES_DAYS,
@@ -38,7 +38,7 @@ from revere.web.settings import (
 )
 
 PUBLIC_STEP_S = 300
-Id = Annotated[str, Parameter(max_length=48)]
+Id = Annotated[str, PathParameter(max_length=48)]
 Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
 
@@ -74,7 +74,7 @@ class VehiclePicture(msgspec.Struct, frozen=True, kw_only=True):
 class StatementList(msgspec.Struct, frozen=True, kw_only=True):
     """Statements, newest first. ``expected`` is our figure, ``confirmed`` the utility's, ``paid`` the remittance."""
 
-    statements: tuple[Statement, ...]
+    statements: tuple[StatementView, ...]
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +142,8 @@ def site_picture(view: ConsoleView, site_id: str, person: Principal) -> SitePict
 
 def check_span(start: dt.datetime, end: dt.datetime, step_s: int) -> None:
     """Bound a series request before anything is read."""
+    if start.tzinfo is None or end.tzinfo is None:
+        raise ValidationException("from and to need a zone, as in 2023-09-07T16:00:00Z")
     if not start < end:
         raise ValidationException("from must be before to")
     if end - start > dt.timedelta(days=MAX_SERIES_DAYS):
@@ -263,9 +265,9 @@ def history_routes(history: History) -> list[BaseRouteHandler]:
         summary="The fleet's past in equal steps",
     )
     async def series_fleet(
-        start: Annotated[Moment, Parameter(query="from", description="RFC 3339 with a zone")],
-        end: Annotated[Moment, Parameter(query="to", description="RFC 3339 with a zone")],
-        step_s: Annotated[int, Parameter(ge=10, le=86_400)] = 300,
+        start: Annotated[Moment, QueryParameter(name="from", description="RFC 3339 with a zone")],
+        end: Annotated[Moment, QueryParameter(name="to", description="RFC 3339 with a zone")],
+        step_s: Annotated[int, QueryParameter(ge=10, le=86_400)] = 300,
     ) -> FleetSeries:
         """Means of ``[from, to)``; power charging positive, relief positive to the grid."""
         check_span(start, end, step_s)
@@ -286,7 +288,7 @@ def history_routes(history: History) -> list[BaseRouteHandler]:
         opt=open_to("operator", "auditor", "site_manager", "resident"),
         summary="One statement with its lines",
     )
-    async def statement(request: Asked, statement_id: Id) -> Statement:
+    async def statement(request: Asked, statement_id: Annotated[str, PathParameter(max_length=64)]) -> StatementView:
         """404 for a statement that is not yours."""
         found = await history.statement(statement_id)
         if found is None or not _owns(request.user, found):
@@ -296,7 +298,7 @@ def history_routes(history: History) -> list[BaseRouteHandler]:
     return [series_fleet, statements, statement]
 
 
-def _owns(person: Principal, statement: Statement) -> bool:
+def _owns(person: Principal, statement: StatementView) -> bool:
     """All sites of a statement must be theirs: a shared one would show a neighbour."""
     return person.sees_all or (bool(statement.site_ids) and all(person.sees_site(s) for s in statement.site_ids))
 

@@ -32,8 +32,7 @@ from revere.control.view import (
     StationRow,
 )
 from revere.core.errors import Unavailable
-from revere.web.ports import Account, FleetSeries, Role, Statement, StatementLine
-from revere.web.sessions import digest
+from revere.web.ports import Account, FleetSeries, Role, StatementLine, StatementView
 
 UTC = dt.UTC
 START = dt.datetime(2023, 9, 7, 20, 0, tzinfo=UTC)  # 16:00 in Massachusetts
@@ -82,7 +81,8 @@ class FakeAccounts:
 
     def __init__(self, roles: Sequence[Role]) -> None:
         self.users = {person(role).name: person(role) for role in roles}
-        self.tokens = {digest(token_of(role)): person(role).name for role in roles}
+        self.tokens = {token_of(role): person(role).name for role in roles}
+        self.links: dict[str, str] = {}
         self.gone = False
 
     async def user(self, name: str) -> Account | None:
@@ -90,10 +90,15 @@ class FakeAccounts:
         self._check()
         return self.users.get(name)
 
-    async def by_token(self, digest: str) -> Account | None:
+    async def by_token(self, token: str) -> Account | None:
         """The owner of a token."""
         self._check()
-        return self.users.get(self.tokens.get(digest, ""))
+        return self.users.get(self.tokens.get(token, ""))
+
+    async def by_link(self, token: str) -> Account | None:
+        """A link that another process issued."""
+        self._check()
+        return self.users.get(self.links.pop(token, ""))
 
     def _check(self) -> None:
         if self.gone:
@@ -109,38 +114,58 @@ class FakeHistory:
     async def fleet_series(self, start: dt.datetime, end: dt.datetime, step_s: int) -> FleetSeries:
         """Night charging, a midday top-up, and relief in the event."""
         self.reads += 1
-        stamps, powers, reliefs = [], [], []
+        stamps, powers, bases, reliefs = [], [], [], []
         ts = start
         while ts < end:
             base = baseline_kw(ts)
             power = fleet_kw(ts)
             stamps.append(ts)
             powers.append(round(power, 1))
+            bases.append(round(base, 1))
             reliefs.append(round(base - power, 1))
             ts += dt.timedelta(seconds=step_s)
-        return FleetSeries(step_s=step_s, timestamps=tuple(stamps), power_kw=tuple(powers), relief_kw=tuple(reliefs))
+        return FleetSeries(
+            step_s=step_s,
+            timestamps=tuple(stamps),
+            power_kw=tuple(powers),
+            baseline_kw=tuple(bases),
+            relief_kw=tuple(reliefs),
+        )
 
-    async def statements(self) -> Sequence[Statement]:
+    async def statements(self) -> Sequence[StatementView]:
         """Without lines."""
         return [msgspec.structs.replace(one, lines=()) for one in _statements()]
 
-    async def statement(self, statement_id: str) -> Statement | None:
+    async def statement(self, statement_id: str) -> StatementView | None:
         """With lines."""
         return next((one for one in _statements() if one.id == statement_id), None)
 
 
-def _statements() -> list[Statement]:
+def _statements() -> list[StatementView]:
     return [
-        Statement(
-            id=f"2023-09-{site}",
+        StatementView(
+            id=f"p-{site}:2023-09",
             participant_id=f"p-{site}",
             participant=name,
+            period="2023-09",
             site_ids=(site,),
-            start=dt.datetime(2023, 9, 1, 4, tzinfo=UTC),
-            end=dt.datetime(2023, 10, 1, 4, tzinfo=UTC),
-            total_cents=cents,
             state="expected",
-            lines=(StatementLine(text="Daily dispatch, 16:00-19:00", amount_cents=cents, state="expected"),),
+            expected_cents=cents,
+            confirmed_cents=None,
+            paid_cents=None,
+            lines=(
+                StatementLine(
+                    site_id=site,
+                    grid_event_id="cs-2023-09-07",
+                    kind="performance",
+                    import_wh=0,
+                    export_wh=cents * 100,
+                    cents=cents,
+                    state="expected",
+                    says="expected (our figure)",
+                    rule="connectedsolutions_ci_daily@2021-06-01",
+                ),
+            ),
         )
         for site, name, cents in (("beverly", "Beverly Public Schools", 812_550), ("home-01", "Home 1", 4_217))
     ]

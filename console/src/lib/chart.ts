@@ -39,15 +39,28 @@ export function fleetOptions(place: HTMLElement, zone: string, height: number): 
       {},
       {
         label: "Relief",
-        stroke: colour(place, "--discharge-fill"),
+        stroke: (self) => bySign(self, colour(place, "--discharge-fill"), colour(place, "--charge-fill")),
         width: 2.2,
-        fill: colour(place, "--discharge-wash"),
+        fill: (self) => bySign(self, colour(place, "--discharge-wash"), colour(place, "--charge-wash")),
         fillTo: 0,
         points: { show: false },
       },
-      { label: "Baseline", stroke: colour(place, "--charge-fill"), width: 1.6, dash: [2, 3], points: { show: false } },
+      { label: "Baseline", stroke: soft, width: 1.6, dash: [2, 3], points: { show: false } },
     ],
   };
+}
+
+/** One colour above zero and another below: amber gives, blue draws. */
+function bySign(self: uPlot, above: string, below: string): CanvasGradient | string {
+  const { top, height } = self.bbox;
+  if (!self.scales.y || self.scales.y.min == null || height <= 0) return above;
+  const zero = Math.min(Math.max((self.valToPos(0, "y", true) - top) / height, 0), 1);
+  const gradient = self.ctx.createLinearGradient(0, top, 0, top + height);
+  gradient.addColorStop(0, above);
+  gradient.addColorStop(zero, above);
+  gradient.addColorStop(zero, below);
+  gradient.addColorStop(1, below);
+  return gradient;
 }
 
 function range(low: number | null, high: number | null): [number, number] {

@@ -7,6 +7,7 @@ const FINEST_S = 20;
 export interface Point {
   ts: number;
   powerKw: number | null;
+  baselineKw: number | null;
   reliefKw: number | null;
 }
 
@@ -23,6 +24,7 @@ export class FleetDay {
       const past = series.timestamps.map((moment, i) => ({
         ts: Date.parse(moment) / 1000 + series.step_s / 2,
         powerKw: series.power_kw[i] ?? null,
+        baselineKw: series.baseline_kw[i] ?? null,
         reliefKw: series.relief_kw[i] ?? null,
       }));
       const last = past.at(-1)?.ts ?? 0;
@@ -36,8 +38,9 @@ export class FleetDay {
   }
 
   /** Add a live point; one within 20 s of the one before last takes the last one's place. */
-  add(now: string, powerKw: number, reliefKw: number): void {
-    const point = { ts: Date.parse(now) / 1000, powerKw, reliefKw };
+  add(now: string, powerKw: number, baselineKw: number | null, reliefKw: number): void {
+    const point = { ts: Date.parse(now) / 1000, powerKw, baselineKw, reliefKw };
+    // The twin may begin again: what lies ahead of the new present is dropped.
     const kept = this.points.filter((old) => old.ts > point.ts - KEEP_S && old.ts < point.ts);
     const before = kept.at(-2);
     if (before && point.ts - before.ts < FINEST_S) kept.pop();
@@ -54,7 +57,12 @@ export function quarterHours(points: Point[]): Point[] {
   }
   return [...groups.entries()]
     .sort(([a], [b]) => b - a)
-    .map(([ts, group]) => ({ ts, powerKw: mean(group.map((p) => p.powerKw)), reliefKw: mean(group.map((p) => p.reliefKw)) }));
+    .map(([ts, group]) => ({
+      ts,
+      powerKw: mean(group.map((point) => point.powerKw)),
+      baselineKw: mean(group.map((point) => point.baselineKw)),
+      reliefKw: mean(group.map((point) => point.reliefKw)),
+    }));
 }
 
 function mean(values: (number | null)[]): number | null {

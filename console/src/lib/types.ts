@@ -122,6 +122,7 @@ export interface FleetSeries {
   step_s: number;
   timestamps: string[];
   power_kw: (number | null)[];
+  baseline_kw: (number | null)[];
   relief_kw: (number | null)[];
 }
 

@@ -31,7 +31,7 @@ export function bigPower(powerKw: number): [string, string] {
 /** What help to the grid amounts to; a negative one is said as such. */
 export function reliefWords(reliefKw: number | null): string {
   if (reliefKw === null) return "unknown";
-  return reliefKw < -REST_KW ? `${kw(reliefKw)} short of baseline` : kw(Math.max(reliefKw, 0));
+  return reliefKw < -REST_KW ? `none, ${kw(reliefKw)} more drawn` : kw(Math.max(reliefKw, 0));
 }
 
 export function count(value: number): string {

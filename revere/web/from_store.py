@@ -1,0 +1,163 @@
+"""The store as the web asks for it: accounts out of its access tables, history out of series and ledger."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import get_args
+
+import msgspec
+
+from revere.core.assets import Fleet
+from revere.core.errors import Refused
+from revere.core.ids import ParticipantId
+from revere.core.time import wall_now
+from revere.settle.ledger import LedgerLine, from_fields
+from revere.settle.rules import Rulebook
+from revere.settle.statement import STATE_WORDS, STATES, Statement, build_statement
+from revere.store.access import User
+from revere.store.ledger import LEDGER_PAGE_LINES
+from revere.store.reader import AccessDesk, Reader
+from revere.web.ports import ROLES, Account, FleetSeries, LedgerState, StatementLine, StatementView
+
+LINES_MAX = 20_000
+BASELINE_KW = 0.0
+"""The programme's fleets are measured by their chargers' own registers, against a baseline of nothing drawn."""
+
+
+class StoreAccounts:
+    """Users and tokens of the store. What belongs to a person follows from the fleet, not from the user's row."""
+
+    def __init__(self, desk: AccessDesk, fleet: Callable[[], Fleet]) -> None:
+        self._desk = desk
+        self._fleet = fleet
+
+    async def user(self, name: str) -> Account | None:
+        """The account of that name, None when unknown or disabled."""
+        return self._account(await self._desk.user(name))
+
+    async def by_token(self, token: str) -> Account | None:
+        """The owner of an API token (sessions and links of the table do not count as such)."""
+        found = await self._desk.find_token(token, wall_now())
+        if found is None or found[0].kind != "api":
+            return None
+        return self._account(found[1])
+
+    async def by_link(self, token: str) -> Account | None:
+        """Spend a one-time link of the table."""
+        return self._account(await self._desk.use_link(token, wall_now()))
+
+    def _account(self, user: User | None) -> Account | None:
+        if user is None or user.disabled or user.role not in ROLES:
+            return None
+        sites, vehicles = self._own(user)
+        return Account(
+            name=user.name,
+            role=user.role,
+            password_hash=user.password_hash,
+            sites=sites,
+            vehicles=vehicles,
+        )
+
+    def _own(self, user: User) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Sites by name or participant; the vehicles of a home belong to its resident, those of a school do not."""
+        fleet = self._fleet()
+        sites = [
+            site
+            for site in fleet.sites
+            if site.id == user.site_id
+            or (user.participant_id is not None and site.participant_id == user.participant_id)
+        ]
+        homes = {site.id for site in sites if site.kind == "home"}
+        stations = {station.id for station in fleet.stations if station.site_id in homes}
+        vehicles = tuple(vehicle.id for vehicle in fleet.vehicles if vehicle.station_id in stations)
+        return tuple(site.id for site in sites), vehicles
+
+
+class StoreHistory:
+    """Series and statements of the store, read on the web's own connections."""
+
+    def __init__(self, reader: Reader, fleet: Callable[[], Fleet], book: Rulebook) -> None:
+        self._reader = reader
+        self._fleet = fleet
+        self._book = book
+
+    async def fleet_series(self, start: dt.datetime, end: dt.datetime, step_s: int) -> FleetSeries:
+        """Means by step; a step without a reading is a gap."""
+        step = dt.timedelta(seconds=step_s)
+        steps = -(-(end - start) // step)
+        power: list[float | None] = [None] * steps
+        for row in await self._reader.fleet_power(start, end, step_s):
+            power[(row.ts - start) // step] = round(row.power_kw, 2)
+        return FleetSeries(
+            step_s=step_s,
+            timestamps=tuple(start + step * i for i in range(steps)),
+            power_kw=tuple(power),
+            baseline_kw=tuple(None if kw is None else BASELINE_KW for kw in power),
+            relief_kw=tuple(None if kw is None else BASELINE_KW - kw for kw in power),
+        )
+
+    async def statements(self) -> Sequence[StatementView]:
+        """Newest month first, then by participant. Raises ``Refused`` beyond 20,000 ledger lines."""
+        groups: dict[str, list[LedgerLine]] = {}
+        after = count = 0
+        while page := await self._reader.ledger(after_seq=after):
+            after, count = page[-1].seq, count + len(page)
+            if count > LINES_MAX:
+                raise Refused("the ledger is too long for this list", got=f"over {LINES_MAX} lines", expected="fewer")
+            for posted in page:
+                groups.setdefault(posted.entry.statement_id, []).append(from_fields(_fields(posted.entry)))
+            if len(page) < LEDGER_PAGE_LINES:
+                break
+        shown = [msgspec.structs.replace(self._view(lines), lines=()) for lines in groups.values()]
+        return sorted(shown, key=lambda item: (item.period, item.participant_id), reverse=True)
+
+    async def statement(self, statement_id: str) -> StatementView | None:
+        """One statement with its lines."""
+        page = await self._reader.ledger(statement_id=statement_id)
+        return self._view([from_fields(_fields(posted.entry)) for posted in page]) if page else None
+
+    def _view(self, lines: list[LedgerLine]) -> StatementView:
+        participant, _, period = lines[0].statement_id.rpartition(":")
+        statement = build_statement(ParticipantId(participant), period, lines, self._book)
+        names = {one.id: one.name for one in self._fleet().participants}
+        return StatementView(
+            id=statement.statement_id,
+            participant_id=statement.participant_id,
+            participant=names.get(statement.participant_id, statement.participant_id),
+            period=statement.period,
+            site_ids=tuple(dict.fromkeys(str(line.site_id) for line in statement.lines)),
+            state=furthest(statement),
+            expected_cents=statement.total_cents("expected"),
+            confirmed_cents=statement.total_cents("confirmed"),
+            paid_cents=statement.total_cents("paid"),
+            unverified=statement.unverified,
+            lines=tuple(_line(line) for line in statement.lines),
+        )
+
+
+def furthest(statement: Statement) -> LedgerState:
+    """How far the money has come: paid when it was remitted, confirmed when the utility agreed, else expected."""
+    reached = [state for state in STATES if statement.total_cents(state) is not None]
+    return reached[-1] if reached else "expected"
+
+
+def _line(line: LedgerLine) -> StatementLine:
+    return StatementLine(
+        site_id=line.site_id,
+        grid_event_id=line.grid_event_id,
+        kind=line.kind,
+        import_wh=line.import_wh,
+        export_wh=line.export_wh,
+        cents=line.cents,
+        state=line.state,
+        says=STATE_WORDS[line.state],
+        rule=line.rule,
+    )
+
+
+def _fields(entry: msgspec.Struct) -> dict[str, object]:
+    return msgspec.structs.asdict(entry)
+
+
+assert set(get_args(LedgerState)) == set(STATES), "the web's states are the ledger's"

@@ -1,0 +1,211 @@
+"""What the API answers: figures, bounds, problems with their reference, headers, the schema."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from revere.control.desk import CallEvent, OptEvent, ReleaseDischarge, SetDeparture, StopDischarge
+from revere.control.view import ConsoleView
+from tests.web.conftest import Start, Web
+from tests.web.fake_desk import END, START, FakeDesk
+
+DAY = "from=2023-09-07T00:00:00Z&to=2023-09-08T00:00:00Z"
+
+
+def test_the_view_is_the_desks(web: Web) -> None:
+    raw = web.client("operator").get("/api/v1/view").content
+    assert msgspec.json.decode(raw, type=ConsoleView) == web.desk.view()
+
+
+def test_the_public_figures_show_nobody(web: Web) -> None:
+    answer = web.client().get("/api/v1/public")
+    view = web.desk.view()
+    assert view is not None
+    figures = answer.json()
+    assert figures["relief_kw"] == round(view.relief_kw, 1)
+    assert figures["homes_equivalent"] == pytest.approx(view.relief_kw * 0.3)
+    for word in ("home-01", "bus", "soc", "vehicle_id", "site"):
+        assert word not in answer.text
+
+
+def test_a_programme_of_one_home_is_not_published(start: Start) -> None:
+    class OneHome(FakeDesk):
+        def _build(self) -> ConsoleView:
+            return msgspec.structs.replace(super()._build(), vehicles=4)
+
+    web = start(OneHome())
+    for path in ("/api/v1/public", "/api/v1/public/series", "/api/v1/live/public"):
+        answer = web.client().get(path)
+        assert answer.status_code == 404, path
+        assert "household" in answer.json()["detail"]
+    assert web.client("operator").get("/api/v1/view").status_code == 200
+
+
+def test_before_the_first_tick(start: Start) -> None:
+    web = start(FakeDesk(started=False))
+    assert web.client().get("/api/v1/public").status_code == 503
+    assert web.client("operator").get("/api/v1/view").status_code == 503
+    assert web.client().get("/healthz").status_code == 503
+
+
+def test_health_tells_a_lost_database(start: Start) -> None:
+    web = start()
+    assert web.client().get("/healthz").json() == {"status": "ok", "stale_s": 2.0}
+    web.desk.database = "gone"
+    web.desk.advance()
+    assert web.client().get("/healthz").status_code == 503
+
+
+def test_the_series(still: Web) -> None:
+    series = still.client("analyst").get(f"/api/v1/series/fleet?{DAY}&step_s=3600").json()
+    assert len(series["timestamps"]) == 24
+    for power, baseline, relief in zip(series["power_kw"], series["baseline_kw"], series["relief_kw"], strict=True):
+        assert relief == pytest.approx(baseline - power, abs=0.2)
+    assert max(series["relief_kw"]) > 1000
+
+
+def test_the_public_series_is_read_once_for_many(web: Web) -> None:
+    bodies = {web.client().get("/api/v1/public/series").text for _ in range(5)}
+    assert len(bodies) == 1
+    assert web.history.reads == 1
+    first = msgspec.json.decode(bodies.pop())["timestamps"][0]
+    assert first == "2023-09-07T04:00:00Z"  # midnight in Massachusetts
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "asked"),
+    [
+        ("POST", "/api/v1/discharge/stop", {"why": "smoke"}, StopDischarge(by="some-operator", why="smoke")),
+        (
+            "POST",
+            "/api/v1/discharge/release",
+            {"why": "all clear"},
+            ReleaseDischarge(by="some-operator", why="all clear"),
+        ),
+        (
+            "PUT",
+            "/api/v1/vehicles/boston-bus05/departure",
+            {"departs": "2023-09-08T06:10:00-04:00", "soc_required": 0.8},
+            SetDeparture(
+                vehicle_id="boston-bus05",
+                departs=dt.datetime(2023, 9, 8, 10, 10, tzinfo=dt.UTC),
+                soc_required=0.8,
+                by="some-operator",
+            ),
+        ),
+        (
+            "POST",
+            "/api/v1/events",
+            {"program_id": "cs-daily", "start": START.isoformat(), "end": END.isoformat()},
+            CallEvent(program_id="cs-daily", start=START, end=END, by="some-operator"),
+        ),
+        (
+            "POST",
+            "/api/v1/events/cs-2023-09-07/opt",
+            {"opt_in": False, "why": "a drill"},
+            OptEvent(grid_event_id="cs-2023-09-07", opt_in=False, by="some-operator", why="a drill"),
+        ),
+    ],
+)
+def test_what_is_asked_reaches_the_desk(web: Web, method: str, path: str, body: dict[str, Any], asked: object) -> None:
+    answer = web.client("operator").request(method, path, json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["accepted"] is True
+    assert web.desk.asked == [asked]
+
+
+def test_a_desk_that_declines_is_a_409(web: Web) -> None:
+    web.desk.refuse = "A technician's lock holds beverly-cs01."
+    answer = web.client("operator").post("/api/v1/discharge/release", json={"why": "all clear"})
+    assert answer.status_code == 409
+    assert "technician's lock" in answer.json()["detail"]
+
+
+SOON = "2023-09-08T10:00:00Z"
+BAD: list[tuple[str, str, Any]] = [
+    ("POST", "/api/v1/discharge/stop", {"unknown": 1}),
+    ("POST", "/api/v1/discharge/stop", {"why": "x" * 201}),
+    ("POST", "/api/v1/discharge/stop", {"site_id": ""}),
+    ("POST", "/api/v1/discharge/stop", []),
+    ("POST", "/api/v1/discharge/release", {}),
+    ("POST", "/api/v1/discharge/release", {"why": "no"}),
+    ("PUT", "/api/v1/vehicles/boston-bus05/departure", {"departs": SOON, "soc_required": 1.01}),
+    ("PUT", "/api/v1/vehicles/boston-bus05/departure", {"departs": SOON, "soc_required": -0.1}),
+    ("PUT", "/api/v1/vehicles/boston-bus05/departure", {"departs": "2023-09-08T10:00:00", "soc_required": 0.5}),
+    ("PUT", "/api/v1/vehicles/boston-bus05/departure", {"departs": "2023-09-01T10:00:00Z", "soc_required": 0.5}),
+    ("PUT", "/api/v1/vehicles/boston-bus05/departure", {"departs": "2024-09-08T10:00:00Z", "soc_required": 0.5}),
+    ("POST", "/api/v1/events", {"program_id": "cs-daily", "start": END.isoformat(), "end": START.isoformat()}),
+    ("POST", "/api/v1/events", {"program_id": "cs-daily", "start": SOON, "end": "2023-09-09T10:00:00Z"}),
+    ("POST", "/api/v1/events", {"program_id": "<script>", "start": START.isoformat(), "end": END.isoformat()}),
+    ("POST", "/api/v1/events/cs-2023-09-07/opt", {"opt_in": "yes", "why": "a drill"}),
+    ("GET", "/api/v1/series/fleet?from=2023-09-07T00:00:00Z&to=2023-09-06T00:00:00Z", None),
+    ("GET", "/api/v1/series/fleet?from=2023-01-01T00:00:00Z&to=2023-09-06T00:00:00Z&step_s=86400", None),
+    ("GET", "/api/v1/series/fleet?from=2023-09-06T00:00:00Z&to=2023-09-07T00:00:00Z&step_s=10", None),
+    ("GET", "/api/v1/series/fleet?from=2023-09-06T00:00:00Z&to=2023-09-07T00:00:00Z&step_s=0", None),
+    ("GET", "/api/v1/series/fleet?from=2023-09-06T00:00:00&to=2023-09-07T00:00:00Z", None),
+    ("GET", "/api/v1/series/fleet?from=yesterday&to=now", None),
+    ("GET", f"/api/v1/sites/{'x' * 49}", None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), BAD, ids=range(len(BAD)))
+def test_bad_input_is_a_problem_and_asks_nothing(still: Web, method: str, path: str, body: Any) -> None:
+    reads = still.history.reads
+    with capture_logs() as lines:
+        answer = still.client("operator").request(method, path, json=body)
+    assert answer.status_code == 400, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["reference"] in {line.get("reference") for line in lines}
+    assert still.desk.asked == []
+    assert still.history.reads == reads
+
+
+def test_a_huge_body_is_refused(web: Web) -> None:
+    answer = web.client("operator").post("/api/v1/discharge/stop", content=b'{"why":"' + b"x" * 70_000 + b'"}')
+    assert answer.status_code == 413
+    assert web.desk.asked == []
+
+
+def test_our_own_fault_is_told_without_detail_and_logged_with_it(start: Start) -> None:
+    class Broken(FakeDesk):
+        async def ask(self, request: object) -> Any:
+            raise ZeroDivisionError("the secret inside")
+
+    web = start(Broken())
+    with capture_logs() as lines:
+        answer = web.client("operator").post("/api/v1/discharge/stop", json={})
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    logged = [line for line in lines if line.get("reference") == answer.json()["reference"]]
+    assert isinstance(logged[0]["exc_info"], ZeroDivisionError)
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/public", "/api/v1/view", "/nothing", "/login/once?token=x", "/healthz"])
+def test_every_answer_is_hardened(still: Web, path: str) -> None:
+    headers = still.client().get(path).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_the_schema(still: Web) -> None:
+    schema = still.client().get("/api/openapi.json").json()
+    assert schema["openapi"].startswith("3.1")
+    undescribed = [
+        f"{method} {path}"
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+        if not operation.get("summary") or not operation.get("description")
+    ]
+    assert undescribed == []
+    assert "/api/v1/discharge/stop" in schema["paths"]
+    assert not any(path.startswith("/operator") for path in schema["paths"])
