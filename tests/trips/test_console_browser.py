@@ -1,0 +1,180 @@
+"""The console in a real browser: in by one-time link, power in sight, discharge stopped and released again."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from revere.web.settings import STATIC_FOLDER
+from tests.web.conftest import Web, close_web, open_web
+from tests.web.fake_desk import PASSWORD, FakeDesk, person
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+    pytest.mark.skipif(not (STATIC_FOLDER / "index.html").exists(), reason="the console is not built"),
+]
+WAIT_MS = 10_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield running
+        running.close()
+
+
+class Watched:
+    """A page whose console errors and foreign requests are written down."""
+
+    def __init__(self, browser: Browser, base: str, **context: object) -> None:
+        self.context = browser.new_context(**context)  # type: ignore[arg-type]
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(WAIT_MS)
+        self.errors: list[str] = []
+        self.foreign: list[str] = []
+        self.page.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda asked: None if asked.url.startswith(base) else self.foreign.append(asked.url))
+
+    def assert_clean(self) -> None:
+        """No error in the console, no request beyond our own origin."""
+        assert self.errors == []
+        assert self.foreign == []
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    """The real web over a desk whose time goes on."""
+    desk = FakeDesk()
+    running, done = open_web(desk), threading.Event()
+
+    def tick() -> None:
+        while not done.wait(0.2):
+            desk.advance()
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    yield running
+    done.set()
+    ticker.join()
+    close_web(running)
+
+
+def test_an_operator_stops_and_releases(browser: Browser, web: Web) -> None:
+    seen = Watched(browser, web.base)
+    page = seen.page
+    page.goto(f"{web.base}/login/once?token={web.links.issue(person('operator'))}")
+    power = page.get_by_test_id("power-now")
+    power.wait_for()
+    assert power.get_attribute("aria-label").startswith("giving 1,0")  # type: ignore[union-attr]
+    assert "left" in page.get_by_test_id("event-timer").inner_text()
+    assert page.get_by_test_id("at-risk").inner_text() == "▲ 1"
+    assert "Boston" in page.get_by_test_id("readiness-row").first.inner_text()
+
+    page.get_by_role("button", name="Stop discharge").click()
+    assert web.desk.asked == []  # asked in place first
+    page.get_by_role("button", name="Yes, stop now").click()
+    page.get_by_text("Discharge is stopped").wait_for()
+    page.get_by_text("44 stations at 0 kW").wait_for()
+    page.wait_for_function("document.querySelector('[data-testid=power-now]').ariaLabel === 'resting'")
+    assert [type(ask).__name__ for ask in web.desk.asked] == ["StopDischarge"]
+
+    release = page.get_by_role("button", name="Release")
+    assert release.is_disabled()
+    page.get_by_label("Reason for the release").fill("checked with the fire department")
+    release.click()
+    page.get_by_text("Discharge follows the plan").wait_for()
+    page.wait_for_function("document.querySelector('[data-testid=power-now]').ariaLabel.startsWith('giving')")
+    seen.assert_clean()
+    seen.context.close()
+
+
+def test_readiness_filters_and_the_chart_has_its_table(browser: Browser, web: Web) -> None:
+    seen = Watched(browser, web.base)
+    page = seen.page
+    page.goto(f"{web.base}/login/once?token={web.links.issue(person('operator'))}")
+    rows = page.get_by_test_id("readiness-row")
+    rows.first.wait_for()
+    page.get_by_role("button", name="At risk").click()
+    assert rows.count() == 1
+    page.get_by_role("button", name="Buses").click()
+    page.get_by_label("Find a vehicle or site").fill("wayland")
+    assert rows.count() == 4
+    page.locator("canvas").wait_for()
+    page.get_by_role("button", name="Table").click()
+    page.get_by_role("table", name="Fleet power, quarter-hour means").wait_for()
+    assert page.get_by_role("row").filter(has_text="giving").count() > 5
+    seen.assert_clean()
+    seen.context.close()
+
+
+def test_a_lost_heart_and_a_lost_server_are_told(browser: Browser, web: Web) -> None:
+    seen = Watched(browser, web.base)
+    page = seen.page
+    page.goto(f"{web.base}/login/once?token={web.links.issue(person('operator'))}")
+    page.get_by_test_id("power-now").wait_for()
+    web.desk.database = "gone"
+    page.get_by_text("Database away").wait_for()
+    web.desk.database = "ok"
+    page.get_by_text("Database away").wait_for(state="detached")
+    web.thread.stop()
+    page.get_by_text("Connection lost").wait_for()
+    assert page.get_by_test_id("power-now").is_visible()  # the last picture stays
+    assert seen.foreign == []
+    seen.context.close()
+
+
+def test_a_password_opens_the_page_and_a_wrong_one_says_so(browser: Browser, web: Web) -> None:
+    seen = Watched(browser, web.base)
+    page = seen.page
+    page.goto(f"{web.base}/operator")
+    page.wait_for_url("**/login")
+    page.get_by_label("Name").fill("some-operator")
+    page.get_by_label("Password").fill("wrong")
+    page.keyboard.press("Enter")
+    page.get_by_text("Name or password is wrong").wait_for()
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.get_by_test_id("power-now").wait_for()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_test_id("public-power").wait_for()
+    page.goto(f"{web.base}/operator")
+    page.wait_for_url("**/login")
+    assert seen.foreign == []
+    seen.context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+def test_the_public_page(browser: Browser, web: Web, width: int, scheme: str) -> None:
+    seen = Watched(browser, web.base, viewport={"width": width, "height": 844}, color_scheme=scheme)
+    page = seen.page
+    page.goto(web.base + "/")
+    power = page.get_by_test_id("public-power")
+    power.wait_for()
+    first = power.inner_text()
+    assert "MW" in first
+    assert "3.33 kW" in page.locator("main").inner_text()
+    assert "more than one third" in page.locator("main").inner_text()
+    page.locator("canvas").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.get_by_role("button", name="colours").click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+    seen.assert_clean()
+    seen.context.close()
