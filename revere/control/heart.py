@@ -57,6 +57,9 @@ SAMPLE_S = 60
 SAMPLE_IN_EVENT_S = 10
 RESEND_KW = 0.5
 LEASE_RENEW = dt.timedelta(minutes=10)
+"""OCPP 1.6 profiles end by themselves after 15 minutes."""
+LEASE_KEPT = dt.timedelta(hours=6)
+"""OCPP 2.1 profiles lapse only when the link is lost (maxOfflineDuration)."""
 REPLAN_ON = (
     f.SessionStarted,
     f.SessionEnded,
@@ -281,7 +284,8 @@ class Heart:
             moved = abs(kw[row] - self.ticker.last_kw[row]) >= RESEND_KW or (kw[row] == 0.0) != (
                 self.ticker.last_kw[row] == 0.0
             )
-            if sent_at is not None and not moved and now - sent_at < LEASE_RENEW:
+            renew = LEASE_RENEW if evse.station.protocol == "ocpp1.6" else LEASE_KEPT
+            if sent_at is not None and not moved and now - sent_at < renew:
                 continue
             changed[row] = True
             self._sent_at[asset] = now

@@ -16,6 +16,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import heapq
+import itertools
 import selectors
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -179,6 +181,22 @@ class VirtualSelector:
         return ready
 
 
+class OrderedTimer(asyncio.TimerHandle):
+    """A timer that knows which of two at the same moment was armed first."""
+
+    __slots__ = ("_order",)
+
+    def __init__(self, when: float, order: int, callback: Any, args: Any, loop: Any, context: Any) -> None:
+        super().__init__(when, callback, args, loop, context)
+        self._order = order
+
+    def __lt__(self, other: Any) -> bool:
+        """By moment, then by order of arming."""
+        if self._when != other._when:  # type: ignore[attr-defined]
+            return bool(self._when < other._when)  # type: ignore[attr-defined]
+        return bool(self._order < other._order)
+
+
 class TwinLoop(asyncio.SelectorEventLoop):
     """An event loop in twin time. ``holds`` > 0 while somebody waits for something outside the loop.
 
@@ -192,11 +210,26 @@ class TwinLoop(asyncio.SelectorEventLoop):
         self.jumps = 0
         self.flights = Flights()
         self._virtual_s = 0.0
+        self._arming = itertools.count()
         self._anchor_s = wall_s()
         selector = VirtualSelector()
         super().__init__(selector)  # type: ignore[arg-type]
         selector.loop = self
         self._clock_resolution = RESOLUTION_S
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        """Arm a timer; timers of one moment fire in the order of arming.
+
+        A plain heap does not keep that order once a timer among them is cancelled, and then one seed would not
+        replay one run.
+        """
+        self._check_closed()  # type: ignore[attr-defined]
+        timer = OrderedTimer(when, next(self._arming), callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
+        timer._scheduled = True  # type: ignore[attr-defined]
+        return timer
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""

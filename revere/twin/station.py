@@ -233,13 +233,13 @@ class Station:
     # ---- meters ----------------------------------------------------------------------------------
 
     def arm_samples(self) -> None:
-        """Sample periodically from now on, if a session runs or the station meters its site."""
+        """Sample periodically from now on, while a session runs (a main meter reports clock-aligned values alone)."""
         self._sample_base_s = self.clock.monotonic_s()
         self._next_sample()
 
     def _next_sample(self) -> None:
         every_s = self.sample_s()
-        if every_s <= 0 or not (self.in_session() or self.asset.meters_site):
+        if every_s <= 0 or not self.in_session():
             self.cancel("sample")
             return
         since_s = self.clock.monotonic_s() - self._sample_base_s
@@ -249,8 +249,6 @@ class Station:
     def _sample(self) -> None:
         if self.in_session():
             self.sample_evse()
-        if self.asset.meters_site and self.line.accepted:
-            self.meter_site(self.plant.site_meter(self.site_row, self.time.true_s()), aligned=False)
         self._next_sample()
 
     def arm_aligned(self) -> None:

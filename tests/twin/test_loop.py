@@ -205,3 +205,20 @@ def test_closing_leaves_nothing() -> None:
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == files  # noqa: PTH208
     assert threading.active_count() == threads
+
+
+def test_timers_of_one_moment_keep_their_order_when_others_are_cancelled() -> None:
+    async def main(clock: TwinClock) -> list[int]:
+        loop = asyncio.get_running_loop()
+        fired: list[int] = []
+        handles = [loop.call_at(10.0, fired.append, number) for number in range(300)]
+        for number in (0, 3, 77, 150, 151, 299):
+            handles[number].cancel()
+        chaff = [loop.call_at(5.0, fired.append, -1) for _ in range(200)]
+        for handle in chaff:
+            handle.cancel()
+        await asyncio.sleep(11)
+        return fired
+
+    fired = run_twin(main, EPOCH)
+    assert fired == [number for number in range(300) if number not in {0, 3, 77, 150, 151, 299}]
