@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from litestar import Litestar, Response, Router, get
 from litestar.datastructures import MutableScopeHeaders
@@ -89,7 +89,7 @@ def create_app(
         openapi_config=_openapi(),
         request_max_body_size=MAX_BODY_BYTES,
         before_send=[_harden],
-        lifespan=[_watching(feed)],
+        lifespan=[_running(feed, accounts, history)],
         logging_config=None,
         debug=False,
     )
@@ -146,9 +146,11 @@ def _openapi() -> OpenAPIConfig:
     )
 
 
-def _watching(feed: LiveFeed):  # type: ignore[no-untyped-def]
+def _running(
+    feed: LiveFeed, accounts: Accounts, history: History
+) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def watching(_: Litestar) -> AsyncIterator[None]:
+    async def running(_: Litestar) -> AsyncIterator[None]:
         watch = asyncio.create_task(feed.watch())
         try:
             yield
@@ -157,8 +159,10 @@ def _watching(feed: LiveFeed):  # type: ignore[no-untyped-def]
             watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
+            await accounts.close()
+            await history.close()
 
-    return watching
+    return running
 
 
 async def _harden(message: Message, scope: Scope) -> None:

@@ -47,6 +47,10 @@ class StoreAccounts:
         """Spend a one-time link of the table."""
         return self._account(await self._desk.use_link(token, wall_now()))
 
+    async def close(self) -> None:
+        """Close the pool, in the loop that used it."""
+        await self._desk.close()
+
     def _account(self, user: User | None) -> Account | None:
         if user is None or user.disabled or user.role not in ROLES:
             return None
@@ -116,6 +120,10 @@ class StoreHistory:
         """One statement with its lines."""
         page = await self._reader.ledger(statement_id=statement_id)
         return self._view([from_fields(_fields(posted.entry)) for posted in page]) if page else None
+
+    async def close(self) -> None:
+        """Close the pool, in the loop that used it."""
+        await self._reader.close()
 
     def _view(self, lines: list[LedgerLine]) -> StatementView:
         participant, _, period = lines[0].statement_id.rpartition(":")

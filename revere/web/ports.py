@@ -45,6 +45,10 @@ class Accounts(Protocol):
         """Spend a one-time link that another process issued: its account the first time, None for ever after."""
         ...
 
+    async def close(self) -> None:
+        """Let go of its connections, in the web's loop."""
+        ...
+
 
 class FleetSeries(msgspec.Struct, frozen=True, kw_only=True):
     """The fleet's past in equal steps. Power and baseline charging positive, relief positive to the grid.
@@ -105,4 +109,8 @@ class History(Protocol):
 
     async def statement(self, statement_id: str) -> StatementView | None:
         """One statement with its lines."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of its connections, in the web's loop."""
         ...

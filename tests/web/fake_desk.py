@@ -84,6 +84,7 @@ class FakeAccounts:
         self.tokens = {token_of(role): person(role).name for role in roles}
         self.links: dict[str, str] = {}
         self.gone = False
+        self.closed = False
 
     async def user(self, name: str) -> Account | None:
         """The account of that name."""
@@ -100,6 +101,10 @@ class FakeAccounts:
         self._check()
         return self.users.get(self.links.pop(token, ""))
 
+    async def close(self) -> None:
+        """Nothing is held."""
+        self.closed = True
+
     def _check(self) -> None:
         if self.gone:
             raise Unavailable("the database is away")
@@ -110,6 +115,7 @@ class FakeHistory:
 
     def __init__(self) -> None:
         self.reads = 0
+        self.closed = False
 
     async def fleet_series(self, start: dt.datetime, end: dt.datetime, step_s: int) -> FleetSeries:
         """Night charging, a midday top-up, and relief in the event."""
@@ -135,6 +141,10 @@ class FakeHistory:
     async def statements(self) -> Sequence[StatementView]:
         """Without lines."""
         return [msgspec.structs.replace(one, lines=()) for one in _statements()]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+        self.closed = True
 
     async def statement(self, statement_id: str) -> StatementView | None:
         """With lines."""

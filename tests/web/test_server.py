@@ -76,6 +76,8 @@ def test_after_the_stop_nobody_answers(start: Start) -> None:
     web = start()
     assert web.client().get("/healthz").status_code == 200
     web.thread.stop()
+    assert web.accounts.closed
+    assert web.history.closed
     with pytest.raises(httpx.ConnectError):
         web.client().get("/healthz")
     web.thread.stop()  # a second stop is no error
