@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from revere.core.errors import RevereError
 from revere.program.enrolment import enrolments
-from revere.web.guide.shapes import HOMES_LEAST, GroupSize, ProgrammeFigures, UtilityRow
+from revere.web.guide.shapes import HOMES_LEAST, Barriers, GroupSize, ProgrammeFigures, UtilityRow
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from revere.core.assets import Fleet, Site, SiteKind
     from revere.settle.rules import Rulebook
 
+SIMPLIFIED_MOST_KW = 25.0
+"""Three-phase limit of Massachusetts' Simplified interconnection (programme.md a)."""
 LABELS: dict[SiteKind, str] = {"school": "Schools", "municipal": "Municipal", "home": "Homes"}
 
 
@@ -73,6 +76,22 @@ def programme_figures(fleet: Fleet, book: Rulebook, on_date: dt.date) -> Program
         charge_kw=sum(station.charge_kw for station in fleet.stations),
         discharge_kw=fleet.discharge_nameplate_kw(),
         programs=tuple(program.name for program in fleet.programs),
+        barriers=_barriers(fleet, public, sum(standings[site.id].enrolled for site in public)),
+    )
+
+
+def _barriers(fleet: Fleet, public: list[Site], enrolled: int) -> Barriers:
+    given_kw = {site.id: sum(s.discharge_kw for s in fleet.stations if s.site_id == site.id) for site in public}
+    return Barriers(
+        over_simplified=sum(station.discharge_kw > SIMPLIFIED_MOST_KW for station in fleet.stations),
+        stations=len(fleet.stations),
+        no_export=sum(site.export_limit_kw == 0 for site in public),
+        export_below_nameplate=sum(0 < site.export_limit_kw < given_kw[site.id] for site in public),
+        not_enrolled=len(public) - enrolled,
+        public_sites=len(public),
+        connectors=tuple(sorted(Counter(station.connector for station in fleet.stations).items())),
+        protocols=tuple(sorted(Counter(station.protocol for station in fleet.stations).items())),
+        charge_only=sum(station.discharge_kw == 0 for station in fleet.stations),
     )
 
 

@@ -46,6 +46,23 @@ class UtilityRow(Figure, frozen=True, kw_only=True):
     why_not: tuple[str, ...]
 
 
+class Barriers(Figure, frozen=True, kw_only=True):
+    """What stood in the way, as counts of this programme's own equipment and accounts."""
+
+    over_simplified: int
+    """Discharging stations above 25 kW, which no Simplified interconnection admits."""
+    stations: int
+    no_export: int
+    """School and municipal sites that may export nothing."""
+    export_below_nameplate: int
+    """School and municipal sites that may export less than their stations could."""
+    not_enrolled: int
+    public_sites: int
+    connectors: tuple[tuple[str, int], ...]
+    protocols: tuple[tuple[str, int], ...]
+    charge_only: int
+
+
 class ProgrammeFigures(Figure, frozen=True, kw_only=True):
     """Who takes part, with what, under which contract. ``homes_can_enrol`` is None where it would single homes out."""
 
@@ -58,6 +75,7 @@ class ProgrammeFigures(Figure, frozen=True, kw_only=True):
     charge_kw: float
     discharge_kw: float
     programs: tuple[str, ...]
+    barriers: Barriers
 
 
 class IntervalFigure(Figure, frozen=True, kw_only=True):
