@@ -314,6 +314,7 @@ def test_a_newer_socket_wins_and_the_old_ones_end_removes_nothing() -> None:
                 (type(f), f.generation) for f in b.sink.facts if isinstance(f, StationConnected | StationDisconnected)
             ]
             assert ends == [(StationConnected, 1), (StationDisconnected, 1), (StationConnected, 2)]
+            assert b.sink.of(StationDisconnected)[0].reason == "a newer connection took over"
             assert b.server.counters.takeovers == 1
 
     play(story)
@@ -495,12 +496,13 @@ def test_a_wrong_clock_is_measured_and_quarantines() -> None:
     async def story() -> None:
         async with bench() as b:
             station = await b.station()
+            await station.call("TransactionEvent", _event(9, at="2026-07-16T08:00:00Z", offline=True))
             await station.call("TransactionEvent", _event(0, at="2026-07-16T19:30:00Z"))
             for seq in range(1, 4):
                 await station.call("TransactionEvent", _event(seq, at="2026-07-16T19:32:00Z"))
             await station.call("TransactionEvent", _event(4, at="2026-07-16T10:00:00Z", offline=True))
             assert [f.skew_s for f in b.sink.of(ClockSkewMeasured)] == [0.0, 60.0, 120.0]
-            assert [r.quarantined for r in b.sink.of(MeterReading)] == ["", "clock", "clock", "clock", "clock"]
+            assert [r.quarantined for r in b.sink.of(MeterReading)] == ["", "", "clock", "clock", "clock", "clock"]
 
     play(story)
 
@@ -536,6 +538,9 @@ def test_a_newer_setpoint_drops_the_one_that_waits() -> None:
             await asyncio.sleep(0)
             newer = asyncio.create_task(b.server.set_power(_setpoint(2.0)))
             await asyncio.sleep(0)
+            await station.socket.send('[3,"r999",{"status":"Accepted"}]')  # nobody's answer
+            assert (await station.call("Heartbeat", {}))[0] == 3
+            assert b.server.counters.dropped_results == 1
             for task in (busy, older, newer):
                 assert not task.done()
             result = {"attributeStatus": "Accepted", "component": {"name": "c"}, "variable": {"name": "v"}}

@@ -314,11 +314,8 @@ class Session2:
             transaction_id = transaction_id_of(command.station_id, command.session_id)
         except RevereError as error:
             return self.line.answer("Rejected", error.text())
-        wanted = self.line.memory.wanted
-        wanted[command.evse_id] = command
+        self.line.memory.wanted[command.evse_id] = command
         async with self._power_locks.setdefault(command.evse_id, asyncio.Lock()):
-            if wanted.get(command.evse_id) is not command:
-                return self._superseded()
             if self.line.memory.profile_of.get(command.evse_id) == transaction_id:
                 answer = await self._update(command)
                 if answer is not None and answer.why == RATE_LIMITED:
