@@ -167,6 +167,21 @@ def test_lost_profile_is_sent_again_but_not_within_a_minute() -> None:
     play(story)
 
 
+def test_after_a_restart_of_ours_the_profile_that_the_station_keeps_is_updated() -> None:
+    early = {"status": "Rejected", "statusInfo": {"reasonCode": "RateLimitExceeded"}}
+
+    async def story() -> None:
+        async with bench() as b:
+            station = await plugged_in(b)
+            station.reactions["SetChargingProfile"] = early
+            assert (await b.server.set_power(setpoint(5.0))).status == "accepted"
+            assert (await station.until_asked("UpdateDynamicSchedule"))["chargingProfileId"] == 101
+            station.reactions["UpdateDynamicSchedule"] = {"status": "Rejected"}
+            assert (await b.server.set_power(setpoint(6.0))).status == "rejected"
+
+    play(story)
+
+
 def test_an_update_that_comes_too_early_is_sent_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("revere.links.ocpp2.session.UPDATE_RETRY_S", 0.01)
     early = {"status": "Rejected", "statusInfo": {"reasonCode": "RateLimitExceeded"}}

@@ -159,9 +159,8 @@ def register_reading(
     counters: Counters,
 ) -> list[MeterReading]:
     """The register that a start or stop message carries."""
-    context = "begin" if begin else "end"
     return readings_of(
-        [Sample(IMPORT_REGISTER, float(meter_wh), None, "ac_inlet", "begin" if context == "begin" else "end")],
+        [Sample(IMPORT_REGISTER, float(meter_wh), None, "ac_inlet", "begin" if begin else "end")],
         asset_id=evse_asset(config.station_id, connector_id),
         ts=ts.astimezone(dt.UTC),
         at=at,

@@ -373,10 +373,18 @@ class Session2:
         )
         if reply is None:
             return self._superseded()
-        if reply.value.status == "Accepted":
+        status, info = reply.value.status, reply.value.statusInfo
+        if status == "Accepted":
             memory.profile_of[command.evse_id] = transaction_id
             return self.line.answer("Accepted", sent_wall_s=reply.sent_wall_s)
-        return self.line.answer("Rejected", _reason(reply.value.statusInfo), reply.sent_wall_s)
+        if info is not None and info.reasonCode == RATE_LIMITED:
+            # Sent within the minute, by us before a restart: then the station still has it.
+            self.line.counters.setpoints_rate_limited += 1
+            memory.profile_of[command.evse_id] = transaction_id
+            answer = await self._update(command)
+            if answer is not None:
+                return answer
+        return self.line.answer("Rejected", _reason(info), reply.sent_wall_s)
 
     def _take_turn(self, command: SetpointCommand) -> bool:
         """Whether the setpoint is still the newest; if so its profile counts as sent from now on."""

@@ -38,7 +38,6 @@ FAILED_LOGINS_PER_S: Final = 0.2
 LOGIN_RECORDS_MAX: Final = 4_096
 TAKEOVERS_PER_MINUTE_MAX: Final = 5
 """More than this raises an alarm and locks nobody out."""
-SOURCES_MAX: Final = 64
 
 
 class Counters(msgspec.Struct, kw_only=True):

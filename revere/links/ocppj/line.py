@@ -264,10 +264,10 @@ class Line:
 
     def answer(self, status: str, why: str = "", sent_wall_s: float = 0.0) -> Answer:
         """A station's status word as ours: everything but Accepted is a rejection."""
-        outcome: str = "accepted" if status == "Accepted" else "rejected"
+        accepted = status == "Accepted"
         return Answer(
-            status="accepted" if outcome == "accepted" else "rejected",
-            why=why or ("" if outcome == "accepted" else status),
+            status="accepted" if accepted else "rejected",
+            why=why or ("" if accepted else status),
             answered_at=self.clock.now(),
             sent_wall_s=sent_wall_s,
         )
