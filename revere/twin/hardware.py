@@ -32,6 +32,8 @@ SOC_FLOOR = 0.05
 TAPER_SOC = 0.10
 """Charging falls linearly over this last share below ``soc_max``."""
 TAPER_LEAST = 0.02
+FULL_SHARE = 5e-4
+"""With less room than this the vehicle opens its contactor: it is full."""
 RAMP_PER_S = 0.2
 JUMP_SHARE = 0.02
 """Power changes smaller than this share of the rating count as instantaneous."""
@@ -87,10 +89,15 @@ class Hardware:
         """What battery and converter make of a wanted AC power: taper, floor, nameplates. Idle = standby."""
         soc = stored_kwh / self.capacity_kwh
         taper = np.minimum(np.maximum((self.soc_max - soc) / TAPER_SOC, TAPER_LEAST), 1.0)
-        room_kw = np.maximum(self.soc_max * self.capacity_kwh - stored_kwh, 0.0) * (3600 / ROOM_S)
+        room_kwh = np.maximum(self.soc_max * self.capacity_kwh - stored_kwh, 0.0)
+        room_kw = room_kwh * (3600 / ROOM_S)
         battery_kw = np.minimum(self.battery_charge_kw * taper, room_kw)
         # Inverse of battery = ac - loss(ac), from below: the battery never gets more than it takes.
-        intake_kw = np.where(room_kw > 1e-3, battery_kw + FIXED_LOSS * self.rating_kw + LINEAR_LOSS * battery_kw, 0.0)
+        intake_kw = np.where(
+            room_kwh > FULL_SHARE * self.capacity_kwh,
+            battery_kw + FIXED_LOSS * self.rating_kw + LINEAR_LOSS * battery_kw,
+            0.0,
+        )
         spare_kw = np.maximum(stored_kwh - SOC_FLOOR * self.capacity_kwh, 0.0) * (3600 / ROOM_S)
         outflow_kw = np.maximum(spare_kw - FIXED_LOSS * self.rating_kw, 0.0) / (1 + LINEAR_LOSS + SQUARE_LOSS)
         high = np.minimum(self.charge_kw, intake_kw)

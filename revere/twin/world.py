@@ -23,6 +23,7 @@ from revere.twin.seeds import stream
 from revere.twin.station import Station
 from revere.twin.station16 import Station16
 from revere.twin.station21 import Station21
+from revere.twin.utility import Utility
 
 if TYPE_CHECKING:
     from revere.core.scenario import Scenario
@@ -48,6 +49,7 @@ class World:
         else:
             plant.judge_afresh()
         self.plant = plant
+        self.utility = Utility(scenario=scenario, seed=seed, clock=clock)
         self.stations: dict[str, Station] = {}
         self._tick: asyncio.Task[None] | None = None
         self._epoch_s = clock.epoch.timestamp()
@@ -58,8 +60,9 @@ class World:
         return self.plant.judge
 
     async def start(self, ocpp_url: str, secrets: Mapping[str, str]) -> None:
-        """Give every station its secret and let it dial ``ocpp_url``/{station_id}."""
+        """Give every station its secret and let it dial ``ocpp_url``/{station_id}; open the utility."""
         assert self._tick is None, "started twice"
+        await self.utility.start()
         for row, asset in enumerate(self.scenario.fleet.stations):
             kind: type[Station] = Station21 if asset.protocol == "ocpp2.1" else Station16
             station = kind(self.plant, row, self.clock, ocpp_url, secrets[asset.id], self.seed, self.scenario.plant)
@@ -74,6 +77,7 @@ class World:
         """Hang up and end every task."""
         for station in self.stations.values():
             await station.stop()
+        await self.utility.stop()
         if self._tick is not None:
             self._tick.cancel()
             await asyncio.gather(self._tick, return_exceptions=True)
