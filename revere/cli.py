@@ -346,7 +346,7 @@ def doctor(*, to: Annotated[Path | None, Parameter(name="--out")] = None, config
     from revere.app.doctor import examine
     from revere.app.settings import state_folder
 
-    out.print(asyncio.run(examine(config, state_folder(), to)))
+    out.print(examine(config, state_folder(), to))
 
 
 @app.command

@@ -31,6 +31,8 @@ from revere.settle.statement import build_statement
 from revere.store.access import User
 from revere.store.backup import backup, restore
 from revere.store.store import Store
+from revere.web.guide.figures import gather
+from revere.web.guide.render import render
 from revere.web.ports import ROLES
 
 if TYPE_CHECKING:
@@ -212,6 +214,13 @@ async def audit_statement(desk: AdminDesk, statement_id: str) -> tuple[bool, str
     lines = [*result.steps, *(f"MISMATCH {text}" for text in result.mismatches)]
     lines.append("The statement agrees with its readings." if result.agrees else "The statement does NOT agree.")
     return result.agrees, "\n".join(lines)
+
+
+async def write_guide(desk: AdminDesk, to: Path) -> str:
+    """The public guide from what the store holds."""
+    figures = await gather(desk.store, WallClock().now())
+    render(figures, to)
+    return f"{to} is written."
 
 
 async def back_up(desk: AdminDesk, file: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import platform
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 DISK_LOW_BYTES = 2 << 30
 
 
-async def examine(config: Path | None, folder: Path, to: Path | None) -> Table:
+def examine(config: Path | None, folder: Path, to: Path | None) -> Table:
     """Check settings, state folder, disk, database and registry; write the bundle where asked."""
     findings: list[tuple[str, bool, str]] = []
     settings = Settings()
@@ -42,7 +43,7 @@ async def examine(config: Path | None, folder: Path, to: Path | None) -> Table:
     findings.append(("state folder", not mode & 0o077, f"mode {mode:o}"))
     free = shutil.disk_usage(folder).free
     findings.append(("disk", free >= DISK_LOW_BYTES, f"{free / (1 << 30):.1f} GiB free"))
-    figures = await _database(settings, folder, findings)
+    figures = asyncio.run(_database(settings, folder, findings))
     table = Table("check", "", "finding")
     for check, good, finding in findings:
         table.add_row(check, "ok" if good else "look", finding)

@@ -26,6 +26,8 @@ from revere.twin.inputs import PlantInputs, synthetic_inputs
 from revere.twin.loop import TwinClock, run_twin
 from revere.twin.realdata import real_inputs
 from revere.twin.world import World
+from revere.web.guide.figures import gather
+from revere.web.guide.render import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +46,7 @@ class PlayOptions:
     data_dir: Path | None = None
     event_day: dt.date | None = None
     progress: Callable[[float, float], None] | None = None
-    keep_dump: Path | None = None
+    guide_file: Path | None = None
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -110,7 +112,7 @@ async def _play(
             await world.start(f"ws://127.0.0.1:{house.port}/ocpp", station_secrets)
             await _until(house, clock, start, days, options)
             await world.stop()
-            figures = await _figures(scenario, house, world, inputs, days, seed, groups)
+            figures = await _figures(scenario, house, world, inputs, days, seed, groups, options.guide_file)
         finally:
             await house.close()
         figures["wall_s"] = round(wall_s() - wall_start, 2)
@@ -124,14 +126,16 @@ async def _open(
 ) -> tuple[House, dict[str, str]]:
     key = secrets.token_bytes(32)
     station_secrets = {str(station.id): new_station_secret() for station in scenario.fleet.stations}
-    access = await world.start_utility()
+    url = await world.utility.start()
     house = await open_house(
         store,
         scenario.fleet,
         clock,
         key=key,
         macs={station: secret_mac(key, station, secret) for station, secret in station_secrets.items()},
-        utility=UtilityAccess(base_url=access.base_url, client_id=access.client_id, client_secret=access.client_secret),
+        utility=UtilityAccess(
+            base_url=url, client_id=world.utility.client_id, client_secret=world.utility.client_secret
+        ),
         ping_interval_s=None,
         publish=False,
         equity=equity_view(scenario, groups),
@@ -160,6 +164,7 @@ async def _figures(
     days: float,
     seed: int,
     groups: BlockGroups | None,
+    guide_file: Path | None,
 ) -> dict[str, Any]:
     judge = world.judge
     events = [event for event in house.image.events.values() if not event.cancelled]
@@ -188,4 +193,6 @@ async def _figures(
         await asyncio.sleep(0.05)
     figures["journal_hash"] = await house.store.journal_hash()
     figures["ledger_hash"] = await house.store.ledger_hash()
+    if guide_file is not None:
+        render(await gather(house.store, world.clock.now(), block_groups=groups, simulated=True), guide_file)
     return figures

@@ -1,0 +1,157 @@
+"""The demonstration: an event afternoon, a minute a second, with three days of history behind it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from revere.app.house import House, UtilityAccess, open_house
+from revere.app.serve import one_time_link, pages, until_stopped
+from revere.app.summary import equity_view
+from revere.control.building import fallback_profiles
+from revere.control.directory import new_station_secret, secret_mac
+from revere.core.facts import MeterReading
+from revere.core.ids import SiteId
+from revere.core.time import at_local
+from revere.store.postgres import EmbeddedPostgres
+from revere.store.series import HistoryRow
+from revere.store.store import Store
+from revere.twin.inputs import synthetic_inputs
+from revere.twin.loop import TwinClock, run_twin
+from revere.twin.world import World, fast_history
+from revere.web.app import wall_seconds
+from revere.web.server import WebThread
+from revere.web.sessions import OneTimeLinks
+from revere.web.settings import WebSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from revere.control.building import BuildingHistory
+    from revere.core.scenario import Scenario
+
+OPENS_AT = dt.time(14, 30)
+HISTORY_DAYS = 3
+DAYS_AHEAD = 6
+WATCH_TWIN_S = 30.0
+
+
+def show(scenario: Scenario, *, speed: float, port: int, ocpp_port: int, say: Callable[[str], None]) -> None:
+    """Run until Ctrl-C; nothing is left running or lying about."""
+    opens = at_local(scenario.run.event_day, OPENS_AT, scenario.fleet.programme.zone)
+    with tempfile.TemporaryDirectory(prefix="revere-demo-") as folder:
+        Path(folder).chmod(0o711)  # the database's own user must be able to pass; what is inside is closed
+        run_twin(lambda clock: _show(scenario, clock, Path(folder), speed, port, ocpp_port, say), opens, speed=speed)
+
+
+async def _show(
+    scenario: Scenario,
+    clock: TwinClock,
+    folder: Path,
+    speed: float,
+    port: int,
+    ocpp_port: int,
+    say: Callable[[str], None],
+) -> None:
+    say("starting PostgreSQL …")
+    postgres = await EmbeddedPostgres.start(folder / "postgres", throwaway=True, clock=clock)
+    try:
+        store = await Store.open(postgres.dsn, clock, scenario.fleet.programme.id, require_durable=False)
+        await store.save_fleet(scenario.fleet)
+        say(f"making {HISTORY_DAYS} days of history (the plant alone, under the stations' own defaults) …")
+        async with clock.hold():
+            past = _Past(scenario, clock.now())
+        await past.keep(store)
+        world = World(scenario, past.inputs, scenario.run.seed, clock, plant=past.history.plant)
+        house, station_secrets = await _open(scenario, store, clock, world, speed, ocpp_port)
+        past.teach(house.heart.history)
+        settings = WebSettings(port=port)
+        links = OneTimeLinks(wall_seconds)
+        web = WebThread(pages(house, store, scenario.fleet, settings, links), settings)
+        try:
+            bound = web.start()
+            await world.start(f"ws://127.0.0.1:{house.port}/ocpp", station_secrets)
+            say("")
+            say(f"  public page   http://127.0.0.1:{bound}/")
+            say(f"  operator      {one_time_link(links, settings, bound)}")
+            say(f"  stations      ws://127.0.0.1:{house.port}/ocpp/{{station_id}}")
+            say("")
+            start = scenario.run.event_start.strftime("%H:%M")
+            say(f"It is {OPENS_AT:%H:%M}, {speed:g} seconds pass in one; the event starts at {start}. Ctrl-C ends it.")
+            await until_stopped(house, watch_s=WATCH_TWIN_S)
+        finally:
+            say("stopping …")
+            web.stop()
+            await world.stop()
+            await house.close()
+    finally:
+        await postgres.stop()
+
+
+async def _open(
+    scenario: Scenario, store: Store, clock: TwinClock, world: World, speed: float, ocpp_port: int
+) -> tuple[House, dict[str, str]]:
+    key = secrets.token_bytes(32)
+    station_secrets = {str(station.id): new_station_secret() for station in scenario.fleet.stations}
+    url = await world.utility.start()
+    house = await open_house(
+        store,
+        scenario.fleet,
+        clock,
+        key=key,
+        macs={station: secret_mac(key, station, secret) for station, secret in station_secrets.items()},
+        utility=UtilityAccess(
+            base_url=url, client_id=world.utility.client_id, client_secret=world.utility.client_secret
+        ),
+        port=ocpp_port,
+        ping_interval_s=None,
+        speed=speed,
+        equity=equity_view(scenario),
+    )
+    return house, station_secrets
+
+
+class _Past:
+    """Three days of the plant without the wire."""
+
+    def __init__(self, scenario: Scenario, opens: dt.datetime) -> None:
+        zone = scenario.fleet.programme.zone
+        start = at_local(scenario.run.event_day - dt.timedelta(days=HISTORY_DAYS), dt.time(0, 0), zone)
+        rng = np.random.default_rng([scenario.run.seed, 1])
+        self.inputs = synthetic_inputs(scenario, start, HISTORY_DAYS + DAYS_AHEAD, rng)
+        defaults, _short = fallback_profiles(scenario.fleet)
+        self.history = fast_history(scenario, self.inputs, start, opens, seed=scenario.run.seed, defaults=defaults)
+        self._fleet = scenario.fleet
+        self.readings = list(self.history)
+
+    async def keep(self, store: Store) -> None:
+        """Store the readings as history: series only, no facts, because nobody reported them."""
+        await store.load_history(row for reading in self.readings for row in _rows(reading))
+
+    def teach(self, buildings: BuildingHistory) -> None:
+        """Let the load forecast learn the three days."""
+        site_of = {f"{station.id}/1": station.site_id for station in self._fleet.stations}
+        net: dict[tuple[str, dt.datetime], int] = {}
+        for reading in self.readings:
+            wh = (reading.import_wh or 0) - (reading.export_wh or 0)
+            site_id = reading.asset_id if reading.place == "site" else site_of[reading.asset_id]
+            key = (site_id, reading.ts)
+            net[key] = net.get(key, 0) + (wh if reading.place == "site" else -wh)
+        for (site_id, ts), wh in net.items():
+            before = net.get((site_id, ts - dt.timedelta(minutes=5)))
+            if before is not None:
+                buildings.add(SiteId(site_id), ts, (wh - before) * 12 / 1000)
+
+
+def _rows(reading: MeterReading) -> Iterator[HistoryRow]:
+    for quantity in ("import_wh", "export_wh", "power_kw", "soc"):
+        value = getattr(reading, quantity)
+        if value is not None:
+            yield HistoryRow(
+                asset_id=reading.asset_id, place=reading.place, quantity=quantity, ts=reading.ts, value=float(value)
+            )
