@@ -11,8 +11,8 @@ function colour(place: Element, name: string): string {
   return getComputedStyle(place).getPropertyValue(name).trim();
 }
 
-/** The fleet chart: upwards is help to the grid, downwards is what the fleet would draw. */
-export function fleetOptions(place: HTMLElement, zone: string, height: number): uPlot.Options {
+/** The fleet chart: upwards is help to the grid, downwards is drawing; the scale reaches at least `atLeastKw`. */
+export function fleetOptions(place: HTMLElement, zone: string, height: number, atLeastKw: () => number): uPlot.Options {
   const soft = colour(place, "--ink-soft");
   const line = colour(place, "--line");
   const font = `12px ${colour(place, "--font")}`;
@@ -23,8 +23,8 @@ export function fleetOptions(place: HTMLElement, zone: string, height: number): 
     tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), zone),
     legend: { show: false },
     cursor: { y: false, points: { size: 7 } },
-    padding: [12, 8, 0, 0],
-    scales: { x: { time: true }, y: { range: (_, low, high) => range(low, high) } },
+    padding: [12, 22, 0, 0],
+    scales: { x: { time: true }, y: { range: (_, low, high) => range(low, high, atLeastKw()) } },
     axes: [
       {
         ...axis,
@@ -33,7 +33,7 @@ export function fleetOptions(place: HTMLElement, zone: string, height: number): 
         values: (_, splits, _axis, _space, step) =>
           splits.map((ts) => uPlot.fmtDate(step >= 86400 ? "{MMM} {D}" : "{HH}:{mm}")(uPlot.tzDate(new Date(ts * 1e3), zone))),
       },
-      { ...axis, size: 74, space: 44, values: (_, splits) => splits.map((value) => (value === 0 ? "0 kW" : kw(value))) },
+      { ...axis, size: 84, space: 44, values: (_, splits) => splits.map((value) => (value === 0 ? "0 kW" : `${value > 0 ? "↑" : "↓"} ${kw(value)}`)) },
     ],
     series: [
       {},
@@ -63,8 +63,8 @@ function bySign(self: uPlot, above: string, below: string): CanvasGradient | str
   return gradient;
 }
 
-function range(low: number | null, high: number | null): [number, number] {
-  const top = Math.max(high ?? 0, 100) * 1.12;
+function range(low: number | null, high: number | null, atLeastKw: number): [number, number] {
+  const top = Math.max(high ?? 0, atLeastKw, 100) * 1.12;
   return [Math.min((low ?? 0) * 1.12, -0.08 * top), top];
 }
 
