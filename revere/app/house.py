@@ -102,22 +102,7 @@ async def open_house(
     directory = Directory(fleet, key, macs, profiles)
     server = OcppServer(inbox, directory, clock, ping_interval_s=ping_interval_s)
     commands = await remember(store, image, clock)
-    ven = None
-    if utility is not None:
-        programs = {program.openadr_program: program.id for program in reversed(fleet.programs)}
-        known = [
-            fact async for fact in store.journal(kinds=("GridEventReceived",)) if isinstance(fact, f.GridEventReceived)
-        ]
-        ven = Ven(
-            utility.base_url,
-            utility.client_id,
-            utility.client_secret,
-            programs,
-            inbox,
-            clock,
-            poll_s=utility.poll_s,
-            known=known,
-        )
+    ven = await _ven(utility, fleet, store, inbox, clock)
     heart = Heart(
         image,
         inbox,
@@ -150,6 +135,29 @@ async def open_house(
         ven=ven,
         port=listening,
         tasks=tasks,
+    )
+
+
+async def _ven(utility: UtilityAccess | None, fleet: Fleet, store: Store, inbox: Inbox, clock: Clock) -> Ven | None:
+    """The link to the utility, told which events an earlier life had heard of."""
+    if utility is None:
+        return None
+    # Contracts that hang on one OpenADR program share its events (see control.snapshot.enrolled_sites).
+    programs = {program.openadr_program: program.id for program in reversed(fleet.programs)}
+    known = [
+        fact
+        async for fact in store.journal(kinds=("GridEventReceived",))
+        if isinstance(fact, f.GridEventReceived) and fact.source == "openadr3"
+    ]
+    return Ven(
+        utility.base_url,
+        utility.client_id,
+        utility.client_secret,
+        programs,
+        inbox,
+        clock,
+        poll_s=utility.poll_s,
+        known=known,
     )
 
 
