@@ -55,7 +55,7 @@ REPLAN_DEBOUNCE_S = 2.0
 EVENT_LEAD = dt.timedelta(minutes=3)
 SAMPLE_S = 60
 SAMPLE_IN_EVENT_S = 10
-RESEND_KW = 0.5
+MOVED_KW = 0.001
 LEASE_RENEW = dt.timedelta(minutes=10)
 """OCPP 1.6 profiles end by themselves after 15 minutes."""
 LEASE_KEPT = dt.timedelta(hours=6)
@@ -281,13 +281,12 @@ class Heart:
             if evse.session_id is None or not evse.online:
                 continue
             sent_at = self._sent_at.get(asset)
-            moved = abs(kw[row] - self.ticker.last_kw[row]) >= RESEND_KW or (kw[row] == 0.0) != (
-                self.ticker.last_kw[row] == 0.0
-            )
+            # The arbiter has its own deadband; what it changed is meant.
+            moved = abs(kw[row] - self.ticker.last_kw[row]) >= MOVED_KW
             renew = LEASE_RENEW if evse.station.protocol == "ocpp1.6" else LEASE_KEPT
             if sent_at is not None and not moved and now - sent_at < renew:
                 continue
-            changed[row] = True
+            changed[row] = moved or sent_at is None
             self._sent_at[asset] = now
             setpoint_kw = round(float(kw[row]), 3)
             interval_s = self._sampling.get(evse.station.id, SAMPLE_S)
