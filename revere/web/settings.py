@@ -32,8 +32,11 @@ STATIC_FOLDER = Path(__file__).parent / "static"
 class WebSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the web listens and how it presents itself.
 
-    ``origin`` is the address that browsers see when a proxy stands in front, for example
-    ``https://v2x.example.org``; without it the request's own Host counts.
+    ``host`` and ``port`` (0 takes a free one) are bound; beyond loopback only with ``tls_cert`` and ``tls_key``
+    (PEM files). ``origin`` is the address that browsers see when a proxy on this machine stands in front, for example
+    ``https://v2x.example.org``; then the proxy's word counts for a client's address, and without it the request's own
+    Host and sender count. ``static_folder`` holds the built console. ``live_period_s`` is how often the picture is
+    looked at and so the most frequent push; ``live_heartbeat_s`` how often a stream tells the picture's age.
     """
 
     host: str = "127.0.0.1"

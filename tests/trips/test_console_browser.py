@@ -124,6 +124,21 @@ def test_readiness_filters_and_the_chart_has_its_table(browser: Browser, web: We
     seen.context.close()
 
 
+def test_a_site_opens_its_stations_and_is_stopped_alone(browser: Browser, web: Web) -> None:
+    seen = Watched(browser, web.base)
+    page = seen.page
+    page.goto(f"{web.base}/login/once?token={web.links.issue(person('operator'))}")
+    page.get_by_role("button", name="Beverly Public Schools").click()
+    page.get_by_text("beverly-cs08").wait_for()
+    assert page.get_by_text("grid event; charge").count() >= 8
+    page.get_by_role("button", name="Stop discharge here").click()
+    page.get_by_role("button", name="Yes, stop discharge at Beverly Public Schools").click()
+    page.get_by_text("discharge stopped by a person").first.wait_for()
+    assert [getattr(ask, "site_id", None) for ask in web.desk.asked] == ["beverly"]
+    seen.assert_clean()
+    seen.context.close()
+
+
 def test_a_lost_heart_and_a_lost_server_are_told(browser: Browser, web: Web) -> None:
     seen = Watched(browser, web.base)
     page = seen.page

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import ssl
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -15,7 +18,7 @@ from revere.web.ports import ROLES
 from revere.web.server import WebThread
 from revere.web.settings import STATIC_FOLDER, WebSettings, check_listening, is_loopback
 from tests.web.conftest import Start, Web
-from tests.web.fake_desk import FakeAccounts, FakeDesk, FakeHistory
+from tests.web.fake_desk import PASSWORD, FakeAccounts, FakeDesk, FakeHistory
 
 CONSOLE = Path(__file__).resolve().parents[2] / "console"
 built = pytest.mark.skipif(not (STATIC_FOLDER / "index.html").exists(), reason="the console is not built")
@@ -54,6 +57,27 @@ def test_half_a_certificate_is_refused(tmp_path: Path) -> None:
         check_listening(WebSettings(tls_cert=cert))
     with pytest.raises(RevereError, match=r"web\.tls_key.*not found"):
         check_listening(WebSettings(tls_cert=cert, tls_key=tmp_path / "none.pem"))
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate")
+def test_tls_serves_and_marks_the_cookie_secure(tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *subject]
+    subprocess.run([*making, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    settings = WebSettings(port=0, tls_cert=cert, tls_key=key)
+    thread = _thread(settings)
+    base = f"https://127.0.0.1:{thread.start()}"
+    try:
+        trust = ssl.create_default_context(cafile=str(cert))
+        form = {"name": "some-operator", "password": PASSWORD}
+        answer = httpx.post(base + "/login", json=form, headers={"Origin": base}, verify=trust)
+        assert answer.status_code == 200
+        assert "secure" in answer.headers["set-cookie"].lower()
+        plain = httpx.post(base + "/login", json=form, headers={"Origin": base.replace("https", "http")}, verify=trust)
+        assert plain.status_code == 403
+    finally:
+        thread.stop()
 
 
 def test_a_taken_port_is_told(web: Web) -> None:

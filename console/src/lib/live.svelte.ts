@@ -28,14 +28,27 @@ export class Live<T extends { stale_s: number }> {
     return this.view !== null && (this.lost || this.staleS > STALE_S);
   }
 
-  /** Open the stream; returns the function that closes it. */
-  open(): () => void {
-    this.connect();
-    return () => {
-      clearTimeout(this.retry);
-      this.source?.close();
-      this.source = null;
+  /**
+   * Open the stream; returns the function that closes it. With `restHidden` a page in the background
+   * gives its connection back (a browser has six for each host) and comes back with the whole picture.
+   */
+  open(restHidden = false): () => void {
+    const follow = () => {
+      if (restHidden && document.hidden) this.close();
+      else if (!this.source) this.connect();
     };
+    document.addEventListener("visibilitychange", follow);
+    follow();
+    return () => {
+      document.removeEventListener("visibilitychange", follow);
+      this.close();
+    };
+  }
+
+  private close(): void {
+    clearTimeout(this.retry);
+    this.source?.close();
+    this.source = null;
   }
 
   private connect(): void {

@@ -53,6 +53,20 @@ export interface SiteRow {
   discharge_stopped: boolean;
 }
 
+export interface StationRow {
+  station_id: string;
+  site_id: string;
+  protocol: string;
+  online: boolean;
+  status: string;
+  power_kw: number | null;
+  setpoint_kw: number | null;
+  why: string;
+  soc: number | null;
+  skew_s: number | null;
+  last_reading: string | null;
+}
+
 export interface Alarm {
   key: string;
   severity: "info" | "warning" | "critical";
@@ -92,6 +106,7 @@ export interface ConsoleView {
   event: EventView | null;
   readiness: ReadinessRow[];
   sites: SiteRow[];
+  station_rows: StationRow[];
   alarms: Alarm[];
   equity: Equity | null;
 }
