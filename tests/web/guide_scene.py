@@ -58,7 +58,7 @@ def _site(site_id: str, kind: Any, utility: str, utility_kind: Any, **more: Any)
         load_shape=kind,
         load_peak_kw=10.0,
         **more,
-    )  # type: ignore[arg-type]
+    )
 
 
 def _station(station_id: str, site_id: str, kw: float, connector: str) -> Station:
@@ -72,7 +72,7 @@ def _station(station_id: str, site_id: str, kw: float, connector: str) -> Statio
         connector=connector,
         charge_kw=kw,
         discharge_kw=kw,
-    )  # type: ignore[arg-type]
+    )
 
 
 def _vehicle(station_id: str, name: str, kwh: float, soc_min: float, trip: Trip) -> Vehicle:
@@ -88,7 +88,7 @@ def _vehicle(station_id: str, name: str, kwh: float, soc_min: float, trip: Trip)
         discharge_kw=10.0,
         soc_min=soc_min,
         trips=(trip,),
-    )  # type: ignore[arg-type]
+    )
 
 
 def fleet(homes: int = HOMES) -> Fleet:
@@ -108,13 +108,13 @@ def fleet(homes: int = HOMES) -> Fleet:
     people = [
         Participant(id="p-school", name="Lincoln Schools", kind="school", grant_usd=Decimal(300), block_group="bg-yes"),
         Participant(id="p-hall", name="Town hall", kind="municipal", grant_usd=Decimal(100), block_group="bg-no"),
-    ]  # type: ignore[list-item]
+    ]
     for n in range(1, homes + 1):
         name = f"Secret home {n}"
         sites.append(_site(f"home{n}", "home", "National Grid", owned, name=name))
         stations.append(_station(f"h{n}", f"home{n}", 10.0, "cCCS1"))
         vehicles.append(_vehicle(f"h{n}", f"Secret car {n}", 100.0, 0.2, commute))
-        people.append(Participant(id=f"p-home{n}", name=name, kind="home", grant_usd=Decimal(50)))  # type: ignore[arg-type]
+        people.append(Participant(id=f"p-home{n}", name=name, kind="home", grant_usd=Decimal(50)))
     utilities = ("Eversource", "National Grid")
     programs = (
         Program(
@@ -124,7 +124,7 @@ def fleet(homes: int = HOMES) -> Fleet:
             utilities=utilities,
             site_kinds=("school", "municipal"),
             openadr_program="CS",
-        ),  # type: ignore[arg-type]
+        ),
         Program(
             id="cs-res",
             name="Residential",
@@ -132,11 +132,11 @@ def fleet(homes: int = HOMES) -> Fleet:
             utilities=utilities,
             site_kinds=("home",),
             openadr_program="CS",
-        ),  # type: ignore[arg-type]
+        ),
     )
     return Fleet(
         programme=Programme(id=TENANT, name="Paper programme", zone="America/New_York"),
-        feeders=(Feeder(id="f", name="F", import_limit_kw=500.0, export_limit_kw=500.0),),  # type: ignore[arg-type]
+        feeders=(Feeder(id="f", name="F", import_limit_kw=500.0, export_limit_kw=500.0),),
         sites=tuple(sites),
         stations=tuple(stations),
         vehicles=tuple(vehicles),
@@ -189,8 +189,8 @@ def _session(station_id: str, start: str, end: str) -> list[f.Fact]:
     session = SessionId(f"{station_id}-{start}")
     token = f"tok-{station_id}"
     return [
-        f.SessionStarted(at=at(start), station_id=station_id, evse_id=1, session_id=session, token=token, ts=at(start)),  # type: ignore[arg-type]
-        f.SessionEnded(at=at(end), station_id=station_id, session_id=session, ts=at(end)),  # type: ignore[arg-type]
+        f.SessionStarted(at=at(start), station_id=station_id, evse_id=1, session_id=session, token=token, ts=at(start)),
+        f.SessionEnded(at=at(end), station_id=station_id, session_id=session, ts=at(end)),
     ]
 
 
@@ -209,14 +209,15 @@ def facts(homes: int = HOMES) -> list[f.Fact]:
     Event, Wh by interval: bus 1 gives 4,000 three times, bus 2 gives 3,000 (its third interval has no end value), the
     first five homes give 600 each, the sixth takes 100.
     """
-    told: list[f.Fact] = []
-    for station in fleet(homes).stations:
-        told.append(f.StationConnected(at=START, station_id=station.id, protocol="ocpp2.1", generation=1))
-    told = [fact for fact in told if getattr(fact, "station_id", "") != "hall1"]
+    told: list[f.Fact] = [
+        f.StationConnected(at=START, station_id=station.id, protocol="ocpp2.1", generation=1)
+        for station in fleet(homes).stations
+        if station.id != "hall1"
+    ]
     told += [
-        f.StationDisconnected(at=at("12:00"), station_id="bus2", generation=1),  # type: ignore[arg-type]
-        f.StationConnected(at=at("13:00"), station_id="bus2", protocol="ocpp2.1", generation=2),  # type: ignore[arg-type]
-        f.ClockSkewMeasured(at=START, station_id="bus1", skew_s=-2.5),  # type: ignore[arg-type]
+        f.StationDisconnected(at=at("12:00"), station_id="bus2", generation=1),
+        f.StationConnected(at=at("13:00"), station_id="bus2", protocol="ocpp2.1", generation=2),
+        f.ClockSkewMeasured(at=START, station_id="bus1", skew_s=-2.5),
     ]
     told += _registers("bus1", _steps(4_000), _nothing) + _registers("bus2", _steps(3_000), _nothing)
     told += _registers("hall1", lambda ts: 1_500 if ts >= at("14:20") else 0, _nothing)
@@ -237,28 +238,28 @@ def facts(homes: int = HOMES) -> list[f.Fact]:
 
 def _grid_facts() -> list[f.Fact]:
     return [
-        f.GridLost(at=at("14:02:00"), site_id="hall", ts=at("14:02:00")),  # type: ignore[arg-type]
-        f.TransferSwitchReported(at=at("14:02:20"), site_id="hall", open=True, ts=at("14:02:20")),  # type: ignore[arg-type]
-        f.GridRestored(at=at("14:31:00"), site_id="hall", ts=at("14:31:00")),  # type: ignore[arg-type]
-        f.GridLost(at=at("14:02:00"), site_id="home1", ts=at("14:02:00")),  # type: ignore[arg-type]
+        f.GridLost(at=at("14:02:00"), site_id="hall", ts=at("14:02:00")),
+        f.TransferSwitchReported(at=at("14:02:20"), site_id="hall", open=True, ts=at("14:02:20")),
+        f.GridRestored(at=at("14:31:00"), site_id="hall", ts=at("14:31:00")),
+        f.GridLost(at=at("14:02:00"), site_id="home1", ts=at("14:02:00")),
     ]
 
 
 def _desk_facts() -> list[f.Fact]:
     call = {"grid_event_id": EVENT_ID, "program_id": "cs-daily", "end": EVENT_END}
     commands: list[f.Fact] = [
-        f.CommandIssued(at=at("11:00"), command_id=CommandId(f"c{n}"), station_id="bus1", kind="setpoint")  # type: ignore[arg-type]
+        f.CommandIssued(at=at("11:00"), command_id=CommandId(f"c{n}"), station_id="bus1", kind="setpoint")
         for n in range(4)
     ]
     outcomes = ("confirmed", "rejected", "superseded")
     return [
         *commands,
         *(
-            f.CommandEnded(at=at("11:01"), command_id=CommandId(f"c{n}"), outcome=outcome)  # type: ignore[arg-type]
+            f.CommandEnded(at=at("11:01"), command_id=CommandId(f"c{n}"), outcome=outcome)
             for n, outcome in enumerate(outcomes)
         ),
-        f.GridEventReceived(at=at("10:30"), start=at("19:00"), modification=0, **call),  # type: ignore[arg-type]
-        f.GridEventReceived(at=at("10:40"), start=EVENT, modification=1, **call),  # type: ignore[arg-type]
+        f.GridEventReceived(at=at("10:30"), start=at("19:00"), modification=0, **call),
+        f.GridEventReceived(at=at("10:40"), start=EVENT, modification=1, **call),
         f.OptDecided(at=at("10:41"), grid_event_id=EVENT_ID, opt="in", by="policy", why="standing"),
         f.Nominated(at=at("10:42"), grid_event_id=EVENT_ID, nominated_kw=100.0, lowest_mean_kw=111.0, by_site_kw={}),
         f.EventReported(at=at("20:30"), grid_event_id=EVENT_ID, performance_kw=118.8, report_id="r"),
@@ -269,7 +270,7 @@ def _desk_facts() -> list[f.Fact]:
 
 
 def ledger(homes: int = HOMES) -> list[LedgerEntry]:
-    """The school's 8,400 $ with a correction of -5 $ and a provider's share, its confirmed 8,000 $, homes' 90 $ each."""
+    """The school's 8,400 $, a correction of -5 $, a provider's share, a confirmed 8,000 $; homes' 90 $ each."""
 
     def line(key: str, who: str, kind: str, cents: int, state: Any = "expected") -> LedgerEntry:
         return LedgerEntry(

@@ -7,8 +7,8 @@ import datetime as dt
 import math
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
-from guide_scene import EVENT, HOMES, NOW, START, STEP, TENANT, at, figures_of, fleet
 
 from revere.core import facts as f
 from revere.core.errors import RevereError
@@ -18,27 +18,25 @@ from revere.web.guide.chronicle import Chronicle, Plugged
 from revere.web.guide.figures import gather
 from revere.web.guide.readiness import departures
 from revere.web.guide.tracks import Stored, Track, counted_wh, edges_expected
+from tests.web.guide_scene import EVENT, HOMES, NOW, START, STEP, TENANT, at, figures_of, fleet
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from revere.store.postgres import EmbeddedPostgres
     from revere.web.guide.shapes import GuideFigures
 
 
 @pytest.fixture(scope="module")
-def figures(pg: object, pg_folder: Path) -> GuideFigures:
+def figures(pg: EmbeddedPostgres) -> GuideFigures:
     """The scene's figures, gathered once for the module."""
     name = "guide_scene"
-    dsn = pg.dsn_of(name)  # type: ignore[attr-defined]
-    import asyncpg
 
     async def create() -> None:
-        conn = await asyncpg.connect(pg.dsn)  # type: ignore[attr-defined]
+        conn = await asyncpg.connect(pg.dsn)
         await conn.execute(f"CREATE DATABASE {name} TEMPLATE revere_template STRATEGY FILE_COPY")
         await conn.close()
 
     asyncio.run(create())
-    return figures_of(dsn, simulated=True)
+    return figures_of(pg.dsn_of(name), simulated=True)
 
 
 def test_event_power_is_each_meters_mean_over_its_good_intervals(figures: GuideFigures) -> None:
@@ -222,8 +220,8 @@ def test_an_order_replaces_the_trip_that_it_overlaps() -> None:
 def test_a_newer_socket_s_predecessor_closing_late_is_no_drop() -> None:
     told = Chronicle()
     station = {"station_id": "s"}
-    told.fold(f.StationConnected(at=START, protocol="p", generation=1, **station))  # type: ignore[arg-type]
-    told.fold(f.StationConnected(at=START + STEP, protocol="p", generation=2, **station))  # type: ignore[arg-type]
-    told.fold(f.StationDisconnected(at=START + 2 * STEP, generation=1, **station))  # type: ignore[arg-type]
+    told.fold(f.StationConnected(at=START, protocol="p", generation=1, **station))
+    told.fold(f.StationConnected(at=START + STEP, protocol="p", generation=2, **station))
+    told.fold(f.StationDisconnected(at=START + 2 * STEP, generation=1, **station))
     told.close(START + 4 * STEP)
     assert (told.links["s"].drops, told.links["s"].connected_s) == (0, 4 * STEP.total_seconds())

@@ -13,14 +13,7 @@ if TYPE_CHECKING:
     from revere.web.guide.blocks import Block
     from revere.web.guide.shapes import EventFigures, GuideFigures
 
-OWN_PAGE = (
-    "The programme",
-    "What was delivered",
-    "Will the buses leave?",
-    "Money: expected, not yet confirmed",
-    "Availability and quality of data",
-    "Unverified and assumed",
-)
+OWN_PAGE = ("The programme", "What was delivered", "Will the buses leave?")
 SIMULATED = (
     "These figures come from a simulation: the stations speak the real protocols to the real control system, but the "
     "vehicles, buildings and the utility's calls are computed. They show what the system does, not what a fleet did."
@@ -31,6 +24,7 @@ UNSTATED = "The record behind these figures does not say whether its stations ar
 def document(figures: GuideFigures) -> dict[str, Any]:
     """The whole guide as data for the template."""
     zone = figures.programme.zone
+    event = main_event(figures)
     period = f"{stamp(figures.start, zone)} to {stamp(figures.end, zone)}"
     return {
         "title": figures.programme.name,
@@ -41,6 +35,7 @@ def document(figures: GuideFigures) -> dict[str, Any]:
         "keywords": ["vehicle-to-grid", "V2X", "demand response", "school bus"],
         "headlines": headlines(figures),
         "banner": _banner(figures),
+        "cover": None if event is None else delivery.relief_block(event, zone),
         "imprint": f"Made {stamp(figures.made_at, zone)} from the journal, the meters' registers and the ledger.",
         "running": figures.programme.name,
         "period": day(figures.end, zone),
@@ -184,8 +179,8 @@ def _enrolment(figures: GuideFigures) -> list[Block]:
     if programme.homes >= HOMES_LEAST:
         if programme.homes_can_enrol is None:
             text = (
-                f"Of {programme.homes} homes most can enrol; how many cannot is not shown, because the group would be "
-                f"smaller than {HOMES_LEAST}."
+                f"Of {programme.homes} homes most can enrol; how many cannot is not shown, because they are "
+                f"fewer than {HOMES_LEAST}."
             )
         else:
             text = f"Of {programme.homes} homes, {programme.homes_can_enrol} can enrol."

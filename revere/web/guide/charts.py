@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 BLUE, AMBER, INK, GREY, PALE = "#2563a8", "#c77700", "#1d2733", "#5c6773", "#d9dee4"
 WIDTH, HEIGHT = 480.0, 210.0
-LEFT, RIGHT, TOP, BOTTOM = 44.0, 8.0, 14.0, 34.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, 8.0, 24.0, 34.0
+LABELS = 20.0
 FONT = "Libertinus Serif"
 
 
@@ -77,12 +78,12 @@ def relief_chart(
     low = min([*known, 0.0])
     step = nice_step(top - low)
     high, base = math.ceil(top / step) * step, math.floor(low / step) * step
-    plot = HEIGHT - TOP - BOTTOM
+    plot = HEIGHT - TOP - LABELS
 
     def y_of(kw: float) -> float:
         return TOP + plot * (high - kw) / (high - base)
 
-    parts = [_text(LEFT - 6, TOP - 4, "kW", anchor="end")]
+    parts = [_text(LEFT - 6, 10, "kW", anchor="end")]
     for number in range(round((high - base) / step) + 1):
         kw = base + number * step
         parts.append(_line(LEFT, y_of(kw), WIDTH - RIGHT, y_of(kw), INK if kw == 0 else PALE))
@@ -97,13 +98,15 @@ def relief_chart(
             parts.append(_bar(x + slot * 0.1, y_of(max(value, 0.0)), slot * 0.8, abs(y_of(value) - y_of(0.0)), colour))
         if label:
             parts.append(_line(x, y_of(base), x, y_of(base) + 4, GREY))
-            parts.append(_text(x, HEIGHT - BOTTOM + 16, label))
+            parts.append(_text(x, TOP + plot + 14, label))
     if nominated_kw is not None:
         y = y_of(nominated_kw)
         parts.append(_line(LEFT, y, WIDTH - RIGHT, y, INK, 1.3, "5 3"))
         words = f"promised {nominated_kw:,.0f} kW"
-        parts.append(_bar(LEFT + 5, y - 15, 5.2 * len(words), 12.5, "#ffffff"))
-        parts.append(_text(LEFT + 8, y - 5.5, words, anchor="start", size=10, colour=INK))
+        right = WIDTH - RIGHT
+        parts.append(_text(right, 10, words, anchor="end", size=10, colour=INK))
+        legend = right - 4.9 * len(words) - 6
+        parts.append(_line(legend - 22, 7, legend, 7, INK, 1.3, "5 3"))
     return Chart(_svg(parts), alt)
 
 
@@ -116,7 +119,7 @@ def spare_chart(bins: Sequence[tuple[float, int]], *, alt: str) -> Chart:
     step = max(nice_step(highest), 1.0)
     high = math.ceil(highest / step) * step
     plot = HEIGHT - TOP - BOTTOM
-    parts = [_text(LEFT - 6, TOP - 4, "departures", anchor="start")]
+    parts = [_text(6, 10, "departures", anchor="start")]
     for number in range(round(high / step) + 1):
         y = TOP + plot * (1 - number * step / high)
         parts.append(_line(LEFT, y, WIDTH - RIGHT, y, PALE if number else INK))

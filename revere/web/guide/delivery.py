@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from revere.core.time import local
 from revere.web.guide.blocks import bullets, chapter, chart, heading, note, para, table
 from revere.web.guide.charts import relief_chart, spare_chart
-from revere.web.guide.shapes import HOME_KW
+from revere.web.guide.shapes import HOME_KW, HOMES_LEAST
 from revere.web.guide.words import clock, count, day, kw, kwh, points, share_of, stamp
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _delivered(event: EventFigures, zone: str) -> list[Block]:
             f"This rests on good readings for {covered} of the time of {count(event.meters, 'meter')}; stations gave "
             f"{kwh(event.export_wh)} and took {kwh(event.import_wh)} in it."
         ),
-        _chart(event, zone),
+        relief_block(event, zone),
         _half_hours(event, zone),
     ]
     if event.groups:
@@ -113,7 +113,8 @@ def _delivered(event: EventFigures, zone: str) -> list[Block]:
     return blocks
 
 
-def _chart(event: EventFigures, zone: str) -> Block:
+def relief_block(event: EventFigures, zone: str) -> Block:
+    """The event's power by five minutes as a chart; the event must have been measured."""
     values = [item.relief_kw for item in event.intervals]
     labels = [clock(item.start, zone) if local(item.start, zone).minute % 30 == 0 else "" for item in event.intervals]
     missing = sum(value is None for value in values)
@@ -169,8 +170,8 @@ def readiness_chapter(figures: GuideFigures) -> Block:
         ),
         para(
             f"Of {count(due, 'departure')}, {sum(g.ready for g in ready.groups):,} were ready, {short:,} were short, "
-            f"and {unknown:,} cannot be judged. {count(ready.orders, 'departure was', 'departures were')} asked for "
-            "by a person on top of the roster."
+            f"and {unknown:,} cannot be judged."
+            + (f" People gave {count(ready.orders, 'order')} to be ready beside the roster." if ready.orders else "")
         ),
         table(
             "Departures by group",
@@ -262,6 +263,7 @@ def outage_chapter(figures: GuideFigures) -> Block:
     else:
         blocks.append(para("No school or municipal site reported a loss of the grid in this time."))
     if outages.homes_lost is not None:
-        words = "no loss" if outages.homes_lost == 0 else count(outages.homes_lost, "loss", "losses")
+        few = 0 < outages.homes_lost < HOMES_LEAST
+        words = f"fewer than {HOMES_LEAST} losses" if few else f"{outages.homes_lost or 'no'} losses"
         blocks.append(para(f"Homes reported {words} of the grid."))
     return chapter("Buildings in an outage", blocks)

@@ -49,7 +49,8 @@ def money_chapter(figures: GuideFigures) -> Block:
             "Nothing that was bought for them is recorded here."
         )
     )
-    return chapter("Money: expected, not yet confirmed", blocks)
+    only_ours = money.confirmed_cents is None and money.paid_cents is None
+    return chapter("Money: expected, not yet confirmed" if only_ours else "Money: whose figure is which", blocks)
 
 
 def _event_money(event: EventFigures, zone: str) -> list[Block]:
@@ -92,7 +93,7 @@ def equity_chapter(figures: GuideFigures) -> Block:
     )
     verdict = "more than" if equity.more_than_one_third else "not more than"
     rows = [
-        (row.name, usd_round(row.grant_cents), _STATUS_WORDS[row.status], _letters(row.criteria)) for row in equity.rows
+        (row.name, _STATUS_WORDS[row.status], _letters(row.criteria), usd_round(row.grant_cents)) for row in equity.rows
     ]
     return chapter(
         "Equity",
@@ -104,7 +105,7 @@ def equity_chapter(figures: GuideFigures) -> Block:
                 f"({usd_round(equity.unknown_cents)}); their money counts as elsewhere."
             ),
             chart(drawn, "Grants by the status of the participant's census block group."),
-            table("Schools and towns", ("Participant", "Grant", "Community", "By"), rows),
+            table("Schools and towns", ("Participant", "Community", "By", "Grant"), rows, words=3),
             para(equity.homes_text),
             para(
                 "A census block group counts when any one of these holds: household income at most 65 % of the "

@@ -284,7 +284,7 @@ def _unverified(fleet: Fleet, events: tuple[EventFigures, ...], *, simulated: bo
             if rule.verified:
                 continue
             for name, why in rule.assumed:
-                found[f"Rule {rule.key}: {name}"] = why
+                found[f"Rule {rule.key}: {name.replace('_', ' ')}"] = why
             if not rule.assumed:
                 found[f"Rule {rule.key}"] = "no source at hand confirms it"
     for tariff in fleet.tariffs:
