@@ -25,8 +25,8 @@ At rating 0.067, one way 93.3 %, and 87 % there and back (Schram et al. 2020: 87
 worse at low power); at a tenth of the rating 86 % one way.
 """
 STANDBY_SHARE, STANDBY_KW = 0.0005, 0.005
-ACTIVE_SHARE = 0.005
-"""Below this share of the rating the converter is off and only standby is drawn."""
+ACTIVE_SHARE = 0.012
+"""Below this share of the rating the converter is off (its own loss would exceed it): standby only."""
 SOC_FLOOR = 0.05
 """The battery's own protection ends discharge here, whoever asks."""
 TAPER_SOC = 0.10

@@ -48,6 +48,7 @@ class Station:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._sample_base_s = 0.0
+        self._last_edge_s = -math.inf
         self._told_dead = self._told_open = False
         self.line = Line(
             station_id=self.asset.id,
@@ -94,12 +95,12 @@ class Station:
         """Send a periodic sample of the session."""
         raise NotImplementedError
 
-    def align_evse(self) -> None:
-        """Send a clock-aligned sample of the EVSE."""
+    def align_evse(self, edge_s: float) -> None:
+        """Send a clock-aligned sample of the EVSE, stamped with the edge of the station's clock."""
         raise NotImplementedError
 
-    def meter_site(self, reading: SiteReading, *, aligned: bool) -> None:
-        """Send the site's main meter."""
+    def meter_site(self, reading: SiteReading, edge_s: float) -> None:
+        """Send the site's main meter, clock-aligned."""
         raise NotImplementedError
 
     def reapply(self) -> None:
@@ -258,14 +259,17 @@ class Station:
             self.cancel("aligned")
             return
         now_s = self.time.now_s()
-        edge_s = (math.floor(now_s / every_s + 1e-6) + 1) * every_s
-        self.later("aligned", edge_s - now_s, self._aligned)
+        edge_s = (math.floor(now_s / every_s) + 1) * every_s
+        if edge_s < self._last_edge_s + every_s / 2:
+            edge_s += every_s  # a slewed clock must not give the same edge twice
+        self.later("aligned", edge_s - now_s, lambda: self._aligned(edge_s))
 
-    def _aligned(self) -> None:
+    def _aligned(self, edge_s: float) -> None:
+        self._last_edge_s = edge_s
         if self.booted:
-            self.align_evse()
+            self.align_evse(edge_s)
             if self.asset.meters_site and self.line.accepted:
-                self.meter_site(self.plant.site_meter(self.site_row, self.time.true_s()), aligned=True)
+                self.meter_site(self.plant.site_meter(self.site_row, self.time.true_s()), edge_s)
         self.arm_aligned()
 
     def reapply_in(self, delay_s: float) -> None:

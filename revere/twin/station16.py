@@ -94,8 +94,6 @@ class Station16(Station):
         self.booted = True
         self.configuration["HeartbeatInterval"] = str(int(answer["interval"]) or 300)
         self._status()
-        if self.asset.meters_site:
-            self.arm_samples()
         if self.plugged:
             self.plugged_in()
 
@@ -203,11 +201,11 @@ class Station16(Station):
         """A periodic sample of the transaction."""
         self._meter_values(1, self._values(self.read(), "Sample.Periodic", "MeterValuesSampledData"))
 
-    def align_evse(self) -> None:
+    def align_evse(self, edge_s: float) -> None:
         """A clock-aligned sample."""
-        self._meter_values(1, self._values(self.read(), "Sample.Clock", "MeterValuesAlignedData"))
+        self._meter_values(1, self._values(self.read(), "Sample.Clock", "MeterValuesAlignedData"), edge_s)
 
-    def meter_site(self, reading: SiteReading, *, aligned: bool) -> None:
+    def meter_site(self, reading: SiteReading, edge_s: float) -> None:
         """The site's main meter, as connector 0."""
         power_w = round(reading.power_kw * 1000, 1)
         values = {
@@ -216,8 +214,7 @@ class Station16(Station):
             "Power.Active.Import": max(power_w, 0.0),
             "Power.Active.Export": max(-power_w, 0.0),
         }
-        context = "Sample.Clock" if aligned else "Sample.Periodic"
-        self._meter_values(0, [_value(value, name, context) for name, value in values.items()])
+        self._meter_values(0, [_value(value, name, "Sample.Clock") for name, value in values.items()], edge_s)
 
     def _values(self, reading: EvseReading, context: str, key: str) -> list[Payload]:
         power_w = round(reading.power_kw * 1000, 1)
@@ -231,12 +228,12 @@ class Station16(Station):
         names = [name for name in self.configuration[key].split(",") if name]
         return [_value(values[name], name, context) for name in names if name != "SoC" or reading.plugged]
 
-    def _meter_values(self, connector: int, values: list[Payload]) -> None:
+    def _meter_values(self, connector: int, values: list[Payload], at_s: float | None = None) -> None:
         if not values:
             return
         payload: Payload = {
             "connectorId": connector,
-            "meterValue": [{"timestamp": self.time.stamp(), "sampledValue": values}],
+            "meterValue": [{"timestamp": self.time.stamp(at_s), "sampledValue": values}],
         }
         in_transaction = connector == 1 and self.transaction is not None
         if in_transaction:

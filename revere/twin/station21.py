@@ -91,8 +91,6 @@ class Station21(Station):
         self.booted = True
         self.device.put("OCPPCommCtrlr", "HeartbeatInterval", str(int(answer["interval"]) or 300))
         self._status()
-        if self.asset.meters_site:
-            self.arm_samples()
         if self.plugged:
             self.plugged_in()
 
@@ -244,6 +242,7 @@ class Station21(Station):
         token: str | None = None,
         stopped: str | None = None,
         on_result: Any = None,
+        at_s: float | None = None,
     ) -> None:
         info: Payload = {"transactionId": self.transaction_id}
         if state is not None:
@@ -252,7 +251,7 @@ class Station21(Station):
             info["stoppedReason"] = stopped
         if self.bounds.mode != "ChargingOnly":
             info["operationMode"] = self.bounds.mode
-        stamp = self.time.stamp()
+        stamp = self.time.stamp(at_s)
         component = "AlignedDataCtrlr" if measurands == "Measurands" else "SampledDataCtrlr"
         payload: Payload = {
             "eventType": kind,
@@ -280,24 +279,24 @@ class Station21(Station):
         """A periodic sample of the transaction."""
         self._event("Updated", "MeterValuePeriodic", self.read(), "Sample.Periodic", "TxUpdatedMeasurands")
 
-    def align_evse(self) -> None:
+    def align_evse(self, edge_s: float) -> None:
         """A clock-aligned sample: of the transaction, or of the idle EVSE."""
         reading = self.read()
         if self.transaction_id is not None:
-            self._event("Updated", "MeterValueClock", reading, "Sample.Clock", "Measurands")
+            self._event("Updated", "MeterValueClock", reading, "Sample.Clock", "Measurands", at_s=edge_s)
         else:
-            self._meter_values(1, self._aligned_values(reading, "Sample.Clock"))
+            self._meter_values(1, self._aligned_values(reading, "Sample.Clock"), edge_s)
 
     def _aligned_values(self, reading: EvseReading, context: str) -> list[Payload]:
         return _evse_values(reading, context, self.device.members("AlignedDataCtrlr", "Measurands"))
 
-    def meter_site(self, reading: SiteReading, *, aligned: bool) -> None:
+    def meter_site(self, reading: SiteReading, edge_s: float) -> None:
         """The site's main meter, as EVSE 0."""
-        self._meter_values(0, _site_values(reading, "Sample.Clock" if aligned else "Sample.Periodic"))
+        self._meter_values(0, _site_values(reading, "Sample.Clock"), edge_s)
 
-    def _meter_values(self, evse_id: int, values: list[Payload]) -> None:
+    def _meter_values(self, evse_id: int, values: list[Payload], at_s: float | None = None) -> None:
         if values:
-            meter_value = {"timestamp": self.time.stamp(), "sampledValue": values}
+            meter_value = {"timestamp": self.time.stamp(at_s), "sampledValue": values}
             self.line.post(Message("MeterValues", {"evseId": evse_id, "meterValue": [meter_value]}))
 
     # ---- power ---------------------------------------------------------------------------------
