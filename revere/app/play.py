@@ -30,7 +30,7 @@ from revere.web.guide.figures import gather
 from revere.web.guide.render import render
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 PROGRESS_S = 900
 DATA_MAX_BYTES = 32 << 20
@@ -39,7 +39,10 @@ EJ_FILE = "ej/ma_ej_block_groups_2023.csv"
 
 @dataclass(frozen=True, kw_only=True)
 class PlayOptions:
-    """How to play. ``progress`` is told (simulated seconds done, of how many)."""
+    """How to play. ``progress`` is told (simulated seconds done, of how many).
+
+    ``look`` may read house and world after the figures are taken, before both are closed.
+    """
 
     days: float | None = None
     seed: int | None = None
@@ -47,6 +50,7 @@ class PlayOptions:
     event_day: dt.date | None = None
     progress: Callable[[float, float], None] | None = None
     guide_file: Path | None = None
+    look: Callable[[House, World], Awaitable[None]] | None = None
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -113,6 +117,8 @@ async def _play(
             await _until(house, clock, start, days, options)
             await world.stop()
             figures = await _figures(scenario, house, world, inputs, days, seed, groups, options.guide_file)
+            if options.look is not None:
+                await options.look(house, world)
         finally:
             await house.close()
         figures["wall_s"] = round(wall_s() - wall_start, 2)
