@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -74,7 +75,7 @@ def test_a_stream_ends_with_its_session(web: Web) -> None:
         cookie = f"revere_session={browser.cookies['revere_session']}"
         out = web.client(origin=web.base).post("/logout", headers={"Cookie": cookie})
         assert out.status_code == 204
-        assert sum(1 for _ in frames) < 10  # the iterator ends: the server closed the stream
+        assert len(list(itertools.islice(frames, 50))) < 10  # the iterator ends: the server closed the stream
 
 
 def test_the_slow_skip_to_the_latest() -> None:
