@@ -296,7 +296,7 @@ def ledger(homes: int = HOMES) -> list[LedgerEntry]:
     ]
 
 
-def figures_of(dsn: str, homes: int = HOMES, **options: Any) -> GuideFigures:
+def figures_of(dsn: str, homes: int = HOMES, now: dt.datetime = NOW, **options: Any) -> GuideFigures:
     """Fill the database with the scene and gather the guide's figures from it."""
 
     async def work() -> GuideFigures:
@@ -305,7 +305,7 @@ def figures_of(dsn: str, homes: int = HOMES, **options: Any) -> GuideFigures:
             await store.save_fleet(fleet(homes))
             await store.record(facts(homes))
             await store.post(ledger(homes))
-            return await gather(store, NOW, block_groups=options.pop("block_groups", block_groups()), **options)
+            return await gather(store, now, block_groups=options.pop("block_groups", block_groups()), **options)
         finally:
             await store.close()
 

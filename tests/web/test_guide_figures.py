@@ -151,6 +151,13 @@ def test_few_homes_are_in_totals_alone(pg_dsn: str) -> None:
     assert [g.label for g in figures.readiness.groups] == ["Schools", "Municipal"]
 
 
+def test_a_record_that_is_over_ends_with_its_last_fact(pg_dsn: str) -> None:
+    years_later = NOW + dt.timedelta(days=3 * 365)
+    figures = figures_of(pg_dsn, now=years_later)
+    assert (figures.start, figures.end, figures.made_at) == (START, at("20:30"), years_later)
+    assert figures.quality.availability[0].asked_s == 2 * 10.5 * 3600
+
+
 def test_an_empty_store_has_nothing_to_tell(pg_dsn: str) -> None:
     async def work() -> None:
         store = await Store.open(pg_dsn, WallClock(), TENANT, require_durable=False)

@@ -75,6 +75,7 @@ class Chronicle:
     """What happened, in the guide's terms."""
 
     start: dt.datetime | None = None
+    last: dt.datetime | None = None
     links: dict[str, Link] = field(default_factory=dict)
     sessions: dict[str, list[Plugged]] = field(default_factory=dict)
     called: dict[str, f.GridEventReceived] = field(default_factory=dict)
@@ -96,6 +97,7 @@ class Chronicle:
         """Add one fact."""
         if self.start is None:
             self.start = fact.at
+        self.last = fact.at
         match fact:
             case f.CommandIssued():
                 self.issued += 1
@@ -205,5 +207,4 @@ async def read_chronicle(reader: Reads, since: dt.datetime | None, until: dt.dat
             expected="the journal of a run",
             remedy="Run a scenario or connect stations first.",
         )
-    chronicle.close(until)
     return chronicle

@@ -128,7 +128,7 @@ def quality_chapter(figures: GuideFigures) -> Block:
     commands = q.commands
     span_s = (figures.end - figures.start).total_seconds()
     blocks = [
-        para(f"Watched for {hours(span_s)}, from the first fact in the journal to the making of this guide."),
+        para(f"Watched for {hours(span_s)}, from the first fact in the journal to the end of the period."),
         table(
             "Stations connected to the control system",
             ("Group", "Stations", "Never seen", "Connected", "of", "Share", "Least station", "Drops"),

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from revere.web.guide.shapes import EventFigures
     from revere.web.guide.tracks import Track
 
+STALE = dt.timedelta(days=1)
+"""A record silent for longer than this is over: it ends with its last fact, not now."""
 PERIOD_MOST = dt.timedelta(days=400)
 SKEW_LIMIT_S = 60.0
 """A station's clock further off than this has its readings quarantined for settlement."""
@@ -76,8 +78,9 @@ async def gather(
     since: dt.datetime | None = None,
     simulated: bool | None = None,
 ) -> GuideFigures:
-    """The figures of ``[since or the first fact, now)``. ``simulated`` says whether the plant behind them is the twin.
+    """The figures of ``[since or the first fact, now]``, or up to the last fact of a record that is over.
 
+    ``simulated`` says whether the plant behind them is the twin.
     Raises ``RevereError`` for an empty registry or journal, a period over ``PERIOD_MOST``, or a programme so small
     that its totals would be somebody's own figures.
     """
@@ -90,31 +93,34 @@ async def gather(
     book = rulebook or load_rulebook()
     chronicle = await read_chronicle(reader, since, now)
     assert chronicle.start is not None
+    assert chronicle.last is not None
     start = chronicle.start
-    if now - start > PERIOD_MOST:
+    end = chronicle.last if now - chronicle.last > STALE else now
+    chronicle.close(end)
+    if end - start > PERIOD_MOST:
         raise RevereError(
             "the period is too long for one guide",
             where="guide",
-            got=f"{(now - start).days} days",
+            got=f"{(end - start).days} days",
             expected=f"at most {PERIOD_MOST.days} days",
             remedy="Give a later start.",
         )
     ledger = await read_ledger(reader)
-    sums = await _read_stations(reader, fleet, chronicle, start, now)
+    sums = await _read_stations(reader, fleet, chronicle, start, end)
     groups = shown_groups(fleet.sites)
     events = await event_figures(reader, fleet, book, chronicle, ledger, now)
     return GuideFigures(
         made_at=now,
         start=start,
-        end=now,
+        end=end,
         simulated=simulated,
-        programme=programme_figures(fleet, book, local(now, fleet.programme.zone).date()),
+        programme=programme_figures(fleet, book, local(end, fleet.programme.zone).date()),
         events=events,
         readiness=readiness(sums.departed, groups, len(chronicle.orders)),
         outages=await _outages(reader, fleet, chronicle),
         money=money_figures(fleet, ledger, await reader.ledger_hash()),
         equity=equity_figures(fleet, block_groups),
-        quality=_quality(fleet, groups, chronicle, sums, start, now),
+        quality=_quality(fleet, groups, chronicle, sums, start, end),
         unverified=_unverified(fleet, events, simulated=simulated),
         journal_hash=await reader.journal_hash(),
     )
