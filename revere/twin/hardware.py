@@ -85,24 +85,22 @@ class Hardware:
         active = FIXED_LOSS * self.rating_kw + LINEAR_LOSS * size + SQUARE_LOSS * size * size / self.rating_kw
         return np.where(size > ACTIVE_SHARE * self.rating_kw, active, np.minimum(self.standby_kw, size))
 
-    def possible_kw(self, wanted_kw: Floats, stored_kwh: Floats) -> Floats:
-        """What battery and converter make of a wanted AC power: taper, floor, nameplates. Idle = standby."""
+    def bounds_kw(self, stored_kwh: Floats) -> tuple[Floats, Floats]:
+        """(lowest, highest) AC power that battery and converter allow: taper, floor, nameplates."""
         soc = stored_kwh / self.capacity_kwh
         taper = np.minimum(np.maximum((self.soc_max - soc) / TAPER_SOC, TAPER_LEAST), 1.0)
         room_kwh = np.maximum(self.soc_max * self.capacity_kwh - stored_kwh, 0.0)
-        room_kw = room_kwh * (3600 / ROOM_S)
-        battery_kw = np.minimum(self.battery_charge_kw * taper, room_kw)
+        battery_kw = np.minimum(self.battery_charge_kw * taper, room_kwh * (3600 / ROOM_S))
         # Inverse of battery = ac - loss(ac), from below: the battery never gets more than it takes.
-        intake_kw = np.where(
-            room_kwh > FULL_SHARE * self.capacity_kwh,
-            battery_kw + FIXED_LOSS * self.rating_kw + LINEAR_LOSS * battery_kw,
-            0.0,
-        )
+        takes = room_kwh > FULL_SHARE * self.capacity_kwh
+        intake_kw = np.where(takes, battery_kw * (1 + LINEAR_LOSS) + FIXED_LOSS * self.rating_kw, 0.0)
         spare_kw = np.maximum(stored_kwh - SOC_FLOOR * self.capacity_kwh, 0.0) * (3600 / ROOM_S)
         outflow_kw = np.maximum(spare_kw - FIXED_LOSS * self.rating_kw, 0.0) / (1 + LINEAR_LOSS + SQUARE_LOSS)
-        high = np.minimum(self.charge_kw, intake_kw)
-        low = -np.minimum(self.discharge_kw, outflow_kw)
-        power = np.minimum(np.maximum(wanted_kw, low), high)
+        return -np.minimum(self.discharge_kw, outflow_kw), np.minimum(self.charge_kw, intake_kw)
+
+    def possible_kw(self, wanted_kw: Floats, low_kw: Floats, high_kw: Floats) -> Floats:
+        """What becomes of a wanted AC power within its bounds; below the converter's least it is standby."""
+        power = np.minimum(np.maximum(wanted_kw, low_kw), high_kw)
         return np.where(np.abs(power) > ACTIVE_SHARE * self.rating_kw, power, self.standby_kw)
 
 

@@ -252,22 +252,24 @@ class Plant:
         self._segment_end_s = min(grid_s, edge_s, self.next_change_s())
         self._building_kw = self.inputs.load_kw[:, step] - self.inputs.solar_kw[:, step]
         wanted = np.where(self.plugged, self.wanted_kw, 0.0)
-        target = self.hardware.possible_kw(wanted, self.stored_kwh)
+        low, high = self.hardware.bounds_kw(self.stored_kwh)
+        target = self.hardware.possible_kw(wanted, low, high)
+        # A full or empty battery does not wait for the ramp.
+        self.power_kw = np.minimum(np.maximum(self.power_kw, low), np.maximum(high, self.hardware.standby_kw))
         if self._any_trouble:
-            target = self._in_trouble(target, step)
+            target = self._in_trouble(target, low, step)
         self._target_kw = target
         gap = np.abs(target - self.power_kw)
         self._ramping = bool((gap > JUMP_SHARE * self.hardware.rating_kw).any())
         self._integrate(self._segment_end_s - self.t_s)
 
-    def _in_trouble(self, target: Floats, step: int) -> Floats:
+    def _in_trouble(self, target: Floats, low_kw: Floats, step: int) -> Floats:
         """Powers at sites whose grid is dead or not yet trusted: 0, or the island's need."""
         off = self.tripped[self.site_of] & self.protection_works
         forming = off & self.open[self.site_of] & self.plugged & self.hardware.can_form_grid
         forming &= self.wanted_kw < -ACTIVE_SHARE * self.hardware.rating_kw
         forming &= self.stored_kwh > SOC_FLOOR * self.hardware.capacity_kwh
-        ability = np.where(forming, -self.hardware.possible_kw(-self.hardware.discharge_kw, self.stored_kwh), 0.0)
-        ability = np.maximum(ability, 0.0)
+        ability = np.where(forming, -low_kw, 0.0)
         site_ability = self._by_site(ability)
         need = np.clip(self._critical_per_load * self.inputs.load_kw[:, step], self._critical_low, self._critical_high)
         share = np.minimum(need / np.maximum(site_ability, 1e-9), 1.0) * (site_ability > 0)

@@ -37,7 +37,7 @@ COMMANDS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(commands=COMMANDS, soc=st.floats(0.05, 1.0))
 def test_energy_closes_and_soc_stays_in_bounds_whatever_is_asked(
     commands: list[tuple[float, int, float]], soc: float
@@ -60,7 +60,7 @@ def test_energy_closes_and_soc_stays_in_bounds_whatever_is_asked(
     assert (p.losses_kwh >= 0).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(reads=st.lists(st.floats(0.0, 600.0), max_size=40), kw=st.floats(-60.0, 60.0))
 def test_registers_never_step_back_and_reading_them_changes_little(reads: list[float], kw: float) -> None:
     watched, alone = plant(), plant()
