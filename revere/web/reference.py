@@ -65,7 +65,7 @@ def scenario_page() -> str:
 
 def _flat(text: str) -> str:
     """A docstring as Markdown: its own line breaks go, double back-quotes become single ones."""
-    paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
+    paragraphs = [" ".join(part.split()) for part in text.strip().split("\n\n")]
     return "\n\n".join(paragraphs).replace("``", "`")
 
 
@@ -90,7 +90,7 @@ def _type_words(hint: Any) -> str:
         return f"table of {_type_words(args[1])}"
     if args:
         return " or ".join(_type_words(arg) for arg in args)
-    name = getattr(hint, "__supertype__", hint).__name__
+    name: str = getattr(hint, "__supertype__", hint).__name__
     return plain.get(name, name)
 
 
@@ -133,7 +133,10 @@ def _commands(app: Any, path: str) -> list[str]:
             option = argument.name
             if argument.index is not None:
                 option = option.removeprefix("--").upper().replace("-", "_")
-            usage.append(option if argument.required else f"[{option}]")
+            shape = option
+            if argument.index is None and argument.hint is not bool:
+                shape = f"{option} {argument.field_info.name.upper()}"
+            usage.append(shape if argument.required else f"[{shape}]")
             default = argument.field_info.default
             shown = "**required**" if argument.required else "none" if default in (None, False) else f"`{default}`"
             says = argument.parameter.help or own_help.get(argument.field_info.name, "")
@@ -165,8 +168,8 @@ def api_page() -> str:
         MADE,
         (
             "Powers are kW with charging positive; names that say relief are positive for help to the grid. Times are "
-            "RFC 3339 in UTC. Errors are `application/problem+json` with a reference that is also in the log. The whole "
-            "schema is at `/api/openapi.json`.\n"
+            "RFC 3339 in UTC. Errors are `application/problem+json` with a reference that is also in the log. The "
+            "whole schema is at `/api/openapi.json`.\n"
         ),
         "Give a token as `Authorization: Bearer TOKEN`, or sign in with `POST /login` and keep the cookie.\n",
         "| route | open to | what |\n|---|---|---|",
