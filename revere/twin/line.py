@@ -234,7 +234,8 @@ class Line:
         token = base64.b64encode(f"{self.station_id}:{self.secret}".encode()).decode()
         wire = Wire(client, f"Basic {token}", self._on_text)
         async with asyncio.timeout(CALL_TIMEOUT_S):
-            await asyncio.get_running_loop().create_connection(lambda: wire, uri.host, uri.port)
+            loop = asyncio.get_running_loop()
+            await loop.create_connection(lambda: wire, uri.host, uri.port, ssl=True if uri.secure else None)
         boot: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
