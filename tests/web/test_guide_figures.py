@@ -90,6 +90,7 @@ def test_departures_are_judged_at_the_roster_s_time_and_missing_data_is_not_read
     assert (hall.departures, hall.ready, hall.least_spare) == (1, 1, pytest.approx(0.0))  # exactly 27 kWh
     homes = groups["Homes"]
     assert (homes.departures, homes.ready, homes.short, homes.unknown) == (6, 4, 0, 2)
+    assert homes.least_spare is None  # one home's own figure
     assert sum(number for _, number in figures.readiness.why_unknown) == 2
     assert figures.readiness.spare_bins == ((-0.1, 1), (0.1, 1))
     (short,) = figures.readiness.short
@@ -102,6 +103,7 @@ def test_availability_counts_from_the_start_and_never_seen_is_none_of_it(figures
     assert (rows["Schools"].drops, rows["Schools"].least) == (1, pytest.approx(10 / 11))
     assert (rows["Municipal"].never, rows["Municipal"].connected_s) == (1, 0.0)
     assert rows["Homes"].connected_s == HOMES * 11 * 3600.0
+    assert rows["Homes"].least is None
 
 
 def test_commands_data_alarms_and_clocks_are_counted(figures: GuideFigures) -> None:

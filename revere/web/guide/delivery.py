@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from revere.core.time import local
 from revere.web.guide.blocks import bullets, chapter, chart, heading, note, para, table
 from revere.web.guide.charts import relief_chart, spare_chart
+from revere.web.guide.groups import LABELS
 from revere.web.guide.shapes import HOME_KW, HOMES_LEAST
 from revere.web.guide.words import clock, count, day, kw, kwh, points, share_of, stamp
 
@@ -183,7 +184,7 @@ def readiness_chapter(figures: GuideFigures) -> Block:
                     f"{g.ready:,}",
                     f"{g.short:,}",
                     f"{g.unknown:,}",
-                    points(g.least_spare),
+                    "–" if g.label == LABELS["home"] else points(g.least_spare),
                     points(g.median_spare),
                 )
                 for g in ready.groups

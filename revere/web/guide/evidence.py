@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from revere.web.guide.blocks import bullets, chapter, chart, heading, note, para, table
 from revere.web.guide.charts import share_chart
-from revere.web.guide.groups import SIMPLIFIED_MOST_KW
+from revere.web.guide.groups import LABELS, SIMPLIFIED_MOST_KW
 from revere.web.guide.shapes import HOME_KW, HOMES_LEAST
 from revere.web.guide.words import ABSENT, count, day, hours, kwh, percent, share_of, stamp, usd, usd_round
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from revere.web.guide.shapes import EventFigures, GuideFigures
 
 _STATUS_WORDS = {"yes": "yes", "no": "no", "unknown": "not known"}
+_CONNECTORS = {"cCCS1": "CCS 1", "cCCS2": "CCS 2", "cCHAdeMO": "CHAdeMO", "cType1": "Type 1", "cType2": "Type 2"}
 _CRITERIA = {"I": "income", "M": "minority", "E": "limited English"}
 
 
@@ -140,7 +141,7 @@ def quality_chapter(figures: GuideFigures) -> Block:
                     hours(a.connected_s),
                     hours(a.asked_s),
                     share_of(a.connected_s, a.asked_s, 2),
-                    percent(a.least),
+                    "–" if a.label == LABELS["home"] else percent(a.least),
                     f"{a.drops:,}",
                 )
                 for a in q.availability
@@ -224,8 +225,8 @@ def _round_trip(figures: GuideFigures) -> Block:
 def barriers_chapter(figures: GuideFigures) -> Block:
     """What stands in the way, with this programme's own counts."""
     b = figures.programme.barriers
-    connectors = ", ".join(f"{name} ({number})" for name, number in b.connectors)
-    protocols = ", ".join(f"{name} ({number})" for name, number in b.protocols)
+    connectors = ", ".join(f"{_CONNECTORS.get(name, name)} ({number})" for name, number in b.connectors)
+    protocols = ", ".join(f"{name.upper().replace('OCPP', 'OCPP ')} ({number})" for name, number in b.protocols)
     return chapter(
         "Costs and barriers",
         [

@@ -14,7 +14,7 @@ from revere.settle.performance import INTERVAL_S
 from revere.settle.rules import load_rulebook
 from revere.web.guide.chronicle import read_chronicle
 from revere.web.guide.events import event_figures
-from revere.web.guide.groups import programme_figures, require_publishable, shown_groups
+from revere.web.guide.groups import LABELS, programme_figures, require_publishable, shown_groups
 from revere.web.guide.money import equity_figures, money_figures, read_ledger
 from revere.web.guide.readiness import departures, judge, readiness
 from revere.web.guide.shapes import (
@@ -215,7 +215,7 @@ def _availability(
         never=sum(link is None for link in links),
         connected_s=sum(connected),
         asked_s=asked_s * len(stations),
-        least=min(connected) / asked_s if connected and asked_s else None,
+        least=min(connected) / asked_s if connected and asked_s and label != LABELS["home"] else None,
         drops=sum(link.drops for link in links if link),
     )
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from revere.control.image import Override
 from revere.control.roster import Journey, journeys
+from revere.web.guide.groups import LABELS
 from revere.web.guide.shapes import Readiness, ReadyGroup, ReadySite, ShortDeparture
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _group(label: str, found: list[Departed]) -> ReadyGroup:
         short=sum(one.spare is not None and not one.ready for one in found),
         unknown=sum(one.spare is None for one in found),
         unseen=sum(one.spare is not None and not one.seen for one in found),
-        least_spare=min(spares, default=None),
+        least_spare=None if label == LABELS["home"] else min(spares, default=None),
         median_spare=statistics.median(spares) if spares else None,
     )
 

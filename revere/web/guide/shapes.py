@@ -162,7 +162,7 @@ class ReadyGroup(Figure, frozen=True, kw_only=True):
     unseen: int
     """Of the judged ones, those whose plug-out was not seen."""
     least_spare: float | None
-    """The least battery above the need, fraction of a full battery; below 0 is short."""
+    """The least battery above the need, fraction of a full battery; below 0 is short. None for homes: one home's own."""
     median_spare: float | None
 
 
@@ -264,7 +264,10 @@ class Equity(Figure, frozen=True, kw_only=True):
 
 
 class GroupAvailability(Figure, frozen=True, kw_only=True):
-    """How long a group's stations were connected, of the seconds that they should have been."""
+    """How long a group's stations were connected, of the seconds that they should have been.
+
+    ``least`` is the worst station's share; None for homes, because it would be one home's own.
+    """
 
     label: str
     stations: int
