@@ -42,8 +42,7 @@ def money_chapter(figures: GuideFigures) -> Block:
             words=0,
         ),
     ]
-    for event in figures.events:
-        blocks += _event_money(event, figures.programme.zone)
+    blocks += _event_money([event for event in figures.events if event.state == "over"], figures.programme.zone)
     blocks.append(
         para(
             "Not in this guide: electricity bills, the cost of equipment beyond grants, and the wear of batteries. "
@@ -54,27 +53,38 @@ def money_chapter(figures: GuideFigures) -> Block:
     return chapter("Money: expected, not yet confirmed" if only_ours else "Money: whose figure is which", blocks)
 
 
-def _event_money(event: EventFigures, zone: str) -> list[Block]:
-    if event.state != "over":
-        return []
+def _event_money(over: list[EventFigures], zone: str) -> list[Block]:
+    """Each event's payments by group, what such an amount means, and the rules behind them."""
     rows = [
-        (p.label, f"{p.sites:,}", usd(p.expected_cents), usd(p.confirmed_cents), usd(p.paid_cents))
+        (
+            day(event.start, zone),
+            p.label,
+            f"{p.sites:,}",
+            usd(p.expected_cents),
+            usd(p.confirmed_cents),
+            usd(p.paid_cents),
+        )
+        for event in over
         for p in event.payments
     ]
-    blocks = [
-        table(f"Event of {day(event.start, zone)}", ("Group", "Sites", "Expected", "Confirmed", "Paid"), rows),
+    if not rows:
+        return [para("No event is over yet, so nothing is expected.")]
+    rules = {rule.key: rule for event in over for rule in event.rules}
+    return [
+        table("By event and group", ("Event", "Group", "Sites", "Expected", "Confirmed", "Paid"), rows, words=2),
         note(
-            "A season pays the mean over all of its events, once, after it ends. An amount here is what this event "
+            "A season pays the mean over all of its events, once, after it ends. An amount here is what an event "
             "changed in the season's expected payment so far: with one event it is what the season would pay if no "
             "other were called, and each further event moves it."
         ),
+        *(
+            para(
+                f"Rule {rule.key} ({rule.programme}): {rule.rate_usd_per_kw} $ a kW of the season's mean; "
+                + ("confirmed at its source." if rule.verified else "not verified.")
+            )
+            for rule in rules.values()
+        ),
     ]
-    for rule in event.rules:
-        standing = "confirmed at its source" if rule.verified else "not verified"
-        blocks.append(
-            para(f"Rule {rule.key} ({rule.programme}): {rule.rate_usd_per_kw} $ a kW of the season's mean; {standing}.")
-        )
-    return blocks
 
 
 def equity_chapter(figures: GuideFigures) -> Block:

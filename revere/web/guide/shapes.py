@@ -162,7 +162,7 @@ class ReadyGroup(Figure, frozen=True, kw_only=True):
     unseen: int
     """Of the judged ones, those whose plug-out was not seen."""
     least_spare: float | None
-    """The least battery above the need, fraction of a full battery; below 0 is short. None for homes: one home's own."""
+    """The least battery above the need, fraction of a full battery; below 0 is short; None for homes: one's own."""
     median_spare: float | None
 
 
