@@ -50,25 +50,32 @@ def equity_view(scenario: Scenario, groups: BlockGroups | None = None) -> Equity
 async def residual_pct(house: House, judge: Judge) -> dict[str, Any]:
     """Energy balance: registers as stored here against battery, trips and losses as the plant knows them.
 
-    Per station over the longest span for which its registers are stored at both ends.
+    Each station is judged over the longest span between two 5-minute edges at which its registers are stored (a
+    station that was off the air or without a session at an edge has none there); the fleet over the span that most
+    stations share.
     """
     edges = sorted(dt.datetime.fromtimestamp(at, dt.UTC) for at in judge.snapshots)
-    if len(edges) < 3:
-        return {}
     assets = [evse_asset(station.id, 1) for station in house.image.fleet.stations]
-    start, end = edges[1], edges[-2]
-    found = await house.store.registers_at(assets, [start, end])
-    stored: dict[str, tuple[int, int]] = {}
-    for asset, (first, last) in found.items():
-        if first is None or last is None or first.import_wh is None or first.export_wh is None:
-            continue
-        if last.import_wh is not None and last.export_wh is not None:
-            stored[asset] = (last.import_wh - first.import_wh, last.export_wh - first.export_wh)
-    residual = judge.residual_pct(stored, start, end)
-    by_station = {asset: value for asset, value in residual.items() if asset != "fleet"}
+    found = await house.store.registers_at(assets, edges)
+    spans: dict[tuple[dt.datetime, dt.datetime], dict[str, tuple[int, int]]] = {}
+    for asset, pairs in found.items():
+        whole = [
+            (edge, pair.import_wh, pair.export_wh)
+            for edge, pair in zip(edges, pairs, strict=True)
+            if pair is not None and pair.import_wh is not None and pair.export_wh is not None
+        ]
+        if len(whole) > 1:
+            (start, import_0, export_0), (end, import_1, export_1) = whole[0], whole[-1]
+            spans.setdefault((start, end), {})[asset] = (import_1 - import_0, export_1 - export_0)
+    by_station: dict[str, float] = {}
+    fleet = None
+    for (start, end), stored in sorted(spans.items(), key=lambda item: len(item[1])):
+        residual = judge.residual_pct(stored, start, end)
+        fleet = residual.pop("fleet", fleet)
+        by_station |= residual
     worst = max(by_station, key=lambda asset: by_station[asset], default="")
     return {
-        "energy_balance_residual_pct": residual.get("fleet"),
+        "energy_balance_residual_pct": fleet,
         "energy_balance_worst_station_pct": by_station.get(worst),
         "energy_balance_worst_station": worst,
         "energy_balance_stations": len(by_station),

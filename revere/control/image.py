@@ -6,6 +6,7 @@ Messages only update the image; the tick reads it. A restart folds the journal a
 from __future__ import annotations
 
 import datetime as dt
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
@@ -18,8 +19,46 @@ if TYPE_CHECKING:
     from revere.core.assets import Fleet, Site, Station, Vehicle
 
 SOC_FRESH = dt.timedelta(minutes=15)
-ALIGNED_KEEP = 12
+ALIGNED_KEEP = 6
+REGISTERS_KEEP = 160
+GAP_MAX_S = 400.0
+EDGE_GAP_MAX_H = 0.3
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class Registers:
+    """The newest register readings of a meter, to know what it stood at between them.
+
+    ::
+
+        known      o----------o-----o ........... (no session: it stands still)
+        asked            ^ linear        ^ the last value
+    """
+
+    def __init__(self) -> None:
+        self._known: deque[tuple[float, int]] = deque(maxlen=REGISTERS_KEEP)
+
+    def add(self, ts: dt.datetime, net_wh: int) -> None:
+        """Take a reading; one that comes late is left out."""
+        at = ts.timestamp()
+        if not self._known or at > self._known[-1][0]:
+            self._known.append((at, net_wh))
+
+    def at(self, ts: dt.datetime, *, resting: bool) -> float | None:
+        """Net Wh at ``ts``; beyond the newest reading only for a meter at rest, else None (unknown)."""
+        at = ts.timestamp()
+        later: tuple[float, int] | None = None
+        for known in reversed(self._known):
+            if known[0] == at:
+                return float(known[1])
+            if known[0] < at:
+                if later is None:
+                    return float(known[1]) if resting else None
+                if later[0] - known[0] > GAP_MAX_S and later[1] != known[1] and not resting:
+                    return None
+                return known[1] + (later[1] - known[1]) * (at - known[0]) / (later[0] - known[0])
+            later = known
+        return float(later[1]) if later is not None and resting else None
 
 
 @dataclass(slots=True)
@@ -38,12 +77,10 @@ class EvseImage:
     power_at: dt.datetime = EPOCH
     soc: float | None = None
     soc_at: dt.datetime = EPOCH
-    register_net_wh: int | None = None
-    register_at: dt.datetime = EPOCH
+    registers: Registers = field(default_factory=lambda: Registers())
     skew_s: float | None = None
     charge_max_kw: float | None = None
     discharge_max_kw: float | None = None
-    aligned_net_wh: dict[dt.datetime, int] = field(default_factory=dict)
     last_reading: dt.datetime | None = None
     problems: tuple[str, ...] = ()
 
@@ -204,32 +241,45 @@ class Image:
             evse.power_kw, evse.power_at = fact.power_kw, fact.ts
         if fact.soc is not None and fact.ts >= evse.soc_at:
             evse.soc, evse.soc_at = fact.soc, fact.ts
-        if net_wh is not None and fact.ts >= evse.register_at:
-            evse.register_net_wh, evse.register_at = net_wh, fact.ts
-        if fact.context == "clock" and net_wh is not None:
-            _keep(evse.aligned_net_wh, fact.ts, net_wh)
+        if net_wh is not None:
+            evse.registers.add(fact.ts, net_wh)
             self._building(self.sites[evse.station.site_id])
 
     def _building(self, site: SiteImage) -> None:
-        """Mean building load over the newest aligned interval for which every meter has reported.
+        """Mean building load over the newest interval of the main meter for which every EVSE's register is known.
 
-        Registers stamped with the same clock tick make this exact where live kW of different
-        moments would not be.
+        Registers at the edges of one interval make this exact where live kW of different moments would not be.
         """
-        evses = self.site_evses[site.site.id]
         edges = sorted(site.aligned_net_wh)
+        if len(edges) < 2 or edges[-1] <= site.building_at:
+            return
         for start, end in zip(reversed(edges[:-1]), reversed(edges[1:]), strict=True):
-            if end <= site.building_at:
-                return
             hours = (end - start).total_seconds() / 3600
-            if hours > 0.3 or any(start not in e.aligned_net_wh or end not in e.aligned_net_wh for e in evses):
+            if end <= site.building_at or hours > EDGE_GAP_MAX_H:
+                return
+            stations_wh = self._stations_wh(site.site.id, start, end)
+            if stations_wh is None:
                 continue
             net_wh = site.aligned_net_wh[end] - site.aligned_net_wh[start]
-            stations_wh = sum(e.aligned_net_wh[end] - e.aligned_net_wh[start] for e in evses)
             site.building_kw, site.building_at = (net_wh - stations_wh) / 1000 / hours, end
             if self.on_building is not None:
                 self.on_building(site.site.id, end, site.building_kw)
             return
+
+    def _stations_wh(self, site_id: SiteId, start: dt.datetime, end: dt.datetime) -> float | None:
+        """What the site's EVSEs drew net between two edges, None where one of them is unknown."""
+        total = 0.0
+        for evse in self.site_evses[site_id]:
+            resting = evse.session_id is None
+            # Before its session began a meter stood still.
+            before = evse.registers.at(start, resting=resting or evse.session_since >= start)
+            after = evse.registers.at(end, resting=resting)
+            if before is None or after is None:
+                if resting and not evse.power_kw:
+                    continue
+                return None
+            total += after - before
+        return total
 
     def _station(
         self,
