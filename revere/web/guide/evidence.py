@@ -12,7 +12,7 @@ from revere.web.guide.words import ABSENT, count, day, hours, kwh, percent, shar
 
 if TYPE_CHECKING:
     from revere.web.guide.blocks import Block
-    from revere.web.guide.shapes import EventFigures, GuideFigures
+    from revere.web.guide.shapes import Commands, EventFigures, GuideFigures
 
 _STATUS_WORDS = {"yes": "yes", "no": "no", "unknown": "not known"}
 _CONNECTORS = {"cCCS1": "CCS 1", "cCCS2": "CCS 2", "cCHAdeMO": "CHAdeMO", "cType1": "Type 1", "cType2": "Type 2"}
@@ -136,7 +136,6 @@ def _letters(criteria: str) -> str:
 def quality_chapter(figures: GuideFigures) -> Block:
     """Availability, commands, completeness, efficiency, clocks, alarms."""
     q = figures.quality
-    commands = q.commands
     span_s = (figures.end - figures.start).total_seconds()
     blocks = [
         para(f"Watched for {hours(span_s)}, from the first fact in the journal to the end of the period."),
@@ -157,24 +156,7 @@ def quality_chapter(figures: GuideFigures) -> Block:
                 for a in q.availability
             ],
         ),
-        table(
-            "Commands to stations, by how they ended",
-            ("Issued", "Confirmed by meter", "Superseded", "Rejected", "Expired", "Still open"),
-            [
-                tuple(
-                    f"{n:,}"
-                    for n in (
-                        commands.issued,
-                        commands.confirmed,
-                        commands.superseded,
-                        commands.rejected,
-                        commands.expired,
-                        commands.open,
-                    )
-                )
-            ],
-            words=0,
-        ),
+        _commands(q.commands),
         para("A command is confirmed when the meter shows it, not when the station says yes."),
         table(
             "Five-minute register values, and the energy that they count",
@@ -209,6 +191,28 @@ def quality_chapter(figures: GuideFigures) -> Block:
         ),
     ]
     return chapter("Availability and quality of data", blocks)
+
+
+def _commands(commands: Commands) -> Block:
+    """Commands by how they ended, in one row."""
+    return table(
+        "Commands to stations, by how they ended",
+        ("Issued", "Confirmed by meter", "Superseded", "Rejected", "Expired", "Still open"),
+        [
+            tuple(
+                f"{n:,}"
+                for n in (
+                    commands.issued,
+                    commands.confirmed,
+                    commands.superseded,
+                    commands.rejected,
+                    commands.expired,
+                    commands.open,
+                )
+            )
+        ],
+        words=0,
+    )
 
 
 def _clocks(figures: GuideFigures) -> str:
