@@ -220,9 +220,8 @@ class Image:
         if fact.quarantined:
             self.readings_refused += 1
             return
-        net_wh = None
-        if fact.import_wh is not None and fact.export_wh is not None:
-            net_wh = fact.import_wh - fact.export_wh
+        evse = self.evses.get(fact.asset_id)
+        net_wh = _net_wh(fact, evse.station if evse else None)
         if fact.place == "site":
             site = self.sites.get(SiteId(fact.asset_id))
             if site is None:
@@ -233,7 +232,6 @@ class Image:
                 _keep(site.aligned_net_wh, fact.ts, net_wh)
                 self._building(site)
             return
-        evse = self.evses.get(fact.asset_id)
         if evse is None or fact.place != "ac_inlet":
             return
         evse.last_reading = fact.at
@@ -389,6 +387,18 @@ class Image:
         if evse.vehicle is None or evse.soc is None:
             return None
         return evse.soc * evse.vehicle.capacity_kwh
+
+
+def _net_wh(fact: f.MeterReading, station: Station | None) -> int | None:
+    """Import less export, Wh; None where a register is missing.
+
+    A station that cannot discharge has no export register: what it gave is 0 by its rating, not unknown.
+    """
+    if fact.import_wh is None:
+        return None
+    if fact.export_wh is None:
+        return fact.import_wh if station is not None and station.discharge_kw == 0 else None
+    return fact.import_wh - fact.export_wh
 
 
 def _keep(aligned: dict[dt.datetime, int], ts: dt.datetime, net_wh: int) -> None:
