@@ -207,7 +207,7 @@ async def audit_statement(desk: AdminDesk, statement_id: str) -> tuple[bool, str
     for season in seasons:
         for called in season.events:
             edges = interval_edges(called.start, called.end)
-            readings += await read_registers(desk.store, [asset.asset_id for asset in season.assets], edges)
+            readings += await read_registers(desk.store, season.assets, edges)
     period = statement_id.rsplit(":", 1)[-1]
     statement = build_statement(participant, period, posted, rulebook)
     result = audit_lines(statement, readings, seasons, ledger=mine, now=last)

@@ -21,6 +21,7 @@ from revere.program.seasons import site_seasons
 from revere.settle.ledger import LedgerLine, from_fields, to_fields
 from revere.settle.performance import (
     EventPerformance,
+    MeteredAsset,
     RegisterReading,
     event_performance,
     fleet_performance_kw,
@@ -71,9 +72,16 @@ class Closed:
     intervals: tuple[tuple[dt.datetime, dt.datetime, float], ...]
 
 
-async def read_registers(books: Books, assets: Sequence[str], edges: Sequence[dt.datetime]) -> list[RegisterReading]:
-    """Register readings at the edges of 5-minute intervals, as settlement takes them."""
-    found = await books.registers_at(assets, edges, tolerance_s=EDGE_TOLERANCE_S)
+async def read_registers(
+    books: Books, assets: Sequence[MeteredAsset], edges: Sequence[dt.datetime]
+) -> list[RegisterReading]:
+    """Register readings at the edges of 5-minute intervals, as settlement takes them.
+
+    An asset that cannot discharge has no export register: what it gave is 0 by its rating, not unknown, and
+    what it charges counts against its site (``export_rev`` stays None).
+    """
+    found = await books.registers_at([asset.asset_id for asset in assets], edges, tolerance_s=EDGE_TOLERANCE_S)
+    charge_only = {asset.asset_id for asset in assets if asset.export_rating_w == 0}
     return [
         RegisterReading(
             asset_id=asset,
@@ -81,7 +89,7 @@ async def read_registers(books: Books, assets: Sequence[str], edges: Sequence[dt
             import_rev=pair.import_rev,
             export_rev=pair.export_rev,
             import_wh=pair.import_wh,
-            export_wh=pair.export_wh,
+            export_wh=0 if pair.export_wh is None and asset in charge_only else pair.export_wh,
         )
         for asset, pairs in found.items()
         for pair in pairs
@@ -125,7 +133,7 @@ async def close_event(
         readings: list[RegisterReading] = []
         for called in season.events:
             edges = interval_edges(called.start, called.end)
-            readings += await read_registers(books, [asset.asset_id for asset in season.assets], edges)
+            readings += await read_registers(books, season.assets, edges)
         posted = [ledger_line(line) for line in await books.ledger(site_id=season.site_id)]
         settlement = settle_season(season, readings, now=now, clock_synchronised=clock_synchronised, posted=posted)
         performances.append(
