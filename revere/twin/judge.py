@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from revere.core.errors import RevereError
 from revere.core.facts import evse_asset
 from revere.core.time import UTC, iso
 
@@ -224,6 +225,12 @@ class Judge:
         edges) as Revere kept them, by ``station/evse``: |registers net - (battery + trips + losses)| /
         throughput. Stations that are not in ``stored`` or moved under 1 kWh have no figure of their own.
         """
+        for at in (start, end):
+            if round(at.timestamp()) not in self.snapshots:
+                known = (
+                    [_stamp(edge_s) for edge_s in (min(self.snapshots), max(self.snapshots))] if self.snapshots else []
+                )
+                raise RevereError("the plant has no books of this moment", got=at, expected=f"5-minute edges {known}")
         first, last = (self.snapshots[round(at.timestamp())] for at in (start, end))
         truth = (
             (last.stored_kwh - first.stored_kwh)

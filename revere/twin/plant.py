@@ -188,6 +188,8 @@ class Plant:
         self.judge = Judge(
             fleet=self.fleet, inputs=self.inputs, site_idle_kw=idle_kw, feeder_idle_kw=self._by_feeder(idle_kw)
         )
+        if self.t_s % SNAPSHOT_S == 0:
+            self._snapshot()
 
     # ---- moving --------------------------------------------------------------------------------
 

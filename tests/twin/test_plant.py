@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from revere.core.errors import RevereError
 from revere.twin.hardware import SOC_FLOOR, Hardware, ramped
 from revere.twin.plant import Plant
 from revere.twin.world import fast_history
@@ -219,6 +220,14 @@ def test_residual_is_small_with_true_registers_and_large_with_a_flipped_sign() -
     asset = "school-cs01/1"
     assert p.judge.residual_pct({asset: (wh[0], wh[1])}, first, end)[asset] < 0.01
     assert p.judge.residual_pct({asset: (wh[1], wh[0])}, first, end)[asset] > 5
+
+
+def test_residuals_are_refused_off_the_edges() -> None:
+    p = plant()
+    p.advance(T0 + 700.0)
+    assert START in {dt.datetime.fromtimestamp(edge_s, dt.UTC) for edge_s in p.judge.snapshots}
+    with pytest.raises(RevereError, match="no books"):
+        p.judge.residual_pct({}, START, START + dt.timedelta(seconds=601))
 
 
 # ---- outages -------------------------------------------------------------------------------------

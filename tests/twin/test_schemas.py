@@ -112,6 +112,13 @@ def said() -> list[tuple[str, str, dict[str, Any]]]:
     return run_twin(main, START)
 
 
+def test_the_schemas_do_refuse() -> None:
+    with pytest.raises(AssertionError, match="TransactionEventRequest"):
+        check("v21", "TransactionEvent", {"eventType": "Begun"})
+    with pytest.raises(AssertionError, match="StatusNotification"):
+        check("v16", "StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Away"})
+
+
 def test_every_message_is_valid(said: list[tuple[str, str, dict[str, Any]]]) -> None:
     for version, action, payload in said:
         check(version, action, payload)
