@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -157,7 +158,7 @@ def _relief_kw(played: Played, asset: str) -> Fraction:
     """
     wh = intervals = 0
     pairs = played.registers[asset]
-    for first, last in zip(pairs[:-1], pairs[1:], strict=True):
+    for first, last in itertools.pairwise(pairs):
         if first is None or last is None or first.import_wh is None or last.import_wh is None:
             continue
         given_wh = 0 if asset in played.charge_only else _export_wh(last) - _export_wh(first)
