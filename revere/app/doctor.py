@@ -40,7 +40,7 @@ def examine(config: Path | None, folder: Path, to: Path | None) -> Table:
     except RevereError as error:
         findings.append(("settings", False, str(error)))
     mode = folder.stat().st_mode & 0o777
-    findings.append(("state folder", not mode & 0o077, f"mode {mode:o}"))
+    findings.append(("state folder", not mode & 0o066, f"mode {mode:o}"))
     free = shutil.disk_usage(folder).free
     findings.append(("disk", free >= DISK_LOW_BYTES, f"{free / (1 << 30):.1f} GiB free"))
     figures = asyncio.run(_database(settings, folder, findings))

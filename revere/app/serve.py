@@ -62,10 +62,24 @@ async def bare_database(folder: Path, clock: Clock, *, durable: bool = True) -> 
         yield Place(dsn, None)
         return
     postgres = await EmbeddedPostgres.start(folder / "postgres", throwaway=not durable, clock=clock)
+    watch = asyncio.create_task(_keep_alive(postgres), name="database watch")
     try:
         yield Place(postgres.dsn, postgres.bin_dir)
     finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
         await postgres.stop()
+
+
+async def _keep_alive(postgres: EmbeddedPostgres) -> None:
+    """Start our own PostgreSQL again when it dies under us; the store waits and reconnects by itself."""
+    while True:
+        await asyncio.sleep(WATCH_S)
+        try:
+            if await postgres.revive():
+                log.error("PostgreSQL had died and was started again")
+        except RevereError as error:
+            log.error("PostgreSQL does not come back", why=str(error))
 
 
 @asynccontextmanager

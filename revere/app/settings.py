@@ -74,7 +74,11 @@ def _path(kind: type, value: object) -> object:
 
 
 def state_folder() -> Path:
-    """Where data and secrets live: ``REVERE_STATE``, else the system's place for such things. Made with mode 0700."""
+    """Where data and secrets live: ``REVERE_STATE``, else the system's place for such things.
+
+    Made with mode 0700; as root 0711, because PostgreSQL, which refuses to run as root, must pass through it to its
+    own folder. Every file with a secret is 0600 by itself.
+    """
     named = os.environ.get(STATE_VARIABLE)
     if named:
         folder = Path(named)
@@ -82,7 +86,7 @@ def state_folder() -> Path:
         folder = Path("/var/lib/revere")
     else:
         folder = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state")) / "revere"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o711 if os.getuid() == 0 else 0o700)
     return folder
 
 

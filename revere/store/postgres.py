@@ -124,6 +124,13 @@ class EmbeddedPostgres:
             raise
         return server
 
+    async def revive(self) -> bool:
+        """Start the server again, at the same address, where it has died by itself; True where it had."""
+        if self.process is None or self.process.poll() is None:
+            return False
+        await self._launch()
+        return True
+
     async def stop(self) -> None:
         """Stop the server in order (fast shutdown), at the latest after ``STOP_DEADLINE_S`` by force.
 
