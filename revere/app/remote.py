@@ -7,6 +7,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import msgspec
 
 from revere.app.running import find_running
 from revere.core.errors import Refused, Unavailable
@@ -60,9 +61,11 @@ async def _ask(url: str, token: str, body: dict[str, object]) -> dict[str, Any]:
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASK_S)) as session,
             session.post(url, json=body, headers=headers) as response,
         ):
-            raw = await response.content.read(ANSWER_MAX_BYTES)
-            answer: dict[str, Any] = await response.json() if raw else {}
-    except (aiohttp.ClientError, TimeoutError) as error:
+            raw = b""
+            while chunk := await response.content.read(ANSWER_MAX_BYTES - len(raw)):
+                raw += chunk
+            answer: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any]) if raw else {}
+    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
         raise Unavailable("the server did not answer", where=url, got=str(error) or type(error).__name__) from error
     if response.status >= 400:
         raise Refused(
