@@ -142,7 +142,7 @@ async def _ven(utility: UtilityAccess | None, fleet: Fleet, store: Store, inbox:
     """The link to the utility, told which events an earlier life had heard of."""
     if utility is None:
         return None
-    # Contracts that hang on one OpenADR program share its events (see control.snapshot.enrolled_sites).
+    # Contracts that hang on one OpenADR program share its events (see Image.members).
     programs = {program.openadr_program: program.id for program in reversed(fleet.programs)}
     known = [
         fact

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from revere.control.snapshot import enrolled_sites
 from revere.control.view import EquityView
 from revere.core.assets import program_of
 from revere.core.facts import evse_asset
@@ -91,7 +90,7 @@ def event_figures(house: House, judge: Judge, event: EventImage | None) -> dict[
     }
     if event is None:
         return figures
-    members = enrolled_sites(fleet, event)
+    members = house.image.members(event)
     figures["nameplate_enrolled_kw"] = round(sum(s.discharge_kw for s in fleet.stations if s.site_id in members), 3)
     true_kw = judge.relief_kw(event.start, event.end, tuple(members))
     usable_kwh = house.heart.usable_at_start_kwh.get(event.grid_event_id)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from revere.control.snapshot import enrolled_sites
 from revere.core.ids import ProgramId
 from revere.core.time import local
 from revere.program.enrolment import enrolments
@@ -126,7 +125,7 @@ async def close_event(
     performances: list[EventPerformance] = []
     held: list[Held] = []
     lines = cents = 0
-    members = enrolled_sites(image.fleet, event)
+    members = image.members(event)
     for season in seasons_at(image, rulebook, now):
         if season.site_id not in members:
             continue

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from revere.control.closing import WAIT_FOR_VALUES, Closed, close_event
-from revere.control.snapshot import enrolled_sites
 from revere.core import facts as f
 from revere.core.errors import RevereError
 from revere.plan.forecast import lowest_mean_kw, nominate_kw
@@ -91,7 +90,7 @@ class EventDesk:
             )
 
     def _members(self, event: EventImage) -> frozenset[str]:
-        return frozenset(enrolled_sites(self._image.fleet, event))
+        return frozenset(self._image.members(event))
 
     async def close_due(self, now: dt.datetime, *, clock_synchronised: bool) -> None:
         """Settle and report events whose last values have had time to arrive."""

@@ -23,7 +23,7 @@ from revere.control.islands import Islands
 from revere.control.publisher import Now, available, build_view
 from revere.control.scribe import Scribe
 from revere.control.sender import Sender
-from revere.control.snapshot import Snapshot, enrolled_sites, read_slots, take_snapshot
+from revere.control.snapshot import Snapshot, read_slots, take_snapshot
 from revere.control.ticker import Standing, Ticker
 from revere.control.tracking import CommandTracker
 from revere.core import facts as f
@@ -55,6 +55,7 @@ REPLAN_DEBOUNCE_S = 2.0
 EVENT_LEAD = dt.timedelta(minutes=3)
 SAMPLE_S = 60
 SAMPLE_IN_EVENT_S = 10
+SAMPLING_RETRY_S = 20.0
 MOVED_KW = 0.001
 LEASE_RENEW = dt.timedelta(minutes=10)
 """OCPP 1.6 profiles end by themselves after 15 minutes."""
@@ -141,6 +142,8 @@ class Heart:
     def _on_fact(self, fact: f.Fact) -> None:
         if isinstance(fact, REPLAN_ON):
             self._replan.set()
+        if isinstance(fact, f.StationProvisioned):
+            self._sampling.pop(fact.station_id, None)  # boot sets the interval back to its default
 
     async def run(self) -> None:
         """Beat until cancelled."""
@@ -251,7 +254,7 @@ class Heart:
         island_kw = self.islands.refresh(now, self.ticker.standing)
         decided_wall_s = wall_s()
         decision = self.ticker.decide(now, self.snapshot, self.plan, event, island_kw, self.islands.return_shares(now))
-        self._send(decision, now, decided_wall_s, event is not None)
+        self._send(decision, now, decided_wall_s, event)
         self._reasons = dict(zip(decision.assets, decision.reasons, strict=True))
         self._target_kw = decision.target_kw
         self._track_relief(event, now)
@@ -273,8 +276,9 @@ class Heart:
         ]
         return min(running, key=lambda e: (e.start, e.grid_event_id), default=None)
 
-    def _send(self, decision: Decision, now: dt.datetime, decided_wall_s: float, in_event: bool) -> None:
+    def _send(self, decision: Decision, now: dt.datetime, decided_wall_s: float, event: EventImage | None) -> None:
         kw = decision.setpoints.kw
+        members = self.image.members(event) if event else frozenset()
         changed = np.zeros(len(kw), dtype=bool)
         for row, asset in enumerate(decision.assets):
             evse = self.image.evses[asset]
@@ -290,7 +294,9 @@ class Heart:
             self._sent_at[asset] = now
             setpoint_kw = round(float(kw[row]), 3)
             interval_s = self._sampling.get(evse.station.id, SAMPLE_S)
-            command, facts = self.tracker.issue(evse, asset, setpoint_kw, now, interval_s, in_event=in_event)
+            command, facts = self.tracker.issue(
+                evse, asset, setpoint_kw, now, interval_s, in_event=evse.station.site_id in members
+            )
             self.scribe.write(facts)
             wire = SetpointCommand(
                 command_id=command.command_id,
@@ -307,21 +313,27 @@ class Heart:
     def _sample(self, event: EventImage | None, now: dt.datetime) -> None:
         """Ten-second values at the enrolled sites from shortly before an event until its end."""
         soon = event or self._running_event(now + EVENT_LEAD)
-        members = enrolled_sites(self.image.fleet, soon) if soon else frozenset()
+        members = self.image.members(soon) if soon else frozenset()
         for evse in self.image.evses.values():
             wanted = SAMPLE_IN_EVENT_S if evse.station.site_id in members else SAMPLE_S
             station_id = evse.station.id
             if self._sampling.get(station_id, SAMPLE_S) == wanted or not evse.online:
                 continue
             self._sampling[station_id] = wanted
-            command = ReportingCommand(station_id=station_id, sample_interval_s=wanted)
-            self.sender.chore(lambda command=command: self.link.set_reporting(command))  # type: ignore[misc]
+            self.sender.chore(self._set_reporting(ReportingCommand(station_id=station_id, sample_interval_s=wanted)))
+
+    async def _set_reporting(self, command: ReportingCommand) -> None:
+        """Ask for another interval; what the station did not take is asked again after a pause."""
+        answer = await self.link.set_reporting(command)
+        if answer.status != "accepted":
+            await asyncio.sleep(SAMPLING_RETRY_S)
+            self._sampling.pop(command.station_id, None)
 
     def _track_relief(self, event: EventImage | None, now: dt.datetime) -> None:
         """A running mean for the screen; what is paid comes from registers later."""
         if event is None:
             return
-        members = enrolled_sites(self.image.fleet, event)
+        members = self.image.members(event)
         if self._relief_event != event.grid_event_id:
             self._relief_event, self._relief = event.grid_event_id, []
             usable_kwh, _kw = available(self.image, read_slots(self.image, now), now, members)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 from revere.core import facts as f
+from revere.core.assets import program_of
 from revere.core.ids import GridEventId, ProgramId, SessionId, SiteId, StationId, VehicleId
 
 if TYPE_CHECKING:
@@ -156,11 +157,25 @@ class Image:
         self.overrides: dict[VehicleId, Override] = {}
         self.alarms: dict[str, f.AlarmRaised] = {}
         self.open_commands: dict[str, f.CommandIssued] = {}
+        self._members: dict[ProgramId, frozenset[SiteId]] = {}
         self.stopped = False
         self.facts_seen = 0
         self.readings_refused = 0
         self.last_fact_at: dt.datetime = EPOCH
         self.on_building: Callable[[SiteId, dt.datetime, float], None] | None = None
+
+    def members(self, event: EventImage) -> frozenset[SiteId]:
+        """The sites that an event calls: enrolled in a program of the same OpenADR program.
+
+        A municipal light plant's customer is in no program, so never counted.
+        """
+        found = self._members.get(event.program_id)
+        if found is None:
+            openadr = {p.openadr_program for p in self.fleet.programs if p.id == event.program_id}
+            programs = {site.id: program_of(site, self.fleet.programs) for site in self.fleet.sites}
+            found = frozenset(s for s, program in programs.items() if program and program.openadr_program in openadr)
+            self._members[event.program_id] = found
+        return found
 
     def stations_of(self, station_id: StationId) -> list[EvseImage]:
         """The EVSEs of a station (one in this release); empty for an unknown id."""

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from revere.control.snapshot import EFFICIENCY, Slot, enrolled_sites, read_slots
+from revere.control.snapshot import EFFICIENCY, Slot, read_slots
 from revere.control.view import (
     AlarmView,
     ConsoleView,
@@ -55,7 +55,7 @@ def build_view(image: Image, state: Now) -> ConsoleView:
     """The whole picture at ``state.now``."""
     now = state.now
     event = image.event_at(now)
-    members = enrolled_sites(image.fleet, event) if event else frozenset()
+    members = image.members(event) if event else frozenset()
     powers = {asset: _power(evse, now) for asset, evse in image.evses.items()}
     slots = read_slots(image, now)
     rows = sorted(

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Coroutine, Sequence
     from typing import Any
 
     from revere.control.scribe import Scribe
@@ -47,9 +47,9 @@ class Sender:
         finally:
             del self._busy[asset]
 
-    def chore(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    def chore(self, work: Coroutine[Any, Any, object]) -> None:
         """Run a side task (a change of reporting interval) without waiting for it."""
-        task = asyncio.get_running_loop().create_task(work())
+        task = asyncio.get_running_loop().create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
 

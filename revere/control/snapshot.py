@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from revere.control.roster import Presence, journeys, presence
-from revere.core.assets import program_of
 from revere.core.time import local
 from revere.core.timeline import planning_edges
 from revere.plan.problem import Commitment, Departure, FleetProblem
@@ -58,20 +57,6 @@ class Snapshot:
     slots: tuple[Slot, ...]
     site_ids: tuple[SiteId, ...]
     event_ids: tuple[str, ...]
-
-
-def enrolled_sites(fleet: Fleet, event: EventImage) -> frozenset[SiteId]:
-    """The sites that an event calls: enrolled in a program of the same OpenADR program.
-
-    A municipal light plant's customer is in no program, so never counted.
-    """
-    openadr = {p.openadr_program for p in fleet.programs if p.id == event.program_id}
-    members = []
-    for site in fleet.sites:
-        program = program_of(site, fleet.programs)
-        if program is not None and program.openadr_program in openadr:
-            members.append(site.id)
-    return frozenset(members)
 
 
 def read_slots(image: Image, now: dt.datetime) -> tuple[Slot, ...]:
@@ -157,7 +142,7 @@ def _problem(
         peak_so_far_kw=np.maximum(load[:, 0], 0.0),
         wear_usd_per_kwh=WEAR_USD_PER_KWH,
         end_value_usd_per_kwh=0.12,
-        commitments=tuple(_commitment(fleet, event, site_ids, edges) for event in events),
+        commitments=tuple(_commitment(image, event, site_ids, edges) for event in events),
         start_s=int(edges[0].timestamp()),
     )
 
@@ -214,8 +199,8 @@ def _tariffs(fleet: Fleet, mids: list[dt.datetime]) -> tuple[Floats, Floats, Flo
     return price, np.repeat(credit[:, None], len(mids), axis=1), demand / 21.0
 
 
-def _commitment(fleet: Fleet, event: EventImage, site_ids: tuple[SiteId, ...], edges: list[dt.datetime]) -> Commitment:
-    members = enrolled_sites(fleet, event)
+def _commitment(image: Image, event: EventImage, site_ids: tuple[SiteId, ...], edges: list[dt.datetime]) -> Commitment:
+    members = image.members(event)
     starts, ends = edges[:-1], edges[1:]
     return Commitment(
         id=event.grid_event_id,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from revere.control.snapshot import EFFICIENCY, enrolled_sites
+from revere.control.snapshot import EFFICIENCY
 from revere.plan.departure import least_energy_kwh
 from revere.plan.dispatch import EventTarget, FleetState, Rules, Setpoints, SiteState, arbitrate
+from revere.plan.even import even_discharge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,8 @@ RULES = Rules(lease_s=120.0, ramp_kw=60.0, dwell_s=30.0)
 BARRIER_EFFICIENCY = 0.90
 BARRIER_POWER_SHARE = 0.9
 """The barrier counts on a little less than a charger's best: taper, latency, a shared service."""
+BARRIER_AHEAD = dt.timedelta(minutes=1)
+"""The barrier of a minute ahead holds now: it only rises until the departure."""
 READING_FRESH = dt.timedelta(minutes=20)
 LOAD_STEP_SHARE = 0.04
 
@@ -94,7 +97,7 @@ class Ticker:
         target_kw = None
         if event is not None:
             target_kw = max(event.nominated_kw or 0.0, relief_kw)
-            members = enrolled_sites(self._image.fleet, event)
+            members = self._image.members(event)
             events = (
                 EventTarget(
                     id=event.grid_event_id,
@@ -103,6 +106,9 @@ class Ticker:
                     left_h=(event.end - now).total_seconds() / 3600,
                 ),
             )
+        spare_kwh = state.energy_kwh - np.maximum(state.floor_kwh, state.barrier_kwh)
+        give_max_kw = np.where(state.plugged & state.dispatchable, state.discharge_max_kw, 0.0)
+        plan_kw = even_discharge(plan_kw, state.site, len(self._site_ids), spare_kwh, give_max_kw)
         setpoints = arbitrate(state, plan_kw, sites, events=events, rules=RULES)
         return Decision(self.assets, setpoints, setpoints.reasons(), target_kw)
 
@@ -212,7 +218,7 @@ class Ticker:
         if standing is None or standing.depart is None:
             return
         numbers["urgency"][row] = max((standing.depart - now).total_seconds(), 0.0) / 3600
-        numbers["barrier"][row] = self._barrier(standing, charge_kw, vehicle.capacity_kwh, now)
+        numbers["barrier"][row] = self._barrier(standing, charge_kw, vehicle.capacity_kwh, now + BARRIER_AHEAD)
         if event is not None and standing.depart > event.end:
             at_end = self._barrier(standing, charge_kw, vehicle.capacity_kwh, event.end)
             numbers["end"][row] = max(floor_kwh, at_end)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 FINE = dt.timedelta(minutes=15)
 COARSE = dt.timedelta(hours=1)
+SHORTEST = dt.timedelta(minutes=1)
+"""A first step shorter than this would be over before its plan."""
 
 
 def planning_edges(
@@ -51,4 +53,4 @@ def planning_edges(
             edges.add(max(low, now))
             if low < mark:
                 edges.add(low + FINE)
-    return sorted(edges)
+    return [now, *sorted(edge for edge in edges if edge >= now + SHORTEST)]
