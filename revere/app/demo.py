@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from revere.control.building import BuildingHistory
+    from revere.control.image import Image
     from revere.core.scenario import Scenario
 
 OPENS_AT = dt.time(14, 30)
@@ -70,6 +71,7 @@ async def _show(
         world = World(scenario, past.inputs, scenario.run.seed, clock, plant=past.history.plant)
         house, station_secrets = await _open(scenario, store, clock, world, speed, ocpp_port)
         past.teach(house.heart.history)
+        past.remind(house.image)
         settings = WebSettings(port=port)
         links = OneTimeLinks(wall_seconds)
         web = WebThread(pages(house, store, scenario.fleet, settings, links), settings)
@@ -132,6 +134,15 @@ class _Past:
     async def keep(self, store: Store) -> None:
         """Store the readings as history: series only, no facts, because nobody reported them."""
         await store.load_history(row for reading in self.readings for row in _rows(reading))
+
+    def remind(self, image: Image) -> None:
+        """Let control know what it would have heard: each vehicle's last state of charge, on the road too."""
+        last: dict[str, MeterReading] = {}
+        for reading in self.readings:
+            if reading.soc is not None:
+                last[reading.asset_id] = reading
+        for reading in last.values():
+            image.apply(reading)
 
     def teach(self, buildings: BuildingHistory) -> None:
         """Let the load forecast learn the three days."""

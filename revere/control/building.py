@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 HISTORY_DAYS = 28
+SECONDS_A_DAY = 86_400
+STAGGER_MAX_S = 3_000
+"""Below an hour, the step of a default profile: a rise put off never meets the next change."""
 
 # Share of the yearly peak by local hour on a warm working day: assumptions of ours, replaced by
 # measurement after a day (weight of half a day, plan.forecast).
@@ -122,6 +126,22 @@ def fallback_profiles(fleet: Fleet) -> tuple[dict[StationId, DefaultProfile], di
             parked=parked,
         )
         for row, station in enumerate(stations):
-            profiles[station.id] = DefaultProfile(limits_kw=found.profiles[row], zone=fleet.programme.zone)
+            limits_kw = _staggered(found.profiles[row], station.id)
+            profiles[station.id] = DefaultProfile(limits_kw=limits_kw, zone=fleet.programme.zone)
             short[station.id] = float(found.short_kwh[row])
     return profiles, short
+
+
+def _staggered(limits_kw: tuple[tuple[int, float], ...], station_id: str) -> tuple[tuple[int, float], ...]:
+    """The profile with each rise put off by the station's own lot, so that a fleet left alone makes no new peak.
+
+    A later rise only lowers the sum of a site's defaults, so what was safe stays safe. The lot is the station's for
+    good: it must be the same after every restart of ours.
+    """
+    lot_s = zlib.crc32(station_id.encode()) % STAGGER_MAX_S // 60 * 60
+    moved = [limits_kw[0]]
+    for (start_s, limit_kw), after in zip(limits_kw[1:], [*limits_kw[2:], (SECONDS_A_DAY, 0.0)], strict=True):
+        rises = limit_kw > moved[-1][1]
+        begins_s = start_s + lot_s if rises and start_s + lot_s < after[0] else start_s
+        moved.append((begins_s, limit_kw))
+    return tuple(moved)
