@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 import structlog
 
+from revere.control.bounds import Standing
 from revere.control.building import BuildingHistory
 from revere.control.events import EventDesk
 from revere.control.islands import Islands
@@ -24,7 +25,7 @@ from revere.control.publisher import Now, available, build_view
 from revere.control.scribe import Scribe
 from revere.control.sender import Sender
 from revere.control.snapshot import Snapshot, read_slots, take_snapshot
-from revere.control.ticker import Standing, Ticker
+from revere.control.ticker import Ticker
 from revere.control.tracking import CommandTracker
 from revere.core import facts as f
 from revere.core.commands import ReportingCommand, SetpointCommand
@@ -108,6 +109,7 @@ class Heart:
         clock_synchronised: Callable[[], bool] = lambda: True,
     ) -> None:
         self.image = image
+        self.inbox = inbox
         self.clock = clock
         self.link = link
         self.figures = HeartFigures()
@@ -142,6 +144,8 @@ class Heart:
     def _on_fact(self, fact: f.Fact) -> None:
         if isinstance(fact, REPLAN_ON):
             self._replan.set()
+        if isinstance(fact, f.EnergyNeeds):
+            self.ticker.bounds.mark()
         if isinstance(fact, f.StationProvisioned):
             self._sampling.pop(fact.station_id, None)  # boot sets the interval back to its default
 
@@ -215,6 +219,7 @@ class Heart:
 
     def _stand(self, snapshot: Snapshot) -> None:
         """Keep each vehicle's next departure for the barrier between plans."""
+        self.ticker.bounds.mark()
         for slot in snapshot.slots:
             assert slot.evse.vehicle is not None
             journey = slot.presence.journeys[0] if slot.presence.journeys else None
@@ -406,7 +411,7 @@ class Heart:
                 now=now,
                 tick=self.figures.ticks,
                 speed=self._speed,
-                database_ok=self.scribe.waiting < 500 and self.scribe.failures == 0,
+                database_ok=self.inbox.keeps_up(now),
                 stale_s=max(age_s, 0.0),
                 setpoints_kw=setpoints,
                 reasons=self._reasons,

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Protocol
 from revere.core.errors import Unavailable
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Sequence
 
     from revere.control.image import Image
     from revere.core.facts import Fact
 
 WAITING_MAX = 20_000
+SILENT_S = 5.0
+"""A commit takes milliseconds; longer than this the page says that the database is gone."""
 
 
 class Journal(Protocol):
@@ -34,9 +37,17 @@ class Inbox:
         self._journal = journal
         self._image = image
         self._watchers: list[Callable[[Fact], None]] = []
+        self._under_way: dict[int, dt.datetime] = {}
+        self._number = 0
+        self._failing = False
         self.waiting = 0
         self.recorded = 0
         self.refused = 0
+
+    def keeps_up(self, now: dt.datetime) -> bool:
+        """Whether facts get committed: the last were, and none under way waits longer than ``SILENT_S``."""
+        oldest = next(iter(self._under_way.values()), now)
+        return not self._failing and (now - oldest).total_seconds() < SILENT_S
 
     def watch(self, watcher: Callable[[Fact], None]) -> None:
         """Call ``watcher`` with each fact after it is committed and folded."""
@@ -53,10 +64,18 @@ class Inbox:
                 remedy="The database is behind",
             )
         self.waiting += len(facts)
+        self._number = number = self._number + 1
+        if facts:
+            self._under_way[number] = facts[-1].at
         try:
             await self._journal.record(facts)
+            self._failing = False
+        except Unavailable:
+            self._failing = True
+            raise
         finally:
             self.waiting -= len(facts)
+            self._under_way.pop(number, None)
         self.recorded += len(facts)
         for fact in facts:
             self._image.apply(fact)
