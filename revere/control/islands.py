@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
+    from revere.control.bounds import Standing
     from revere.control.image import EvseImage, Image, SiteImage
-    from revere.control.ticker import Standing
     from revere.core.ids import SiteId
 
 RETURN_DONE_S = 1800.0

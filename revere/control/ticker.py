@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from revere.control.bounds import Bounds, Standing
 from revere.control.snapshot import EFFICIENCY
-from revere.plan.departure import least_energy_kwh
 from revere.plan.dispatch import EventTarget, FleetState, Rules, Setpoints, SiteState, arbitrate
 from revere.plan.even import even_discharge
 
@@ -27,21 +27,8 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 RULES = Rules(lease_s=120.0, ramp_kw=60.0, dwell_s=30.0)
-BARRIER_EFFICIENCY = 0.90
-BARRIER_POWER_SHARE = 0.9
-"""The barrier counts on a little less than a charger's best: taper, latency, a shared service."""
-BARRIER_AHEAD = dt.timedelta(minutes=1)
-"""The barrier of a minute ahead holds now: it only rises until the departure."""
 READING_FRESH = dt.timedelta(minutes=20)
 LOAD_STEP_SHARE = 0.04
-
-
-@dataclass(slots=True)
-class Standing:
-    """What a vehicle's roster demands next, kept between plans."""
-
-    depart: dt.datetime | None
-    needed_kwh: float
 
 
 @dataclass(frozen=True)
@@ -79,6 +66,11 @@ class Ticker:
         self._reversed_at = np.full(n, -np.inf)
         self._given_at = np.full(n, -np.inf)
         self.standing: dict[str, Standing] = {}
+        self.bounds = Bounds(image, self._evses)
+        self._zeros = np.zeros(n)
+        self._efficiency = np.full(n, EFFICIENCY)
+        self._event_sites: tuple[str, npt.NDArray[np.bool_]] = ("", np.zeros(len(self._site_ids), dtype=bool))
+        self._plan_rows: tuple[Snapshot | None, npt.NDArray[np.int64]] = (None, np.zeros(n, dtype=np.int64))
 
     def decide(
         self,
@@ -97,11 +89,10 @@ class Ticker:
         target_kw = None
         if event is not None:
             target_kw = max(event.nominated_kw or 0.0, relief_kw)
-            members = self._image.members(event)
             events = (
                 EventTarget(
                     id=event.grid_event_id,
-                    sites=np.array([site_id in members for site_id in self._site_ids]),
+                    sites=self._called(event),
                     target_kw=target_kw,
                     left_h=(event.end - now).total_seconds() / 3600,
                 ),
@@ -111,6 +102,13 @@ class Ticker:
         plan_kw = even_discharge(plan_kw, state.site, len(self._site_ids), spare_kwh, give_max_kw)
         setpoints = arbitrate(state, plan_kw, sites, events=events, rules=RULES)
         return Decision(self.assets, setpoints, setpoints.reasons(), target_kw)
+
+    def _called(self, event: EventImage) -> npt.NDArray[np.bool_]:
+        """Which sites the event calls."""
+        if self._event_sites[0] != event.program_id:
+            members = self._image.members(event)
+            self._event_sites = (event.program_id, np.array([site_id in members for site_id in self._site_ids]))
+        return self._event_sites[1]
 
     def accept(self, decision: Decision, changed: npt.NDArray[np.bool_], now: dt.datetime) -> None:
         """Remember what was given to the stations."""
@@ -123,6 +121,7 @@ class Ticker:
 
     def forget(self, row: int) -> None:
         """A new session starts from nothing."""
+        self.bounds.mark()
         self.last_kw[row] = 0.0
         self._direction[row] = 0
         self._given_at[row] = -np.inf
@@ -141,11 +140,11 @@ class Ticker:
             step += 1
         if not 0 <= step < plan.net_kw.shape[1]:
             return plan_kw, 0.0
-        rows = {id(slot.evse): row for row, slot in enumerate(snapshot.slots)}
-        for place, evse in enumerate(self._evses):
-            row = rows.get(id(evse))
-            if row is not None:
-                plan_kw[place] = plan.net_kw[row, step]
+        if self._plan_rows[0] is not snapshot:
+            rows = {id(slot.evse): row for row, slot in enumerate(snapshot.slots)}
+            self._plan_rows = (snapshot, np.array([rows.get(id(evse), -1) for evse in self._evses]))
+        rows_of = self._plan_rows[1]
+        plan_kw = np.where(rows_of >= 0, plan.net_kw[rows_of, step], np.nan)
         relief_kw = 0.0
         if event is not None and event.grid_event_id in snapshot.event_ids:
             relief_kw = float(plan.commitment_kw[snapshot.event_ids.index(event.grid_event_id), step])
@@ -153,86 +152,42 @@ class Ticker:
 
     def _state(self, now: dt.datetime, event: EventImage | None) -> FleetState:
         n = len(self._evses)
-        numbers = {
-            name: np.zeros(n)
-            for name in (
-                "charge", "discharge", "energy", "age", "capacity", "floor", "barrier", "measured", "urgency", "end",
-            )
-        }  # fmt: skip
-        plugged = np.zeros(n, dtype=bool)
-        dispatchable = np.zeros(n, dtype=bool)
+        at = now.timestamp()
+        bounds = self.bounds
+        bounds.read(now, event, self.standing)
+        energy, age, measured = np.full(n, np.nan), np.full(n, np.inf), np.full(n, np.nan)
+        plugged, dispatchable = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+        fresh_since = now - READING_FRESH
         for row, evse in enumerate(self._evses):
-            self._fill(numbers, row, evse, now, event)
             plugged[row] = evse.session_id is not None
             dispatchable[row] = evse.online and self._tracker.dispatchable(self.assets[row], now)
-        at = now.timestamp()
+            if evse.soc is not None and evse.vehicle is not None:
+                energy[row] = evse.soc * evse.vehicle.capacity_kwh
+                age[row] = max((now - evse.soc_at).total_seconds(), 0.0)
+            if evse.power_kw is not None and evse.power_at > fresh_since:
+                measured[row] = evse.power_kw
         return FleetState(
             site=self._site,
-            charge_max_kw=numbers["charge"],
-            discharge_max_kw=numbers["discharge"],
-            energy_kwh=numbers["energy"],
-            soc_age_s=numbers["age"],
-            capacity_kwh=numbers["capacity"],
-            floor_kwh=numbers["floor"],
-            barrier_kwh=numbers["barrier"],
-            must_charge_kw=np.zeros(n),
+            charge_max_kw=bounds.charge_kw,
+            discharge_max_kw=bounds.discharge_kw,
+            energy_kwh=energy,
+            soc_age_s=age,
+            capacity_kwh=bounds.capacity_kwh,
+            floor_kwh=bounds.floor_kwh,
+            barrier_kwh=bounds.barrier_kwh,
+            must_charge_kw=self._zeros,
             plugged=plugged,
             dispatchable=dispatchable,
-            measured_kw=numbers["measured"],
+            measured_kw=measured,
             last_setpoint_kw=self.last_kw,
-            charge_efficiency=np.full(n, EFFICIENCY),
-            discharge_efficiency=np.full(n, EFFICIENCY),
-            urgency_h=numbers["urgency"],
+            charge_efficiency=self._efficiency,
+            discharge_efficiency=self._efficiency,
+            urgency_h=np.maximum(bounds.depart_s - at, 0.0) / 3600,
             direction=self._direction,
             reversed_s=at - self._reversed_at,
             settled_s=at - self._given_at,
-            end_floor_kwh=numbers["end"],
+            end_floor_kwh=bounds.end_kwh,
             locked=np.zeros(n, dtype=bool),
-        )
-
-    def _fill(
-        self, numbers: dict[str, Floats], row: int, evse: EvseImage, now: dt.datetime, event: EventImage | None
-    ) -> None:
-        """One EVSE's numbers; unknown is NaN."""
-        vehicle = evse.vehicle
-        numbers["energy"][row] = numbers["measured"][row] = np.nan
-        numbers["age"][row] = numbers["urgency"][row] = np.inf
-        numbers["capacity"][row] = vehicle.capacity_kwh if vehicle else 1.0
-        numbers["charge"][row] = evse.station.charge_kw
-        if vehicle is None:
-            return
-        charge_kw = min(evse.station.charge_kw, vehicle.charge_kw, evse.charge_max_kw or np.inf)
-        numbers["charge"][row] = charge_kw
-        limit = evse.discharge_max_kw if evse.discharge_max_kw is not None else np.inf
-        numbers["discharge"][row] = min(evse.station.discharge_kw, vehicle.discharge_kw, limit)
-        energy_kwh = self._image.energy_kwh(evse)
-        if energy_kwh is not None:
-            numbers["energy"][row] = energy_kwh
-            numbers["age"][row] = max((now - evse.soc_at).total_seconds(), 0.0)
-        if evse.power_kw is not None and now - evse.power_at < READING_FRESH:
-            numbers["measured"][row] = evse.power_kw
-        reserve_soc = self._image.sites[evse.station.site_id].site.backup_reserve_soc
-        floor_kwh = max(vehicle.soc_min, reserve_soc) * vehicle.capacity_kwh
-        numbers["floor"][row] = numbers["end"][row] = floor_kwh
-        standing = self.standing.get(vehicle.id)
-        if standing is None or standing.depart is None:
-            return
-        numbers["urgency"][row] = max((standing.depart - now).total_seconds(), 0.0) / 3600
-        numbers["barrier"][row] = self._barrier(standing, charge_kw, vehicle.capacity_kwh, now + BARRIER_AHEAD)
-        if event is not None and standing.depart > event.end:
-            at_end = self._barrier(standing, charge_kw, vehicle.capacity_kwh, event.end)
-            numbers["end"][row] = max(floor_kwh, at_end)
-
-    @staticmethod
-    def _barrier(standing: Standing, charge_kw: float, capacity_kwh: float, now: dt.datetime) -> float:
-        assert standing.depart is not None
-        return least_energy_kwh(
-            now,
-            standing.depart - dt.timedelta(minutes=5),
-            need_kwh=standing.needed_kwh,
-            charge_kw=charge_kw * BARRIER_POWER_SHARE,
-            efficiency=BARRIER_EFFICIENCY,
-            capacity_kwh=capacity_kwh,
         )
 
     def _sites(

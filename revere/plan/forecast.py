@@ -22,6 +22,7 @@ DAYS_MAX = 10
 """Similar days looked at."""
 PRIOR_DAYS = 0.5
 """The prior shape weighs as half a day of measurement."""
+DAY_S = 86_400.0
 SLOTS = 96
 """Quarter hours of a local day: the second axis of a history."""
 NOMINATION_SHARE = 0.9
@@ -63,9 +64,17 @@ def load_forecast(
         kind: _typical_day(similar_days(history, history_kind, kind), prior_shape_kw)
         for kind in sorted(set(kind_of_day))
     }
+    starts_s = np.array([edge.hour * 3600 + edge.minute * 60 + edge.second for edge in edges_local[:-1]], dtype=float)
+    at_s = np.array([edge.timestamp() for edge in edges_local])
+    lengths_s = np.diff(at_s)
+    if (lengths_s <= 0).any():
+        bad = int(np.argmax(lengths_s <= 0))
+        raise refuse("edges_local", f"{edges_local[bad]} to {edges_local[bad + 1]}", "edges that go forward")
+    kinds = np.asarray(kind_of_day)
     forecast = np.empty(steps)
-    for t in range(steps):
-        forecast[t] = _mean_over(day_kw[kind_of_day[t]], edges_local[t], edges_local[t + 1])
+    for kind, day in day_kw.items():
+        mine = kinds == kind
+        forecast[mine] = _means_over(day, starts_s[mine], lengths_s[mine])
     return forecast
 
 
@@ -77,20 +86,16 @@ def _typical_day(days: Floats, prior_kw: Floats) -> Floats:
     return typical
 
 
-def _mean_over(day_kw: Floats, start: dt.datetime, end: dt.datetime) -> float:
-    """Mean of a day's quarter hours over ``[start, end)``, by the elapsed time, wrapping at midnight."""
-    seconds = (end.astimezone(dt.UTC) - start.astimezone(dt.UTC)).total_seconds()
-    if seconds <= 0:
-        raise refuse("edges_local", f"{start} to {end}", "edges that go forward")
-    at = start.hour * 3600 + start.minute * 60 + start.second
-    total, left = 0.0, seconds
-    while left > 0:
-        slot = at // 900
-        part = min(left, (slot + 1) * 900 - at)
-        total += float(day_kw[slot % SLOTS]) * part
-        left -= part
-        at = int(at + part)
-    return total / seconds
+def _means_over(day_kw: Floats, start_s: Floats, length_s: Floats) -> Floats:
+    """Means of a day's quarter hours over steps that begin at a second of the local day, by elapsed time.
+
+    A step that passes midnight goes on in the same day, since its own kind of day is all that is known of it.
+    """
+    days = int(np.ceil((start_s + length_s).max(initial=1.0) / DAY_S))
+    grid_s = np.arange(days * SLOTS + 1) * (DAY_S / SLOTS)
+    summed = np.concatenate([[0.0], np.cumsum(np.tile(day_kw, days))]) * (DAY_S / SLOTS)
+    means: Floats = (np.interp(start_s + length_s, grid_s, summed) - np.interp(start_s, grid_s, summed)) / length_s
+    return means
 
 
 def worst_load_kw(history: Floats, prior_shape_kw: Floats, share: float = 0.98) -> Floats:

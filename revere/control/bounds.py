@@ -1,0 +1,113 @@
+"""What an EVSE may do until further notice: nameplates, floors, barriers. They change slowly and are kept meanwhile."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from revere.plan.departure import least_energy_kwh
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from revere.control.image import EventImage, EvseImage, Image
+
+    Floats = npt.NDArray[np.float64]
+
+BARRIER_EFFICIENCY = 0.90
+BARRIER_POWER_SHARE = 0.9
+"""The barrier counts on a little less than a charger's best: taper, latency, a shared service."""
+UNPLUG_BEFORE = dt.timedelta(minutes=5)
+KEEP = dt.timedelta(seconds=30)
+BARRIER_AHEAD = dt.timedelta(minutes=1)
+"""The barrier of a minute ahead holds for as long as it is kept: it only rises until the departure."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """What a vehicle's roster demands next, kept between plans."""
+
+    depart: dt.datetime | None
+    needed_kwh: float
+
+
+class Bounds:
+    """Arrays ``[EVSE]`` that hold for up to ``KEEP``; ``mark`` makes the next tick read them anew.
+
+    ``end_kwh`` is the floor at the running event's end; ``depart_s`` epoch seconds of the next departure, inf if none.
+    """
+
+    def __init__(self, image: Image, evses: Sequence[EvseImage]) -> None:
+        n = len(evses)
+        self._image = image
+        self._evses = evses
+        self._read_at: dt.datetime | None = None
+        self._event_id: str | None = None
+        self.charge_kw: Floats = np.zeros(n)
+        self.discharge_kw: Floats = np.zeros(n)
+        self.capacity_kwh: Floats = np.ones(n)
+        self.floor_kwh: Floats = np.zeros(n)
+        self.barrier_kwh: Floats = np.zeros(n)
+        self.end_kwh: Floats = np.zeros(n)
+        self.depart_s: Floats = np.full(n, np.inf)
+
+    def mark(self) -> None:
+        """Something changed who is where or who must leave."""
+        self._read_at = None
+
+    def read(self, now: dt.datetime, event: EventImage | None, standing: Mapping[str, Standing]) -> None:
+        """Read them anew where they are old, marked, or meant for another event."""
+        event_id = event.grid_event_id if event else None
+        if self._read_at is not None and now - self._read_at < KEEP and event_id == self._event_id:
+            return
+        self._read_at, self._event_id = now, event_id
+        for row, evse in enumerate(self._evses):
+            self._read_one(row, evse, now, event, standing)
+
+    def _read_one(
+        self, row: int, evse: EvseImage, now: dt.datetime, event: EventImage | None, standing: Mapping[str, Standing]
+    ) -> None:
+        vehicle = evse.vehicle
+        self.depart_s[row] = np.inf
+        self.barrier_kwh[row] = 0.0
+        if vehicle is None:
+            self.charge_kw[row], self.discharge_kw[row] = evse.station.charge_kw, 0.0
+            return
+        charge_kw = min(evse.station.charge_kw, vehicle.charge_kw, _or_inf(evse.charge_max_kw))
+        self.charge_kw[row] = charge_kw
+        self.discharge_kw[row] = min(evse.station.discharge_kw, vehicle.discharge_kw, _or_inf(evse.discharge_max_kw))
+        self.capacity_kwh[row] = vehicle.capacity_kwh
+        reserve_soc = self._image.sites[evse.station.site_id].site.backup_reserve_soc
+        floor_kwh = max(vehicle.soc_min, reserve_soc) * vehicle.capacity_kwh
+        self.floor_kwh[row] = self.end_kwh[row] = floor_kwh
+        due = standing.get(vehicle.id)
+        if due is None or due.depart is None:
+            return
+        self.depart_s[row] = due.depart.timestamp()
+        self.barrier_kwh[row] = _barrier(
+            due.depart, due.needed_kwh, charge_kw, vehicle.capacity_kwh, now + BARRIER_AHEAD
+        )
+        if event is not None and due.depart > event.end:
+            at_end = _barrier(due.depart, due.needed_kwh, charge_kw, vehicle.capacity_kwh, event.end)
+            self.end_kwh[row] = max(floor_kwh, at_end)
+
+
+def _or_inf(limit_kw: float | None) -> float:
+    """A limit that the vehicle did not state does not bind; one of 0 does."""
+    return np.inf if limit_kw is None else limit_kw
+
+
+def _barrier(depart: dt.datetime, needed_kwh: float, charge_kw: float, capacity_kwh: float, now: dt.datetime) -> float:
+    return least_energy_kwh(
+        now,
+        depart - UNPLUG_BEFORE,
+        need_kwh=needed_kwh,
+        charge_kw=charge_kw * BARRIER_POWER_SHARE,
+        efficiency=BARRIER_EFFICIENCY,
+        capacity_kwh=capacity_kwh,
+    )
