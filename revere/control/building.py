@@ -64,6 +64,8 @@ class BuildingHistory:
         self._sites = {site.id: site for site in fleet.sites}
         self._days: dict[SiteId, dict[dt.date, Floats]] = {site.id: {} for site in fleet.sites}
         self._count: dict[tuple[SiteId, dt.date, int], int] = {}
+        # All sites of a plan are asked for the same edges: they are put into local time once.
+        self._read_edges: tuple[Sequence[dt.datetime], list[dt.datetime], list[str]] = ((), [], [])
 
     def add(self, site_id: SiteId, end: dt.datetime, mean_kw: float) -> None:
         """Take the mean load of the interval that ended at ``end``."""
@@ -85,8 +87,10 @@ class BuildingHistory:
     def forecast(self, site_id: SiteId, edges: Sequence[dt.datetime]) -> Floats:
         """Expected building load less solar per step ``[T]``, kW."""
         site = self._sites[site_id]
-        edges_local = [local(edge, self._programme.zone) for edge in edges]
-        kinds = [kind_of_day(edge.date(), self._programme) for edge in edges_local[:-1]]
+        if self._read_edges[0] is not edges:
+            in_zone = [local(edge, self._programme.zone) for edge in edges]
+            self._read_edges = (edges, in_zone, [kind_of_day(edge.date(), self._programme) for edge in in_zone[:-1]])
+        _, edges_local, kinds = self._read_edges
         days = self._days[site_id]
         parts = np.zeros(len(kinds))
         for kind in sorted(set(kinds)):
