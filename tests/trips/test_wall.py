@@ -1,0 +1,246 @@
+"""Wall time: the database gone, the server killed, discharge stopped, strangers, backup; each with its own server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime as dt
+import json
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import websockets
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect as dial
+
+from revere.core.time import UTC, iso, wall_now, wall_s
+from tests.trips.walls import Site, copy_of, registered, soon, without_site
+
+pytestmark = pytest.mark.wall
+MINE = "home-light-cs01"
+STATIONS = 6
+GONE_S = 10.0
+
+
+@pytest.fixture(scope="module")
+def template(pg_folder: Path) -> Iterator[Site]:
+    """A registered programme, made once; every test runs on a copy."""
+    with registered(pg_folder) as place:
+        yield place
+
+
+@pytest.fixture
+def place(template: Site, pg_folder: Path) -> Iterator[Site]:
+    """A running server over a fresh copy of the registered programme."""
+    copy = copy_of(template, pg_folder)
+    try:
+        copy.start()
+        yield copy
+    finally:
+        copy.close()
+        shutil.rmtree(copy.folder, ignore_errors=True)
+
+
+def _basic(station: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{station}:{password}".encode()).decode()}
+
+
+def _secrets(place: Site) -> dict[str, str]:
+    found: dict[str, str] = json.loads((place.folder / "secrets.json").read_text())
+    return found
+
+
+def _twin(place: Site, scenario: str = "parked.toml") -> None:
+    place.spawn(
+        "twin",
+        str(place.folder / scenario),
+        "--connect",
+        f"ws://127.0.0.1:{place.ocpp_port}/ocpp",
+        "--secrets-file",
+        str(place.folder / "secrets.json"),
+    )
+
+
+# ---- strangers --------------------------------------------------------------------------------------
+
+
+def test_a_wrong_password_and_an_unknown_id_get_the_same_401(place: Site) -> None:
+    answers = set()
+    for station, password in ((MINE, "wrong"), ("no-such-station", "wrong"), (MINE, "")):
+        with pytest.raises(InvalidStatus) as refused:
+            dial(
+                f"ws://127.0.0.1:{place.ocpp_port}/ocpp/{station}",
+                subprotocols=[websockets.Subprotocol("ocpp2.1")],
+                additional_headers=_basic(station, password),
+            )
+        response = refused.value.response
+        answers.add((response.status_code, tuple(response.headers.raw_items()), bytes(response.body or b"")))
+    assert len(answers) == 1
+    assert next(iter(answers))[0] == 401
+    with dial(
+        f"ws://127.0.0.1:{place.ocpp_port}/ocpp/{MINE}",
+        subprotocols=[websockets.Subprotocol("ocpp2.1")],
+        additional_headers=_basic(MINE, _secrets(place)[MINE]),
+    ) as socket:
+        assert socket.subprotocol == "ocpp2.1"
+
+
+# ---- the database gone ------------------------------------------------------------------------------
+
+
+class Witness:
+    """A station of the test's own: sends meter values without end and notes which were acknowledged."""
+
+    def __init__(self, place: Site) -> None:
+        self.acknowledged: list[tuple[dt.datetime, int]] = []
+        self.closed = 0
+        self._place = place
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), daemon=True)
+
+    def __enter__(self) -> Witness:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *rest: object) -> None:
+        self._stop.set()
+        self._thread.join(40)
+        assert not self._thread.is_alive()
+
+    async def _live(self) -> None:
+        async with websockets.connect(
+            f"ws://127.0.0.1:{self._place.ocpp_port}/ocpp/{MINE}",
+            subprotocols=[websockets.Subprotocol("ocpp2.1")],
+            additional_headers=_basic(MINE, _secrets(self._place)[MINE]),
+        ) as socket:
+            station = {"model": "Home Integration", "vendorName": "Ford", "serialNumber": "w1"}
+            await self._call(socket, "boot", "BootNotification", {"reason": "PowerUp", "chargingStation": station})
+            register_wh = 1000
+            while not self._stop.is_set():
+                register_wh += 1
+                stamp = wall_now()
+                try:
+                    await self._call(socket, f"m{register_wh}", "MeterValues", _values(stamp, register_wh))
+                except websockets.ConnectionClosed:
+                    self.closed += 1
+                    return
+                self.acknowledged.append((stamp, register_wh))
+                await asyncio.sleep(0.1)
+
+    async def _call(self, socket: Any, number: str, action: str, payload: dict[str, Any]) -> None:
+        """Send until it is acknowledged; whatever the server asks meanwhile is not implemented here."""
+        await socket.send(json.dumps([2, number, action, payload]))
+        while True:
+            frame = json.loads(await socket.recv())
+            if frame[0] == 2:
+                await socket.send(json.dumps([4, frame[1], "NotImplemented", "", {}]))
+            elif frame[0] == 3 and frame[1] == number:
+                return
+            elif frame[0] == 4 and frame[1] == number:
+                await socket.send(json.dumps([2, number, action, payload]))
+
+
+def _values(stamp: dt.datetime, register_wh: int) -> dict[str, Any]:
+    register = {"measurand": "Energy.Active.Import.Register", "location": "Inlet", "value": register_wh}
+    return {"evseId": 1, "meterValue": [{"timestamp": iso(stamp), "sampledValue": [register]}]}
+
+
+def test_with_the_database_gone_for_10_s_stations_stay_and_nothing_acknowledged_is_lost(place: Site) -> None:
+    (place.folder / "five.toml").write_text(without_site((place.folder / "parked.toml").read_text(), "home-light"))
+    _twin(place, "five.toml")
+    with Witness(place) as witness:
+        soon(lambda: place.view().get("stations_online") == STATIONS, "all stations are online", within_s=40)
+        soon(lambda: len(witness.acknowledged) > 5, "the witness is heard")
+        first = place.signal_database(signal.SIGSTOP)
+        stopped_s = wall_s()
+        heard = len(witness.acknowledged)
+        soon(lambda: wall_s() - stopped_s > GONE_S, "ten seconds pass", within_s=GONE_S + 1)
+        assert len(witness.acknowledged) <= heard + 1, "acknowledged what cannot be on the disk"
+        view = place.view()
+        assert view["stations_online"] == STATIONS
+        assert view["database"] == "gone"
+        assert view["stale_s"] >= GONE_S / 2
+        place.signal_database(signal.SIGKILL)
+        soon(lambda: len(witness.acknowledged) > heard + 5, "the server recovers by itself", within_s=30)
+        assert place.postmaster() != first
+        soon(lambda: place.view()["database"] == "ok", "the page says that it is back")
+        assert place.view()["stations_online"] == STATIONS
+    assert witness.closed == 0
+    kept = place.rows(
+        "SELECT s.ts, s.value FROM sample s JOIN series k USING (series_id)"
+        " WHERE k.asset_id = $1 AND k.quantity = 'import_wh'",
+        f"{MINE}/1",
+    )
+    stored = {(_milli(row["ts"]), int(row["value"])) for row in kept}
+    assert {(_milli(stamp), value) for stamp, value in witness.acknowledged} <= stored
+
+
+def _milli(stamp: dt.datetime) -> str:
+    return iso(stamp.astimezone(UTC))
+
+
+# ---- the server killed ------------------------------------------------------------------------------
+
+
+def test_kill_9_in_an_event_and_the_restart_goes_on_with_it(place: Site) -> None:
+    _twin(place)
+    place.call_event()
+    place.delivering()
+    assert place.server is not None
+    place.server.send_signal(signal.SIGKILL)
+    place.server.wait()
+    place.start()
+    soon(lambda: place.view().get("stations_online") == STATIONS, "all stations are back", within_s=40)
+    place.delivering()
+    view = place.view()
+    assert (view["event"]["phase"], view["event"]["opt"]) == ("running", "in")
+    kinds = place.rows(
+        "SELECT kind, count(*) AS n FROM journal WHERE kind LIKE '%Event%' OR kind LIKE 'Opt%' GROUP BY 1"
+    )
+    counted = {row["kind"]: row["n"] for row in kinds}
+    assert (counted["GridEventReceived"], counted["OptDecided"]) == (1, 1)
+
+
+# ---- one person stops -------------------------------------------------------------------------------
+
+
+def test_one_command_stops_all_discharge(place: Site) -> None:
+    _twin(place)
+    place.call_event()
+    place.delivering()
+    before = wall_now()
+    place.command("stop-discharge", "--why", "a drill")
+    soon(lambda: place.relief_kw() < 0.5, "every meter shows it", within_s=25)
+    assert place.view()["discharge_stopped"]
+    last = place.rows(
+        "SELECT max(s.ts) AS ts FROM sample s JOIN series k USING (series_id)"
+        " WHERE k.quantity = 'power_kw' AND k.place = 'ac_inlet' AND s.value < -0.5"
+    )
+    assert (last[0]["ts"] - before).total_seconds() < 10
+
+
+# ---- backup and audit -------------------------------------------------------------------------------
+
+
+def test_what_is_restored_elsewhere_has_the_same_ledger(place: Site, template: Site, pg_folder: Path) -> None:
+    file = place.folder / "dump"
+    said = place.command("backup", str(file), "--config", str(place.config)).stdout
+    assert file.stat().st_mode & 0o077 == 0
+    other = copy_of(template, pg_folder)
+    try:
+        shutil.rmtree(other.state)
+        restored = other.command("restore", str(file), "--config", str(other.config)).stdout
+        assert said.split()[-1] == restored.split()[-1]
+        assert len(said.split()[-1]) == 64
+        listed = other.command("station", "list", "--config", str(other.config)).stdout
+        assert MINE in listed
+        again = other.command("restore", str(file), "--config", str(other.config), check=False)
+        assert again.returncode == 2
+        assert "not empty" in again.stderr
+    finally:
+        shutil.rmtree(other.folder, ignore_errors=True)
