@@ -19,7 +19,7 @@ from revere.control.directory import new_station_secret, secret_mac
 from revere.core.errors import ScenarioError
 from revere.core.scenario import Scenario, parse_scenario
 from revere.core.time import at_local, wall_s
-from revere.program.block_groups import BlockGroups, load_block_groups
+from revere.program.block_groups import BlockGroups, block_groups_of, load_block_groups
 from revere.store.postgres import EmbeddedPostgres
 from revere.store.store import Store
 from revere.twin.inputs import PlantInputs, synthetic_inputs
@@ -87,12 +87,12 @@ def play(scenario: Scenario, options: PlayOptions) -> dict[str, Any]:
 
 def read_inputs(
     scenario: Scenario, start: dt.datetime, days: float, seed: int, data_dir: Path | None
-) -> tuple[PlantInputs, BlockGroups | None]:
+) -> tuple[PlantInputs, BlockGroups]:
     """What drives the plant: synthetic days, or the published files in ``data_dir``."""
     rng = np.random.default_rng([seed, 1])
+    groups = block_groups_of(scenario.block_groups)
     if data_dir is None:
-        return synthetic_inputs(scenario, start, days, rng), None
-    groups = None
+        return synthetic_inputs(scenario, start, days, rng), groups
     ej_file = data_dir / EJ_FILE
     if ej_file.is_file() and ej_file.stat().st_size <= DATA_MAX_BYTES:
         groups = load_block_groups(ej_file.read_text(encoding="utf-8"))
@@ -128,7 +128,7 @@ async def _play(
 
 
 async def _open(
-    scenario: Scenario, store: Store, clock: TwinClock, world: World, groups: BlockGroups | None
+    scenario: Scenario, store: Store, clock: TwinClock, world: World, groups: BlockGroups
 ) -> tuple[House, dict[str, str]]:
     key = secrets.token_bytes(32)
     station_secrets = {str(station.id): new_station_secret() for station in scenario.fleet.stations}
@@ -169,7 +169,7 @@ async def _figures(
     inputs: PlantInputs,
     days: float,
     seed: int,
-    groups: BlockGroups | None,
+    groups: BlockGroups,
     guide_file: Path | None,
 ) -> dict[str, Any]:
     judge = world.judge
