@@ -73,3 +73,8 @@ def pg_dsn(pg: EmbeddedPostgres) -> Iterator[str]:
     asyncio.run(_execute(pg.dsn, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY"))
     yield pg.dsn_of(name)
     asyncio.run(_execute(pg.dsn, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin the long runs first; the order of the rest stays."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)

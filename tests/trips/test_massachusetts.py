@@ -1,0 +1,68 @@
+"""The Massachusetts programme on the day of 2023's measured peak, with the published data where they lie beside us.
+
+The whole run, from the day before the event to the morning after it, judged by the issue's own criteria.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from revere.app.play import PlayOptions, load_scenario, play
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("REVERE_SHARED", ROOT.parent / "shared"))
+DAYS = 2.4
+"""To 09:36 on the morning after the event: the buses' first departure is in it."""
+
+
+@pytest.fixture(scope="module")
+def shown() -> dict[str, Any]:
+    """The run's summary."""
+    data = SHARED / "data"
+    scenario = load_scenario(ROOT / "scenarios" / "massachusetts.toml")
+    return play(scenario, PlayOptions(days=DAYS, data_dir=data if data.is_dir() else None))
+
+
+@pytest.mark.long
+def test_more_than_a_megawatt_was_promised_and_given(shown: dict[str, Any]) -> None:
+    assert shown["nominated_kw"] >= 1_000
+    assert shown["performance_kw"] >= shown["nominated_kw"]
+    assert shown["nameplate_discharge_kw"] <= 2_000
+    assert shown["performance_plant_kw"] == pytest.approx(shown["performance_kw"], rel=0.02)
+    assert shown["hours_at_1mw"] == pytest.approx(shown["usable_kwh_at_start"] / 1000, abs=1e-3)
+    assert "concord" in shown["left_out_sites"]
+
+
+@pytest.mark.long
+def test_nobody_missed_a_departure(shown: dict[str, Any]) -> None:
+    assert shown["departures"] > 150
+    assert shown["missed_departures"] == 0, shown["missed"]
+
+
+@pytest.mark.long
+def test_no_dead_grid_was_fed_and_no_limit_passed(shown: dict[str, Any]) -> None:
+    assert shown["outage_site_s"] > 0
+    assert shown["backfeed_on_dead_grid_s"] == 0
+    assert shown["sampled_s"] > 0
+    assert shown["limit_violation_s"] == 0, shown["unsafe_details"]
+
+
+@pytest.mark.long
+def test_energy_closes_and_setpoints_are_met(shown: dict[str, Any]) -> None:
+    assert shown["energy_balance_stations"] >= 60
+    assert shown["energy_balance_residual_pct"] < 0.1
+    assert shown["energy_balance_worst_station_pct"] < 0.1, shown["energy_balance_worst_station"]
+    assert shown["setpoints_met_in_events"] > 500
+    assert shown["setpoint_sent_p99_ms"] < 500
+    assert shown["setpoint_met_p99_s"] < 30
+
+
+@pytest.mark.long
+def test_funds_and_ledger_are_there(shown: dict[str, Any]) -> None:
+    assert shown["equity_more_than_one_third"] is True
+    assert shown["ledger_lines"] > 0
+    assert len(shown["journal_hash"]) == 64
