@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from revere.control.building import fallback_profiles
 from revere.control.directory import Directory
@@ -15,25 +15,33 @@ from revere.control.image import Image
 from revere.control.inbox import Inbox
 from revere.control.office import Office
 from revere.core import facts as f
+from revere.core.ids import CommandId
 from revere.links.ocppj.server import OcppServer
 from revere.links.openadr3.ven import Ven
 from revere.settle.rules import load_rulebook
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
     from revere.control.view import EquityView
     from revere.core.assets import Fleet
     from revere.core.time import Clock
     from revere.store.store import Store
 
-REMEMBERED = (
-    "StationBooted", "ClockSkewMeasured",
-    "SessionStarted", "SessionEnded", "EnergyNeeds", "GridEventReceived", "Nominated",
-    "OptDecided", "GridLost", "GridRestored", "TransferSwitchReported", "DepartureSet", "DischargeStopped",
-    "DischargeReleased", "AlarmRaised", "AlarmCleared", "EventReported", "CommandIssued", "CommandEnded",
+REMEMBERED: tuple[tuple[dt.timedelta | None, tuple[str, ...]], ...] = (
+    # What a person or the grid has said holds until it is unsaid, however long ago.
+    (None, ("DischargeStopped", "DischargeReleased", "GridLost", "GridRestored", "TransferSwitchReported")),
+    (
+        dt.timedelta(days=400),  # a season and its year; a vehicle may stand plugged all summer
+        (
+            "SessionStarted", "SessionEnded", "EnergyNeeds", "DepartureSet", "GridEventReceived", "Nominated",
+            "OptDecided", "EventReported", "AlarmRaised", "AlarmCleared",
+        ),
+    ),
+    (dt.timedelta(days=1), ("StationBooted", "ClockSkewMeasured", "CommandIssued", "CommandEnded")),
+    (dt.timedelta(hours=1), ("MeterReading",)),
 )  # fmt: skip
-RECENT_S = 3600.0
+"""How far back each kind is read at a start. The groups touch different parts of the image; readings come last."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +109,7 @@ async def open_house(
     profiles, _short = fallback_profiles(fleet)
     directory = Directory(fleet, key, macs, profiles)
     server = OcppServer(inbox, directory, clock, ping_interval_s=ping_interval_s)
-    commands = await remember(store, image, clock)
+    await remember(store, image, clock.now())
     ven = await _ven(utility, fleet, store, inbox, clock)
     heart = Heart(
         image,
@@ -115,7 +123,8 @@ async def open_house(
         speed=speed,
         equity=equity,
     )
-    heart.tracker.resume(commands)
+    heart.tracker.resume(clock.now())
+    heart.scribe.write(abandoned(image, clock.now()))
     office = Office(heart, inbox, asyncio.get_running_loop())
     if publish:
         heart.publish = office.publish
@@ -161,17 +170,27 @@ async def _ven(utility: UtilityAccess | None, fleet: Fleet, store: Store, inbox:
     )
 
 
-async def remember(store: Store, image: Image, clock: Clock) -> int:
-    """Fold what earlier lives journaled into a fresh image; returns how many commands were ever issued.
+class JournalReader(Protocol):
+    """What remembering needs of the store."""
 
-    Readings older than an hour say nothing about now and are left out; stations count as offline until they come back.
+    def journal(self, since: dt.datetime | None = None, kinds: Iterable[str] | None = None) -> AsyncIterator[f.Fact]:
+        """Facts of those kinds in the order of their recording."""
+        ...
+
+
+async def remember(journal: JournalReader, image: Image, now: dt.datetime) -> None:
+    """Fold what earlier lives journaled into a fresh image, each kind as far back as it matters.
+
+    Readings older than an hour say nothing about now; stations count as offline until they come back.
     """
-    commands = 0
-    async for fact in store.journal(kinds=REMEMBERED):
-        if isinstance(fact, f.CommandIssued):
-            commands += 1
-        image.apply(fact)
-    recent = clock.now() - dt.timedelta(seconds=RECENT_S)
-    async for fact in store.journal(since=recent, kinds=("MeterReading",)):
-        image.apply(fact)
-    return commands
+    for age, kinds in REMEMBERED:
+        async for fact in journal.journal(since=None if age is None else now - age, kinds=kinds):
+            image.apply(fact)
+
+
+def abandoned(image: Image, now: dt.datetime) -> list[f.Fact]:
+    """The ends of commands that an earlier life left open: nobody can prove them any more."""
+    why = "the control room restarted"
+    return [
+        f.CommandEnded(at=now, command_id=CommandId(key), outcome="expired", why=why) for key in image.open_commands
+    ]

@@ -148,6 +148,9 @@ class Heart:
             self.ticker.bounds.mark()
         if isinstance(fact, f.StationProvisioned):
             self._sampling.pop(fact.station_id, None)  # boot sets the interval back to its default
+        if isinstance(fact, f.StationConnected | f.StationProvisioned):
+            # While it was away its lease may have ended: what it was told last is told again.
+            self._sent_at.pop(f.evse_asset(fact.station_id, 1), None)
 
     async def run(self) -> None:
         """Beat until cancelled."""
@@ -273,6 +276,7 @@ class Heart:
             if self._sessions.get(asset) != session:
                 self._sessions[asset] = session
                 self._sent_at.pop(asset, None)
+                self.tracker.forget(asset)
                 self.ticker.forget(row)
 
     def _running_event(self, now: dt.datetime) -> EventImage | None:
@@ -293,9 +297,10 @@ class Heart:
             # The arbiter has its own deadband; what it changed is meant.
             moved = abs(kw[row] - self.ticker.last_kw[row]) >= MOVED_KW
             renew = LEASE_RENEW if evse.station.protocol == "ocpp1.6" else LEASE_KEPT
-            if sent_at is not None and not moved and now - sent_at < renew:
+            again = self.tracker.ask_again(asset, now)
+            if sent_at is not None and not moved and not again and now - sent_at < renew:
                 continue
-            changed[row] = moved or sent_at is None
+            changed[row] = moved or again or sent_at is None
             self._sent_at[asset] = now
             setpoint_kw = round(float(kw[row]), 3)
             interval_s = self._sampling.get(evse.station.id, SAMPLE_S)

@@ -21,6 +21,8 @@ INTERVALS_TO_PROVE = 2
 GRACE = dt.timedelta(seconds=10)
 FAILURES_BEFORE_UNDISPATCHABLE = 2
 RETRY_AFTER = dt.timedelta(minutes=5)
+ASK_AGAIN_FIRST = dt.timedelta(seconds=10)
+"""A setpoint that failed is sent again after this, doubled each time up to ``RETRY_AFTER``."""
 FIGURES_MAX = 200_000
 
 
@@ -57,13 +59,27 @@ class CommandTracker:
     def __init__(self) -> None:
         self.open: dict[str, OpenCommand] = {}
         self.figures = Figures()
+        self._life = ""
         self._serial = 0
         self._failures: dict[str, int] = {}
         self._retry_at: dict[str, dt.datetime] = {}
+        self._unmet: dict[str, int] = {}
+        self._again_at: dict[str, dt.datetime] = {}
+        self._alarmed: set[str] = set()
 
-    def resume(self, serial: int) -> None:
-        """Continue numbering after a restart."""
-        self._serial = max(self._serial, serial)
+    def resume(self, now: dt.datetime) -> None:
+        """Number this life's commands by its start, so that no id of an earlier life comes back."""
+        self._life = f"{int(now.timestamp()):x}-"
+
+    def forget(self, asset_id: str) -> None:
+        """Another vehicle: what failed with the last one is not asked again."""
+        self._unmet.pop(asset_id, None)
+        self._again_at.pop(asset_id, None)
+
+    def ask_again(self, asset_id: str, now: dt.datetime) -> bool:
+        """Whether the last setpoint failed and has waited long enough to be sent again."""
+        again_at = self._again_at.get(asset_id)
+        return again_at is not None and now >= again_at
 
     def issue(
         self, evse: EvseImage, asset_id: str, setpoint_kw: float, now: dt.datetime, interval_s: float, *, in_event: bool
@@ -75,10 +91,11 @@ class CommandTracker:
             self.figures.superseded += 1
             ended.append(f.CommandEnded(at=now, command_id=old.command_id, outcome="superseded"))
         self._serial += 1
+        self._again_at.pop(asset_id, None)
         self.figures.issued += 1
         prove_s = INTERVALS_TO_PROVE * interval_s
         command = OpenCommand(
-            command_id=CommandId(f"sp-{self._serial}"),
+            command_id=CommandId(f"sp-{self._life}{self._serial}"),
             asset_id=asset_id,
             setpoint_kw=setpoint_kw,
             before_kw=evse.power_kw if evse.power_kw is not None else 0.0,
@@ -107,9 +124,12 @@ class CommandTracker:
             return []
         del self.open[command.asset_id]
         self.figures.rejected += 1
-        self._failed(command.asset_id, now)
         why = f"{answer.status}: {answer.why}" if answer.why else answer.status
-        return [f.CommandEnded(at=now, command_id=command.command_id, outcome="rejected", why=why[:200])]
+        facts: list[f.Fact] = [f.CommandEnded(at=now, command_id=command.command_id, outcome="rejected", why=why[:200])]
+        self._ask_later(command.asset_id, now)
+        if answer.status == "offline":  # nobody was there to disobey
+            return facts
+        return facts + self._failed(command.asset_id, why, now)
 
     def check(self, image: Image, now: dt.datetime) -> list[f.Fact]:
         """Compare open commands with readings taken since; confirm, expire, raise and clear alarms."""
@@ -122,7 +142,7 @@ class CommandTracker:
                 facts.append(
                     f.CommandEnded(at=now, command_id=command.command_id, outcome="superseded", why="unplugged")
                 )
-            elif evse.power_at > command.issued_at and _agrees(evse, command):
+            elif _measured_at(evse) > command.issued_at and _agrees(evse, command):
                 del self.open[asset_id]
                 facts += self._confirmed(command, evse, image, now)
             elif now >= command.deadline:
@@ -134,37 +154,44 @@ class CommandTracker:
     def _confirmed(self, command: OpenCommand, evse: EvseImage, image: Image, now: dt.datetime) -> list[f.Fact]:
         self.figures.confirmed += 1
         if command.in_event and len(self.figures.met_s) < FIGURES_MAX:
-            self.figures.met_s.append((evse.power_at - command.issued_at).total_seconds())
+            self.figures.met_s.append((_measured_at(evse) - command.issued_at).total_seconds())
+        self.forget(command.asset_id)
+        facts: list[f.Fact] = [f.CommandEnded(at=now, command_id=command.command_id, outcome="confirmed")]
+        if not _moved(evse, command):  # standing still proves nothing about following
+            return facts
         self._failures.pop(command.asset_id, None)
         self._retry_at.pop(command.asset_id, None)
-        facts: list[f.Fact] = [f.CommandEnded(at=now, command_id=command.command_id, outcome="confirmed")]
         key = f"not-following:{command.asset_id}"
-        if key in image.alarms:
+        if key in image.alarms or key in self._alarmed:
+            self._alarmed.discard(key)
             facts.append(f.AlarmCleared(at=now, key=key))
         return facts
 
     def _expired(self, command: OpenCommand, evse: EvseImage, now: dt.datetime) -> list[f.Fact]:
         shown = "nothing" if evse.power_kw is None else f"{evse.power_kw:.1f} kW"
         why = f"asked {command.setpoint_kw:.1f} kW, meter shows {shown}"
-        facts: list[f.Fact] = [f.CommandEnded(at=now, command_id=command.command_id, outcome="expired", why=why)]
-        if self._failed(command.asset_id, now):
-            facts.append(
-                f.AlarmRaised(
-                    at=now,
-                    key=f"not-following:{command.asset_id}",
-                    severity="warning",
-                    subject=evse.station.id,
-                    text=f"{evse.station.id} does not follow: {why}. Its share is given to others.",
-                )
-            )
-        return facts
+        ended = f.CommandEnded(at=now, command_id=command.command_id, outcome="expired", why=why)
+        self._ask_later(command.asset_id, now)
+        return [ended, *self._failed(command.asset_id, why, now)]
 
-    def _failed(self, asset_id: str, now: dt.datetime) -> bool:
+    def _ask_later(self, asset_id: str, now: dt.datetime) -> None:
+        unmet = self._unmet.get(asset_id, 0)
+        self._unmet[asset_id] = unmet + 1
+        self._again_at[asset_id] = now + min(ASK_AGAIN_FIRST * 2 ** min(unmet, 10), RETRY_AFTER)
+
+    def _failed(self, asset_id: str, why: str, now: dt.datetime) -> list[f.Fact]:
+        """Count a failure; from the second on the EVSE is left out of the split for a while, with one alarm."""
         self._failures[asset_id] = self._failures.get(asset_id, 0) + 1
-        if self._failures[asset_id] >= FAILURES_BEFORE_UNDISPATCHABLE:
-            self._retry_at[asset_id] = now + RETRY_AFTER
-            return True
-        return False
+        if self._failures[asset_id] < FAILURES_BEFORE_UNDISPATCHABLE:
+            return []
+        self._retry_at[asset_id] = now + RETRY_AFTER
+        key = f"not-following:{asset_id}"
+        if key in self._alarmed:
+            return []
+        self._alarmed.add(key)
+        station_id = asset_id.rsplit("/", 1)[0]
+        text = f"{station_id} does not follow: {why}. Its share is given to others."
+        return [f.AlarmRaised(at=now, key=key, severity="warning", subject=station_id, text=text[:400])]
 
     def dispatchable(self, asset_id: str, now: dt.datetime) -> bool:
         """Whether the EVSE may be counted on; after a pause it is tried again."""
@@ -175,12 +202,25 @@ class CommandTracker:
         return frozenset(StationId(a.rsplit("/", 1)[0]) for a in assets if a in self.open)
 
 
+def _measured_at(evse: EvseImage) -> dt.datetime:
+    """When the power was measured by our clock: the station's stamp less its measured skew."""
+    return evse.power_at - dt.timedelta(seconds=evse.skew_s or 0.0)
+
+
+def _tolerance_kw(evse: EvseImage) -> float:
+    return max(TOLERANCE_KW, TOLERANCE_SHARE * max(evse.station.charge_kw, evse.station.discharge_kw))
+
+
+def _moved(evse: EvseImage, command: OpenCommand) -> bool:
+    return evse.power_kw is not None and abs(evse.power_kw - command.before_kw) > _tolerance_kw(evse)
+
+
 def _agrees(evse: EvseImage, command: OpenCommand) -> bool:
     """Whether the meter shows the setpoint; a battery may draw less than a charging setpoint allows."""
     power_kw = evse.power_kw
     if power_kw is None:
         return False
-    tolerance_kw = max(TOLERANCE_KW, TOLERANCE_SHARE * max(evse.station.charge_kw, evse.station.discharge_kw))
+    tolerance_kw = _tolerance_kw(evse)
     if command.setpoint_kw > 0:
         return -tolerance_kw <= power_kw <= command.setpoint_kw + tolerance_kw
     return abs(power_kw - command.setpoint_kw) <= tolerance_kw

@@ -1,0 +1,93 @@
+"""The beat: what is sent, sent again, and what a failing neighbour may not stop."""
+
+from __future__ import annotations
+
+import asyncio
+
+from revere.control.heart import LEASE_KEPT
+from revere.core import facts as f
+from revere.core.commands import Answer
+from tests.control.scenes import NOON, House, connected, dropped, fleet, reading, ready_image
+
+
+def test_nothing_is_said_twice_without_a_reason() -> None:
+    async def play() -> int:
+        house = House(ready_image(fleet()))
+        for _ in range(6):
+            await house.beat()
+        return len(house.link.sent)
+
+    assert asyncio.run(play()) == 1
+
+
+def test_a_setpoint_that_got_no_answer_is_sent_again() -> None:
+    """A stop that timed out once must not stay unheard until the plan changes."""
+
+    async def play() -> list[float]:
+        house = House(ready_image(fleet()))
+        house.link.answer = Answer(status="timeout")
+        await house.beat()
+        house.link.answer = Answer(status="accepted")
+        await house.beat()
+        first = len(house.link.sent)
+        await house.beat(10)
+        return [first, len(house.link.sent)]
+
+    assert asyncio.run(play()) == [1, 2]
+
+
+def test_a_station_that_comes_back_is_told_again() -> None:
+    """Its lease may have ended while it was away, and then it runs on its own fallback."""
+
+    async def play() -> list[int]:
+        house = House(ready_image(fleet()))
+        counts = []
+        await house.beat()
+        house.image.apply(dropped("cs1", house.clock.at))
+        await house.beat(600)
+        counts.append(len(house.link.sent))
+        await house.inbox.record([connected("cs1", house.clock.at, 2)])
+        await house.beat()
+        counts.append(len(house.link.sent))
+        return counts
+
+    assert asyncio.run(play()) == [1, 2]
+
+
+def test_an_old_standing_setpoint_is_renewed() -> None:
+    async def play() -> int:
+        house = House(ready_image(fleet()))
+        await house.beat()
+        await house.beat(LEASE_KEPT.total_seconds())
+        return len(house.link.sent)
+
+    assert asyncio.run(play()) == 2
+
+
+def test_the_page_says_when_the_database_is_gone_and_when_it_is_back() -> None:
+    async def play() -> list[str]:
+        house = House(ready_image(fleet()))
+        said = []
+        for away in (False, True, False):
+            house.journal.away = away
+            house.heart.scribe.write([f.AlarmCleared(at=house.clock.at, key="x")])
+            await house.write()
+            said.append(house.heart.picture(house.clock.at).database)
+        return said
+
+    assert asyncio.run(play()) == ["ok", "gone", "ok"]
+
+
+def test_readings_go_on_being_folded_after_a_refusal() -> None:
+    async def play() -> float | None:
+        house = House(ready_image(fleet()))
+        house.journal.away = True
+        lost = asyncio.ensure_future(house.inbox.record([reading("cs1", NOON, power_kw=9.0)]))
+        await asyncio.wait([lost])
+        assert lost.exception() is not None
+        assert house.image.evses["cs1/1"].power_kw == 0.0, "what is not committed is not folded"
+        house.journal.away = False
+        await house.inbox.record([reading("cs1", NOON, power_kw=9.0)])
+        return house.image.evses["cs1/1"].power_kw
+
+    assert asyncio.run(play()) == 9.0

@@ -1,0 +1,76 @@
+"""A restart folds what still matters: orders for ever, sessions a year, commands a day, readings an hour."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import pytest
+
+from revere.app.house import abandoned, remember
+from revere.control.image import Image
+from revere.core import facts as f
+from revere.core.ids import CommandId, StationId
+from tests.control.scenes import NOON, called, fleet, plug, reading
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+
+class KeptJournal:
+    """Facts with the filter of the store's journal (fills ``JournalReader``)."""
+
+    def __init__(self, facts: list[f.Fact]) -> None:
+        self.facts = facts
+
+    async def journal(
+        self, since: dt.datetime | None = None, kinds: Iterable[str] | None = None
+    ) -> AsyncIterator[f.Fact]:
+        wanted = set(kinds or ())
+        for fact in self.facts:
+            if type(fact).__name__ in wanted and (since is None or fact.at >= since):
+                yield fact
+
+
+def remembered(*facts: f.Fact) -> Image:
+    image = Image(fleet())
+    asyncio.run(remember(KeptJournal(list(facts)), image, NOON))
+    return image
+
+
+def issued(at: dt.datetime, command_id: str = "sp-1") -> f.CommandIssued:
+    return f.CommandIssued(at=at, command_id=CommandId(command_id), station_id=StationId("cs1"), kind="setpoint")
+
+
+@pytest.mark.parametrize("years", [0.01, 5])
+def test_a_stop_holds_until_somebody_releases_it(years: float) -> None:
+    long_ago = NOON - dt.timedelta(days=365 * years)
+    stop = f.DischargeStopped(at=long_ago, by="x")
+    assert remembered(stop).stopped
+    assert not remembered(stop, f.DischargeReleased(at=long_ago, by="y", why="done")).stopped
+
+
+def test_sessions_and_events_of_the_year_readings_of_the_hour() -> None:
+    summer = NOON - dt.timedelta(days=90)
+    image = remembered(
+        called("e1", NOON - dt.timedelta(days=60)),
+        called("old", NOON - dt.timedelta(days=500)),
+        plug("cs1", summer),
+        reading("cs1", NOON - dt.timedelta(hours=2), soc=0.2),
+        reading("cs1", NOON - dt.timedelta(minutes=2), soc=0.7),
+    )
+    evse = image.evses["cs1/1"]
+    assert evse.session_id == "s1"
+    assert evse.soc == 0.7
+    assert not evse.online, "nobody is online before it came back"
+    assert list(image.events) == ["e1"]
+
+
+def test_commands_of_an_earlier_life_end() -> None:
+    image = remembered(issued(NOON - dt.timedelta(days=2), "old"), issued(NOON - dt.timedelta(minutes=1)))
+    facts = abandoned(image, NOON)
+    for fact in facts:
+        image.apply(fact)
+    assert [fact.command_id for fact in facts if isinstance(fact, f.CommandEnded)] == ["sp-1"]
+    assert image.open_commands == {}
