@@ -98,6 +98,7 @@ async def _open(
     port: int,
 ) -> House:
     store = await Store.open(dsn, clock, scenario.fleet.programme.id, require_durable=False)
+    await store.save_fleet(scenario.fleet)
     return await open_house(
         store,
         scenario.fleet,

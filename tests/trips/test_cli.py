@@ -1,0 +1,97 @@
+"""The command line as people meet it: every command is there, a run writes its figures, a bundle holds no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.trips.rig import ONE_HOME
+from tests.trips.walls import Site, registered
+
+COMMANDS = {
+    (): ("run", "demo", "serve", "twin", "user", "station", "site", "event", "stop-discharge", "guide", "audit",
+         "backup", "restore", "doctor", "bench"),
+    ("user",): ("add", "list"),
+    ("station",): ("add", "list"),
+    ("site",): ("add", "list"),
+    ("event",): ("call",),
+    ("run",): ("--days", "--seed", "--data", "--json", "--event-day"),
+    ("twin",): ("--connect",),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(pg_folder: Path) -> Iterator[Site]:
+    """A state folder with a registered programme; nothing runs."""
+    with registered(pg_folder) as found:
+        yield found
+
+
+def _revere(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "revere.cli", *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=cwd,
+        env=os.environ | {"COLUMNS": "200"},
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda words: " ".join(words) or "revere")
+def test_help_names_every_command_and_option(command: tuple[str, ...], tmp_path: Path) -> None:
+    said = _revere(*command, "--help", cwd=tmp_path)
+    assert said.returncode == 0
+    for word in COMMANDS[command]:
+        assert word in said.stdout
+
+
+def test_a_run_of_one_home_writes_its_figures(tmp_path: Path) -> None:
+    file = tmp_path / "summary.json"
+    done = _revere("run", str(ONE_HOME), "--days", "1", "--json", str(file), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(file.read_text())
+    assert (figures["stations"], figures["simulated_s"], figures["departures"]) == (1, 86400, 1)
+    assert figures["missed_departures"] == 0
+    assert len(figures["journal_hash"]) == 64
+    assert "missed departures" in done.stdout
+
+
+def test_doctor_works_without_a_server_and_its_bundle_holds_no_secret(place: Site) -> None:
+    bundle = place.folder / "bundle.zip"
+    said = place.command("doctor", "--out", str(bundle), "--config", str(place.config)).stdout
+    assert "does not run" in said
+    assert bundle.stat().st_mode & 0o077 == 0
+    _assert_no_secret(place, bundle, said)
+
+
+def test_doctor_beside_a_running_server_holds_no_secret_either(place: Site) -> None:
+    place.start()
+    mark = place.mark()
+    assert mark is not None
+    bundle = place.folder / "running.zip"
+    said = place.command("doctor", "--out", str(bundle), "--config", str(place.config)).stdout
+    assert "chain whole" in said
+    _assert_no_secret(place, bundle, said, mark["token"], mark["dsn"])
+
+
+def _assert_no_secret(place: Site, bundle: Path, said: str, *more: str) -> None:
+    key = (place.state / "server.key").read_bytes()
+    password = (place.state / "postgres" / "password").read_text().strip()
+    stations = json.loads((place.folder / "secrets.json").read_text()).values()
+    secret_words = [password.encode(), key, key.hex().encode(), *(word.encode() for word in (*stations, *more))]
+    assert all(len(word) >= 16 for word in secret_words)
+    with zipfile.ZipFile(bundle) as packed:
+        texts = [packed.read(name) for name in packed.namelist()]
+    assert any(b"postgres" in text for text in texts), "an empty bundle proves nothing"
+    for text in (*texts, said.encode()):
+        for word in secret_words:
+            assert word not in text
