@@ -24,6 +24,9 @@ ALIGNED_KEEP = 6
 REGISTERS_KEEP = 160
 GAP_MAX_S = 400.0
 EDGE_GAP_MAX_H = 0.3
+RATING_SLACK = 1.2
+"""Energy beyond a rating times this, or a main meter beyond twice what its site can carry, is a meter's fault."""
+RATING_SLACK_WH = 200.0
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -40,10 +43,16 @@ class Registers:
         self._known: deque[tuple[float, int]] = deque(maxlen=REGISTERS_KEEP)
 
     def add(self, ts: dt.datetime, net_wh: int) -> None:
-        """Take a reading; one that comes late is left out."""
-        at = ts.timestamp()
-        if not self._known or at > self._known[-1][0]:
-            self._known.append((at, net_wh))
+        """Take a reading; one that comes late is put in its place, one that is told again is left out."""
+        known, at = self._known, ts.timestamp()
+        if not known or at > known[-1][0]:
+            known.append((at, net_wh))
+            return
+        place = len(known)
+        while place and known[place - 1][0] >= at:
+            place -= 1
+        if known[place][0] != at and len(known) < REGISTERS_KEEP:
+            known.insert(place, (at, net_wh))
 
     def at(self, ts: dt.datetime, *, resting: bool) -> float | None:
         """Net Wh at ``ts``; beyond the newest reading only for a meter at rest, else None (unknown)."""
@@ -69,6 +78,7 @@ class EvseImage:
     station: Station
     vehicle: Vehicle | None
     online: bool = False
+    generation: int = 0
     booted: bool = False
     protocol: str = ""
     status: str = "unknown"
@@ -274,7 +284,11 @@ class Image:
             if stations_wh is None:
                 continue
             net_wh = site.aligned_net_wh[end] - site.aligned_net_wh[start]
-            site.building_kw, site.building_at = (net_wh - stations_wh) / 1000 / hours, end
+            building_kw = (net_wh - stations_wh) / 1000 / hours
+            carries_kw = site.site.import_limit_kw + site.site.export_limit_kw + site.site.load_peak_kw
+            if abs(building_kw) > 2 * carries_kw:
+                return
+            site.building_kw, site.building_at = building_kw, end
             if self.on_building is not None:
                 self.on_building(site.site.id, end, site.building_kw)
             return
@@ -291,6 +305,10 @@ class Image:
                 if resting and not evse.power_kw:
                     continue
                 return None
+            rating_kw = max(evse.station.charge_kw, evse.station.discharge_kw)
+            hours = (end - start).total_seconds() / 3600
+            if abs(after - before) > RATING_SLACK * rating_kw * 1000 * hours + RATING_SLACK_WH:
+                return None  # a reset or a swapped meter
             total += after - before
         return total
 
@@ -309,9 +327,10 @@ class Image:
         for evse in self.stations_of(fact.station_id):
             match fact:
                 case f.StationConnected():
-                    evse.online, evse.protocol = True, fact.protocol
+                    evse.online, evse.protocol, evse.generation = True, fact.protocol, fact.generation
                 case f.StationDisconnected():
-                    evse.online = False
+                    # The end of an older socket does not take the newer one away.
+                    evse.online = evse.online and fact.generation < evse.generation
                 case f.StationBooted():
                     evse.booted = True
                 case f.StationProvisioned():
@@ -321,19 +340,25 @@ class Image:
                 case f.ClockSkewMeasured():
                     evse.skew_s = fact.skew_s
                 case f.SessionStarted():
-                    evse.session_id, evse.session_since = fact.session_id, fact.ts
-                    evse.vehicle = self.by_token.get(fact.token, evse.vehicle)
-                    evse.soc = None
-                    evse.charge_max_kw = evse.discharge_max_kw = None
+                    self._arrived(evse, fact)
                 case f.SessionEnded():
                     if evse.session_id == fact.session_id:
                         evse.session_id = None
-                        evse.power_kw = 0.0
+                        evse.power_kw, evse.power_at = 0.0, max(evse.power_at, fact.ts)
                         self._left(evse, fact.ts)
                 case f.EnergyNeeds():
                     evse.charge_max_kw, evse.discharge_max_kw = fact.charge_max_kw, fact.discharge_max_kw
                     if fact.soc is not None:
                         evse.soc, evse.soc_at = fact.soc, fact.at
+
+    def _arrived(self, evse: EvseImage, fact: f.SessionStarted) -> None:
+        """A plug-in; one told twice, or late out of a backlog, changes nothing of what is known since."""
+        if fact.session_id == evse.session_id or (evse.session_id is not None and fact.ts < evse.session_since):
+            return
+        evse.session_id, evse.session_since = fact.session_id, fact.ts
+        evse.vehicle = self.by_token.get(fact.token, evse.vehicle)
+        evse.soc = None
+        evse.charge_max_kw = evse.discharge_max_kw = None
 
     def _left(self, evse: EvseImage, ts: dt.datetime) -> None:
         """A vehicle that left has used its departure order."""
@@ -378,7 +403,9 @@ class Image:
                     site.lost_at = fact.at
                 site.grid, site.restored_at = "dead", None
             case f.GridRestored():
-                site.grid, site.restored_at = "live", fact.at
+                if site.grid == "dead":  # told again, or told at first, it is no return
+                    site.restored_at = fact.at
+                site.grid = "live"
             case f.TransferSwitchReported():
                 site.islanded = fact.open
 
