@@ -202,6 +202,13 @@ async def _dead(trip: Trip) -> None:
     ]
     assert min(asked, default=0.0) >= 0, "power was asked of a site whose switch never opened"
     assert not await trip.facts(f.TransferSwitchReported)
+    (lost,) = await trip.facts(f.GridLost)
+    assert lost.site_id == "fire-station"
+    heart = trip.house.heart
+    assert heart.islands.refresh(trip.clock.now(), heart.ticker.standing) == {}, "no island is wished for"
+    plan = heart.islands.plans[SiteId("fire-station")]
+    assert not plan.setpoint_kw.any()
+    assert plan.why == "transfer switch not confirmed open"
 
 
 def test_a_dead_site_whose_switch_fails_gives_nothing(fresh_dsn: Callable[[], str]) -> None:
