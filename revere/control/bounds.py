@@ -47,7 +47,7 @@ class Bounds:
         self._image = image
         self._evses = evses
         self._read_at: dt.datetime | None = None
-        self._event_id: str | None = None
+        self._event_ids: tuple[str, ...] = ()
         self.charge_kw: Floats = np.zeros(n)
         self.discharge_kw: Floats = np.zeros(n)
         self.capacity_kwh: Floats = np.ones(n)
@@ -60,13 +60,14 @@ class Bounds:
         """Something changed who is where or who must leave."""
         self._read_at = None
 
-    def read(self, now: dt.datetime, event: EventImage | None, standing: Mapping[str, Standing]) -> None:
-        """Read them anew where they are old, marked, or meant for another event."""
-        event_id = event.grid_event_id if event else None
-        if self._read_at is not None and now - self._read_at < KEEP and event_id == self._event_id:
+    def read(self, now: dt.datetime, events: Sequence[EventImage], standing: Mapping[str, Standing]) -> None:
+        """Read them anew where they are old, marked, or meant for other events."""
+        event_ids = tuple(event.grid_event_id for event in events)
+        if self._read_at is not None and now - self._read_at < KEEP and event_ids == self._event_ids:
             return
-        self._read_at, self._event_id = now, event_id
+        self._read_at, self._event_ids = now, event_ids
         for row, evse in enumerate(self._evses):
+            event = next((e for e in events if evse.station.site_id in self._image.members(e)), None)
             self._read_one(row, evse, now, event, standing)
 
     def _read_one(

@@ -120,8 +120,8 @@ def fallback_profiles(fleet: Fleet) -> tuple[dict[StationId, DefaultProfile], di
             vehicle = vehicles.get(station.id)
             for trip in vehicle.trips if vehicle else ():
                 need[row] += trip.energy_kwh
-                for hour in range(trip.depart.hour, trip.back.hour + 1):
-                    parked[row, hour] = False
+                hours = (trip.back.hour - trip.depart.hour) % 24 + 1  # over midnight too
+                parked[row, (trip.depart.hour + np.arange(hours)) % 24] = False
         found = site_defaults(
             import_limit_kw=site.import_limit_kw,
             worst_load_kw=worst,
@@ -134,6 +134,13 @@ def fallback_profiles(fleet: Fleet) -> tuple[dict[StationId, DefaultProfile], di
             profiles[station.id] = DefaultProfile(limits_kw=limits_kw, zone=fleet.programme.zone)
             short[station.id] = float(found.short_kwh[row])
     return profiles, short
+
+
+def default_limit_kw(profile: DefaultProfile, now: dt.datetime) -> float:
+    """What a station may draw at ``now`` on its fallback alone, kW."""
+    moment = local(now, profile.zone)
+    second = moment.hour * 3600 + moment.minute * 60 + moment.second
+    return [limit_kw for start_s, limit_kw in profile.limits_kw if start_s <= second][-1]
 
 
 def _staggered(limits_kw: tuple[tuple[int, float], ...], station_id: str) -> tuple[tuple[int, float], ...]:

@@ -11,6 +11,7 @@ import structlog
 from revere.control.closing import WAIT_FOR_VALUES, Closed, close_event
 from revere.core import facts as f
 from revere.core.errors import RevereError
+from revere.core.ids import GridEventId
 from revere.plan.forecast import lowest_mean_kw, nominate_kw
 
 if TYPE_CHECKING:
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
     from revere.control.closing import Books
     from revere.control.image import EventImage, Image
     from revere.control.snapshot import Snapshot
-    from revere.core.ids import GridEventId, ProgramId
+    from revere.core.ids import ProgramId
     from revere.core.ports import FactSink
     from revere.plan.problem import Bools
     from revere.plan.schedule import Plan
     from revere.settle.rules import Rulebook
 
 log = structlog.get_logger()
+CLOSE_RETRY_FIRST = dt.timedelta(seconds=30)
+CLOSE_RETRY_LAST = dt.timedelta(hours=1)
+"""An event that cannot be settled is tried again after 30 s, doubled up to an hour."""
 
 
 class Utility(Protocol):
@@ -52,7 +56,8 @@ class EventDesk:
         self._books = books
         self._rulebook = rulebook
         self._utility = utility
-        self._closing: set[GridEventId] = set()
+        self._tries: dict[GridEventId, int] = {}
+        self._try_at: dict[GridEventId, dt.datetime] = {}
         self.closed: dict[GridEventId, Closed] = {}
         self.lock = asyncio.Lock()
 
@@ -68,7 +73,7 @@ class EventDesk:
     async def nominate(self, snapshot: Snapshot, plan: Plan, now: dt.datetime) -> None:
         """Promise for each undecided event what the plan gives in its lowest step, less ten per cent."""
         for row, event_id in enumerate(snapshot.event_ids):
-            event = next(e for e in self._image.events.values() if e.grid_event_id == event_id)
+            event = self._image.events[GridEventId(event_id)]
             if event.nominated_kw is not None or event.opt != "in" or now >= event.start:
                 continue
             if event.end > snapshot.edges[-1]:
@@ -95,28 +100,24 @@ class EventDesk:
     async def close_due(self, now: dt.datetime, *, clock_synchronised: bool) -> None:
         """Settle and report events whose last values have had time to arrive."""
         for event in list(self._image.events.values()):
+            event_id = event.grid_event_id
             due = event.live() and now >= event.end + WAIT_FOR_VALUES and not event.reported
-            if not due or event.grid_event_id in self._closing or self._books is None:
+            if not due or self._books is None or now < self._try_at.get(event_id, now):
                 continue
-            self._closing.add(event.grid_event_id)
+            tries = self._tries[event_id] = self._tries.get(event_id, 0) + 1
+            self._try_at[event_id] = now + min(CLOSE_RETRY_FIRST * 2 ** min(tries - 1, 20), CLOSE_RETRY_LAST)
             try:
                 await self._close(event, now, clock_synchronised)
             except RevereError as error:
-                # Kept open: the next tick tries again, and a person can read why.
-                log.warning("event not settled", grid_event_id=event.grid_event_id, why=str(error))
-                await self._sink.record(
-                    [
-                        f.AlarmRaised(
-                            at=now,
-                            key=f"settle:{event.grid_event_id}",
-                            severity="warning",
-                            subject=event.grid_event_id,
-                            text=f"{event.grid_event_id} is not settled: {error}",
-                        )
-                    ]
-                )
-            finally:
-                self._closing.discard(event.grid_event_id)
+                # Kept open: it is tried again after a pause, and a person can read why.
+                log.warning("event not settled", grid_event_id=event_id, tries=tries, why=str(error))
+                await self._alarm(event_id, str(error), now)
+
+    async def _alarm(self, event_id: GridEventId, why: str, now: dt.datetime) -> None:
+        key = f"settle:{event_id}"
+        text = f"{event_id} is not settled: {why}"[:400]
+        if key not in self._image.alarms:
+            await self._sink.record([f.AlarmRaised(at=now, key=key, severity="warning", subject=event_id, text=text)])
 
     async def _close(self, event: EventImage, now: dt.datetime, clock_synchronised: bool) -> None:
         assert self._books is not None

@@ -18,7 +18,7 @@ import numpy as np
 import structlog
 
 from revere.control.bounds import Standing
-from revere.control.building import BuildingHistory
+from revere.control.building import BuildingHistory, default_limit_kw, fallback_profiles
 from revere.control.events import EventDesk
 from revere.control.islands import Islands
 from revere.control.publisher import Now, available, build_view
@@ -35,7 +35,7 @@ from revere.plan.departure import readiness
 from revere.plan.schedule import Plan, Scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from revere.control.closing import Books
     from revere.control.events import Utility
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from revere.control.inbox import Inbox
     from revere.control.ticker import Decision
     from revere.control.view import ConsoleView, EquityView
+    from revere.core.ids import SiteId
     from revere.core.ports import ChargingLink
     from revere.core.time import Clock
     from revere.settle.rules import Rulebook
@@ -138,6 +139,8 @@ class Heart:
         self._relief_event: str | None = None
         self._target_kw: float | None = None
         self._sessions: dict[str, str | None] = {}
+        profiles, _short = fallback_profiles(image.fleet)
+        self.ticker.fallback_kw = lambda station_id, now: default_limit_kw(profiles[station_id], now)
         inbox.watch(self._on_fact)
         image.on_building = self.history.add
 
@@ -189,6 +192,7 @@ class Heart:
         started = wall_s()
         try:
             snapshot = take_snapshot(self.image, now, self.history.forecast)
+            self._stand(snapshot)  # departures bind even where no plan can be made
             solved = await self._offload(lambda: self.scheduler.plan(snapshot.problem))
         except RevereError as error:
             log.warning("no plan", why=str(error))
@@ -204,7 +208,6 @@ class Heart:
         figures.plan_iterations += plan.iterations
         self._clear("plan", now)
         self.snapshot, self.plan = snapshot, plan
-        self._stand(snapshot)
         self._foresee(snapshot, plan)
         shortfalls = {label: round(kwh, 3) for label, kwh in plan.shortfalls(snapshot.problem, 0.05).items()}
         self.scribe.write(
@@ -218,7 +221,10 @@ class Heart:
                 )
             ]
         )
-        await self.events.nominate(snapshot, plan, now)
+        try:
+            await self.events.nominate(snapshot, plan, now)
+        except Unavailable as error:
+            log.warning("nomination waits for the database and the next plan", why=str(error))
 
     def _stand(self, snapshot: Snapshot) -> None:
         """Keep each vehicle's next departure for the barrier between plans."""
@@ -257,15 +263,16 @@ class Heart:
         self.figures.ticks += 1
         self.scribe.write(self.tracker.check(self.image, now))
         self._notice_sessions()
-        event = self._running_event(now)
-        self._sample(event, now)
+        events = self._running_events(now)
+        called = self._called(events)
+        self._sample(called or self._called(self._running_events(now + EVENT_LEAD)))
         island_kw = self.islands.refresh(now, self.ticker.standing)
         decided_wall_s = wall_s()
-        decision = self.ticker.decide(now, self.snapshot, self.plan, event, island_kw, self.islands.return_shares(now))
-        self._send(decision, now, decided_wall_s, event)
+        decision = self.ticker.decide(now, self.snapshot, self.plan, events, island_kw, self.islands.return_shares(now))
+        self._send(decision, now, decided_wall_s, called)
         self._reasons = dict(zip(decision.assets, decision.reasons, strict=True))
         self._target_kw = decision.target_kw
-        self._track_relief(event, now)
+        self._track_relief(events[0] if events else None, now)
         self._watch_departures(now)
         if self.publish is not None:
             self.publish(self.picture(now))
@@ -279,15 +286,19 @@ class Heart:
                 self.tracker.forget(asset)
                 self.ticker.forget(row)
 
-    def _running_event(self, now: dt.datetime) -> EventImage | None:
+    def _running_events(self, now: dt.datetime) -> list[EventImage]:
+        """Calls that we take part in now, the earliest first."""
         running = [
             e for e in self.image.events.values() if e.opt == "in" and not e.cancelled and e.start <= now < e.end
         ]
-        return min(running, key=lambda e: (e.start, e.grid_event_id), default=None)
+        return sorted(running, key=lambda e: (e.start, e.grid_event_id))
 
-    def _send(self, decision: Decision, now: dt.datetime, decided_wall_s: float, event: EventImage | None) -> None:
+    def _called(self, events: Sequence[EventImage]) -> frozenset[SiteId]:
+        """The sites of all of them."""
+        return frozenset().union(*(self.image.members(event) for event in events))
+
+    def _send(self, decision: Decision, now: dt.datetime, decided_wall_s: float, members: frozenset[SiteId]) -> None:
         kw = decision.setpoints.kw
-        members = self.image.members(event) if event else frozenset()
         changed = np.zeros(len(kw), dtype=bool)
         for row, asset in enumerate(decision.assets):
             evse = self.image.evses[asset]
@@ -320,10 +331,8 @@ class Heart:
             self.sender.send(wire, command, decided_wall_s)
         self.ticker.accept(decision, changed, now)
 
-    def _sample(self, event: EventImage | None, now: dt.datetime) -> None:
-        """Ten-second values at the enrolled sites from shortly before an event until its end."""
-        soon = event or self._running_event(now + EVENT_LEAD)
-        members = self.image.members(soon) if soon else frozenset()
+    def _sample(self, members: frozenset[SiteId]) -> None:
+        """Ten-second values at the called sites, from shortly before an event until its end."""
         for evse in self.image.evses.values():
             wanted = SAMPLE_IN_EVENT_S if evse.station.site_id in members else SAMPLE_S
             station_id = evse.station.id

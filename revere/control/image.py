@@ -114,6 +114,7 @@ class SiteImage:
     lost_at: dt.datetime | None = None
     restored_at: dt.datetime | None = None
     islanded: bool = False
+    switched_at: dt.datetime | None = None
     stopped: bool = False
 
 
@@ -407,6 +408,8 @@ class Image:
                     site.restored_at = fact.at
                 site.grid = "live"
             case f.TransferSwitchReported():
+                if site.switched_at is None or fact.open != site.islanded:
+                    site.switched_at = fact.at
                 site.islanded = fact.open
 
     def event_at(self, now: dt.datetime) -> EventImage | None:

@@ -36,15 +36,21 @@ class Islands:
             if item.grid != "dead":
                 continue
             evses = [e for e in self._image.site_evses[site_id] if e.session_id is not None and e.vehicle is not None]
-            plan = self._plan(item, evses, now, standing)
+            proven = _proven(item)
+            plan = self._plan(item, evses, now, standing, proven)
             self.plans[site_id] = plan
-            if isolated(grid_lost=True, switch_open=item.islanded):
+            if proven:
                 for row, evse in enumerate(evses):
                     setpoints[evse_asset(evse.station.id, 1)] = float(plan.setpoint_kw[row])
         return setpoints
 
     def _plan(
-        self, item: SiteImage, evses: list[EvseImage], now: dt.datetime, standing: Mapping[str, Standing]
+        self,
+        item: SiteImage,
+        evses: list[EvseImage],
+        now: dt.datetime,
+        standing: Mapping[str, Standing],
+        proven: bool,
     ) -> IslandPlan:
         n = len(evses)
         energy, reserve, capacity = np.full(n, np.nan), np.zeros(n), np.ones(n)
@@ -74,7 +80,7 @@ class Islands:
             discharge_max_kw=discharge,
             discharge_efficiency=np.full(n, EFFICIENCY),
             forming=forming,
-            is_isolated=isolated(grid_lost=True, switch_open=item.islanded),
+            is_isolated=proven,
         )
 
     def return_shares(self, now: dt.datetime) -> dict[SiteId, float]:
@@ -85,3 +91,12 @@ class Islands:
             if back is not None and (now - back).total_seconds() < RETURN_DONE_S:
                 shares[site_id] = return_ramp(now, back, index)
         return shares
+
+
+def _proven(item: SiteImage) -> bool:
+    """Whether a lost grid's site is separated from it: its switch says so and its main meter does not deny it.
+
+    The meter's word counts where it was spoken after the switch's (faults.md F12).
+    """
+    main_kw = item.net_kw if item.switched_at is not None and item.net_at > item.switched_at else None
+    return isolated(grid_lost=item.grid == "dead", switch_open=item.islanded, main_meter_kw=main_kw)

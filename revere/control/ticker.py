@@ -10,18 +10,19 @@ import numpy as np
 
 from revere.control.bounds import Bounds, Standing
 from revere.control.snapshot import EFFICIENCY
+from revere.core.ids import GridEventId
 from revere.plan.dispatch import EventTarget, FleetState, Rules, Setpoints, SiteState, arbitrate
 from revere.plan.even import even_discharge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
 
     from revere.control.image import EventImage, EvseImage, Image
     from revere.control.snapshot import Snapshot
     from revere.control.tracking import CommandTracker
-    from revere.core.ids import SiteId
+    from revere.core.ids import ProgramId, SiteId, StationId
     from revere.plan.schedule import Plan
 
     Floats = npt.NDArray[np.float64]
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 RULES = Rules(lease_s=120.0, ramp_kw=60.0, dwell_s=30.0)
 READING_FRESH = dt.timedelta(minutes=20)
 LOAD_STEP_SHARE = 0.04
+LEASE_OVER = dt.timedelta(minutes=15)
+"""A station that has been silent for this long runs on its fallback: its lease (``LEASE_S`` of the links) is over."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,11 @@ class Ticker:
         self._reversed_at = np.full(n, -np.inf)
         self._given_at = np.full(n, -np.inf)
         self.standing: dict[str, Standing] = {}
+        self.fallback_kw: Callable[[StationId, dt.datetime], float] = lambda _station_id, _now: 0.0
         self.bounds = Bounds(image, self._evses)
         self._zeros = np.zeros(n)
         self._efficiency = np.full(n, EFFICIENCY)
-        self._event_sites: tuple[str, npt.NDArray[np.bool_]] = ("", np.zeros(len(self._site_ids), dtype=bool))
+        self._event_sites: dict[ProgramId, npt.NDArray[np.bool_]] = {}
         self._plan_rows: tuple[Snapshot | None, npt.NDArray[np.int64]] = (None, np.zeros(n, dtype=np.int64))
 
     def decide(
@@ -77,38 +81,41 @@ class Ticker:
         now: dt.datetime,
         snapshot: Snapshot | None,
         plan: Plan | None,
-        event: EventImage | None,
+        events: Sequence[EventImage],
         island_kw: Mapping[str, float],
         return_share: Mapping[SiteId, float],
     ) -> Decision:
-        """The arbiter's setpoints for this tick."""
-        state = self._state(now, event)
+        """The arbiter's setpoints for this tick; where running events share a site, the first has it."""
+        state = self._state(now, events)
         sites = self._sites(now, island_kw, return_share)
-        plan_kw, relief_kw = self._plan_now(now, snapshot, plan, event)
-        events: tuple[EventTarget, ...] = ()
-        target_kw = None
-        if event is not None:
-            target_kw = max(event.nominated_kw or 0.0, relief_kw)
-            events = (
+        plan_kw, relief_kw = self._plan_now(now, snapshot, plan)
+        targets: list[EventTarget] = []
+        taken = np.zeros(len(self._site_ids), dtype=bool)
+        for event in events:
+            called = self._called(event) & ~taken
+            taken |= called
+            targets.append(
                 EventTarget(
                     id=event.grid_event_id,
-                    sites=self._called(event),
-                    target_kw=target_kw,
+                    sites=called,
+                    target_kw=max(event.nominated_kw or 0.0, relief_kw.get(event.grid_event_id, 0.0)),
                     left_h=(event.end - now).total_seconds() / 3600,
-                ),
+                )
             )
         spare_kwh = state.energy_kwh - np.maximum(state.floor_kwh, state.barrier_kwh)
         give_max_kw = np.where(state.plugged & state.dispatchable, state.discharge_max_kw, 0.0)
         plan_kw = even_discharge(plan_kw, state.site, len(self._site_ids), spare_kwh, give_max_kw)
-        setpoints = arbitrate(state, plan_kw, sites, events=events, rules=RULES)
-        return Decision(self.assets, setpoints, setpoints.reasons(), target_kw)
+        setpoints = arbitrate(state, plan_kw, sites, events=tuple(targets), rules=RULES)
+        return Decision(self.assets, setpoints, setpoints.reasons(), targets[0].target_kw if targets else None)
 
     def _called(self, event: EventImage) -> npt.NDArray[np.bool_]:
         """Which sites the event calls."""
-        if self._event_sites[0] != event.program_id:
+        found = self._event_sites.get(event.program_id)
+        if found is None:
             members = self._image.members(event)
-            self._event_sites = (event.program_id, np.array([site_id in members for site_id in self._site_ids]))
-        return self._event_sites[1]
+            found = np.array([site_id in members for site_id in self._site_ids], dtype=bool)
+            self._event_sites[event.program_id] = found
+        return found
 
     def accept(self, decision: Decision, changed: npt.NDArray[np.bool_], now: dt.datetime) -> None:
         """Remember what was given to the stations."""
@@ -127,34 +134,39 @@ class Ticker:
         self._given_at[row] = -np.inf
 
     def _plan_now(
-        self, now: dt.datetime, snapshot: Snapshot | None, plan: Plan | None, event: EventImage | None
-    ) -> tuple[Floats, float]:
-        """The schedule's power for each EVSE now, and the relief that it means for the event's sites."""
+        self, now: dt.datetime, snapshot: Snapshot | None, plan: Plan | None
+    ) -> tuple[Floats, Mapping[str, float]]:
+        """The schedule's power for each EVSE now, and the relief that it means for each event's sites."""
         plan_kw = np.full(len(self.assets), np.nan)
         if snapshot is None or plan is None:
-            return plan_kw, 0.0
+            return plan_kw, {}
         step = -1
         for edge in snapshot.edges:
             if edge > now:
                 break
             step += 1
         if not 0 <= step < plan.net_kw.shape[1]:
-            return plan_kw, 0.0
+            return plan_kw, {}
         if self._plan_rows[0] is not snapshot:
             rows = {id(slot.evse): row for row, slot in enumerate(snapshot.slots)}
             self._plan_rows = (snapshot, np.array([rows.get(id(evse), -1) for evse in self._evses]))
         rows_of = self._plan_rows[1]
         plan_kw = np.where(rows_of >= 0, plan.net_kw[rows_of, step], np.nan)
-        relief_kw = 0.0
-        if event is not None and event.grid_event_id in snapshot.event_ids:
-            relief_kw = float(plan.commitment_kw[snapshot.event_ids.index(event.grid_event_id), step])
+        relief_kw: dict[str, float] = {}
+        for row, event_id in enumerate(snapshot.event_ids):
+            event = self._image.events[GridEventId(event_id)]
+            if event.live() and event.start <= now < event.end:
+                relief_kw[event_id] = float(plan.commitment_kw[row, step])
+            elif snapshot.problem.commitments[row].steps[step]:
+                # Planned for a call that was cancelled, moved or declined since: nothing is given for it.
+                plan_kw = np.where(self._called(event)[self._site], np.maximum(plan_kw, 0.0), plan_kw)
         return plan_kw, relief_kw
 
-    def _state(self, now: dt.datetime, event: EventImage | None) -> FleetState:
+    def _state(self, now: dt.datetime, events: Sequence[EventImage]) -> FleetState:
         n = len(self._evses)
         at = now.timestamp()
         bounds = self.bounds
-        bounds.read(now, event, self.standing)
+        bounds.read(now, events, self.standing)
         energy, age, measured = np.full(n, np.nan), np.full(n, np.inf), np.full(n, np.nan)
         plugged, dispatchable = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
         fresh_since = now - READING_FRESH
@@ -166,6 +178,9 @@ class Ticker:
                 age[row] = max((now - evse.soc_at).total_seconds(), 0.0)
             if evse.power_kw is not None and evse.power_at > fresh_since:
                 measured[row] = evse.power_kw
+            if plugged[row] and not evse.online and now - evse.power_at > LEASE_OVER:
+                # Its lease is over: it charges on its own fallback, and that room is not for others.
+                measured[row] = self.fallback_kw(evse.station.id, now)
         return FleetState(
             site=self._site,
             charge_max_kw=bounds.charge_kw,
@@ -200,6 +215,9 @@ class Ticker:
                 for i in images
             ]
         )
+        setpoints_kw = np.array([island_kw.get(asset, np.nan) for asset in self.assets])
+        # Only a site that is proven isolated has an island's setpoints; any other without a grid is dead.
+        fed = np.bincount(self._site, np.isfinite(setpoints_kw), len(images)) > 0
         # The building may move between meter values: charging sees a little more load, export a little less.
         return SiteState(
             feeder=self._feeder,
@@ -208,9 +226,9 @@ class Ticker:
             import_limit_kw=np.maximum(self._import - LOAD_STEP_SHARE * self._peak, 0.0),
             export_limit_kw=np.maximum(self._export - LOAD_STEP_SHARE * self._peak, 0.0),
             stop=np.array([self._image.stopped or i.stopped for i in images]),
-            dead=np.array([i.grid == "dead" and not i.islanded for i in images]),
+            dead=np.array([i.grid == "dead" for i in images]) & ~fed,
             return_share=np.array([return_share.get(site_id, 1.0) for site_id in self._site_ids]),
             feeder_import_limit_kw=self._feeder_import,
             feeder_export_limit_kw=self._feeder_export,
-            island_kw=np.array([island_kw.get(asset, np.nan) for asset in self.assets]),
+            island_kw=setpoints_kw,
         )
