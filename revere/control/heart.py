@@ -53,7 +53,7 @@ log = structlog.get_logger()
 
 TICK_S = 5
 PLAN_S = 300
-REPLAN_DEBOUNCE_S = 2.0
+REPLAN_DEBOUNCE_S = 10.0
 EVENT_LEAD = dt.timedelta(minutes=3)
 SAMPLE_S = 60
 SAMPLE_IN_EVENT_S = 10
@@ -65,13 +65,13 @@ LEASE_KEPT = dt.timedelta(hours=6)
 """OCPP 2.1 profiles lapse only when the link is lost (maxOfflineDuration)."""
 REPLAN_ON = (
     f.SessionStarted,
-    f.SessionEnded,
     f.DepartureSet,
     f.GridEventReceived,
     f.GridLost,
     f.GridRestored,
     f.OptDecided,
 )
+"""What calls for a new plan before its time. A vehicle that left does not: the arbiter has let go of it already."""
 
 
 @dataclass(slots=True)
@@ -173,7 +173,7 @@ class Heart:
     # ---- planning -------------------------------------------------------------------------------
 
     async def _plan_loop(self) -> None:
-        """Plan every five minutes, and two seconds after something changed who is where."""
+        """Plan every five minutes, and ten seconds after something changed who is where."""
         while True:
             await self.make_plan()
             now = self.clock.now()

@@ -32,17 +32,21 @@ BOTH_KW = 1e-4
 PASSES_MAX = 4
 """Bound on solving again with unwanted powers forbidden, more of them each time (see ``_unwanted``)."""
 
+Statuses = npt.NDArray[np.object_]
 Status = Literal["optimal", "previous", "charge_only"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Basis:
-    """Which columns and rows stood where at the last optimum, by key; HiGHS status numbers."""
+    """Which columns and rows stood where at the last optimum, by key.
+
+    The statuses are HiGHS's own objects: turning thousands of them into numbers and back cost as much as solving.
+    """
 
     column_key: Ints
-    column_status: npt.NDArray[np.int8]
+    column_status: Statuses
     row_key: Ints
-    row_status: npt.NDArray[np.int8]
+    row_status: Statuses
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -247,14 +251,13 @@ def _basis_of(lp: LinearProgram, highs: highspy.Highs) -> Basis:
     basis = highs.getBasis()
     return Basis(
         column_key=lp.column_key,
-        column_status=np.fromiter((int(s) for s in basis.col_status), dtype=np.int8, count=len(lp.cost)),
+        column_status=np.array(basis.col_status, dtype=object),
         row_key=lp.row_key,
-        row_status=np.fromiter((int(s) for s in basis.row_status), dtype=np.int8, count=len(lp.row_lower)),
+        row_status=np.array(basis.row_status, dtype=object),
     )
 
 
-_STATUSES = {int(s): s for s in highspy.HighsBasisStatus.__members__.values()}
-_LOWER, _BASIC = int(highspy.HighsBasisStatus.kLower), int(highspy.HighsBasisStatus.kBasic)
+_LOWER, _BASIC = highspy.HighsBasisStatus.kLower, highspy.HighsBasisStatus.kBasic
 
 
 def _basis_for(lp: LinearProgram, warm: Basis) -> highspy.HighsBasis:
@@ -262,17 +265,20 @@ def _basis_for(lp: LinearProgram, warm: Basis) -> highspy.HighsBasis:
     column = _carry(lp.column_key, warm.column_key, warm.column_status, _LOWER)
     row = _carry(lp.row_key, warm.row_key, warm.row_status, _BASIC)
     basis = highspy.HighsBasis()
-    basis.col_status = [_STATUSES[s] for s in column.tolist()]
-    basis.row_status = [_STATUSES[s] for s in row.tolist()]
+    basis.col_status = column.tolist()
+    basis.row_status = row.tolist()
     basis.alien = True
     basis.valid = True
     return basis
 
 
-def _carry(key: Ints, old_key: Ints, old_status: npt.NDArray[np.int8], missing: int) -> npt.NDArray[np.int8]:
+def _carry(key: Ints, old_key: Ints, old_status: Statuses, missing: object) -> Statuses:
     if not len(old_key):
-        return np.full(len(key), missing, dtype=np.int8)
+        return np.array([missing] * len(key), dtype=object)
     order = np.argsort(old_key, kind="stable")
     at = np.minimum(np.searchsorted(old_key[order], key), len(old_key) - 1)
     found = old_key[order][at] == key
-    return np.where(found, old_status[order][at], missing).astype(np.int8)
+    carried = np.empty(len(key), dtype=object)
+    carried[:] = missing
+    carried[found] = old_status[order][at][found]
+    return carried
