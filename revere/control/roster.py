@@ -16,6 +16,8 @@ RETURN_SLACK = dt.timedelta(minutes=10)
 UNPLUG_BEFORE = dt.timedelta(minutes=5)
 ORDER_AWAY = dt.timedelta(hours=2)
 LATE_STEP = dt.timedelta(minutes=10)
+LEAVES_LATE = dt.timedelta(minutes=45)
+"""How long a vehicle that should have left keeps what it needs; after that it is taken not to go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +86,14 @@ class Presence:
     energy_used_kwh: float
 
 
-def presence(found: list[Journey], is_plugged: bool, now: dt.datetime, end: dt.datetime) -> Presence:
+def presence(
+    found: list[Journey], is_plugged: bool, now: dt.datetime, end: dt.datetime, since: dt.datetime | None = None
+) -> Presence:
     """Read the roster against what the plug says.
 
     A vehicle that is away is taken to come back at its journey's return (or, when late, in ten minutes),
-    plus some slack; one that is plugged in during a journey of the roster has not left, or is back early.
+    plus some slack; one that is plugged in during a journey of the roster has not left, or is back early: it leaves
+    late where it has been plugged in ``since`` before the departure.
     ``energy_used_kwh`` is what the running journey takes from the last known energy.
     """
     periods: list[tuple[dt.datetime, dt.datetime]] = []
@@ -99,7 +104,7 @@ def presence(found: list[Journey], is_plugged: bool, now: dt.datetime, end: dt.d
     used = 0.0
     if is_plugged:
         cursor = now
-        if current is not None and current.depart > now:
+        if current is not None and (current.depart > now or _leaves_late(current, now, since)):
             coming.insert(0, current)
     else:
         running = current or late
@@ -115,3 +120,7 @@ def presence(found: list[Journey], is_plugged: bool, now: dt.datetime, end: dt.d
     if cursor < end:
         periods.append((cursor, end))
     return Presence(tuple(periods), tuple(coming), away_until, used)
+
+
+def _leaves_late(journey: Journey, now: dt.datetime, since: dt.datetime | None) -> bool:
+    return since is not None and since < journey.depart <= now < journey.depart + LEAVES_LATE

@@ -68,7 +68,7 @@ def read_slots(image: Image, now: dt.datetime) -> tuple[Slot, ...]:
         found = journeys(
             evse.vehicle, image.fleet.programme, image.overrides.get(evse.vehicle.id), now - LOOK_BACK, now + HORIZON
         )
-        where = presence(found, evse.session_id is not None, now, now + HORIZON)
+        where = presence(found, evse.session_id is not None, now, now + HORIZON, evse.session_since)
         energy_kwh = image.energy_kwh(evse)
         known = energy_kwh is not None
         if energy_kwh is None:
@@ -170,7 +170,7 @@ def _vehicles(
         if plugged_blind or not (evse.online or evse.session_id is None):
             discharge_kw[row] = 0.0
         for journey in slot.presence.journeys:
-            step = int(np.searchsorted(at, journey.depart.timestamp(), side="right")) - 1
+            step = max(int(np.searchsorted(at, journey.depart.timestamp(), side="right")) - 1, 0)  # late: now
             if step < steps:
                 trips[row, step] += journey.energy_kwh
                 departures.append(
