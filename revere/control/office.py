@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from revere.control.view import ConsoleView
 
 ASK_DEADLINE_S = 15.0
+DRAIN_S = 10.0
 EVENT_MAX = dt.timedelta(hours=6)
 EVENT_AHEAD_MAX = dt.timedelta(days=14)
 DEPARTURE_AHEAD_MAX = dt.timedelta(days=14)
@@ -104,6 +105,7 @@ class Office:
         if not request.why.strip():
             raise Refused("a release needs a reason", remedy="Say in a few words why discharge may go on")
         site_id = self._site(request.site_id)
+        await self._heart.scribe.drained(DRAIN_S)  # a stop that is still on its way would come after its release
         await self._inbox.record(
             [f.DischargeReleased(at=now, by=request.by, why=request.why[:WHY_MAX_CHARS], site_id=site_id)]
         )
@@ -115,6 +117,7 @@ class Office:
         )
         if evse is None or evse.vehicle is None:
             raise Refused("no such vehicle", got=request.vehicle_id)
+        _refuse_naive(request.departs)
         if not now < request.departs <= now + DEPARTURE_AHEAD_MAX:
             raise Refused(
                 "the departure must lie ahead",
@@ -158,12 +161,14 @@ class Office:
         known = {program.id for program in self._heart.image.fleet.programs}
         if request.program_id not in known:
             raise Refused("no such program", got=request.program_id, expected=", ".join(sorted(known)))
+        _refuse_naive(request.start, request.end)
         if not request.start < request.end <= request.start + EVENT_MAX:
             raise Refused("the event's length", got=f"{iso(request.start)} to {iso(request.end)}", expected="up to 6 h")
         if not now <= request.start <= now + EVENT_AHEAD_MAX:
             raise Refused(
                 "the event must start ahead", got=iso(request.start), expected=f"after {iso(now)}, within 14 days"
             )
+        self._refuse_overlap(request)
         self._serial += 1
         event_id = GridEventId(f"manual-{int(now.timestamp())}-{self._serial}")
         await self._inbox.record(
@@ -184,9 +189,30 @@ class Office:
             reference=event_id,
         )
 
+    def _refuse_overlap(self, request: CallEvent) -> None:
+        """A second call of the same sites for the same hours would be paid twice."""
+        image = self._heart.image
+        openadr = {program.id: program.openadr_program for program in image.fleet.programs}
+        asked = openadr[ProgramId(request.program_id)]
+        for event in image.events.values():
+            same = event.live() and openadr.get(event.program_id) == asked
+            if same and event.start < request.end and request.start < event.end:
+                raise Refused(
+                    "a call of this program already covers that time",
+                    got=f"{iso(request.start)} to {iso(request.end)}",
+                    expected=f"not {iso(event.start)} to {iso(event.end)} ({event.grid_event_id})",
+                )
+
     async def _opt(self, request: OptEvent, now: dt.datetime) -> Receipt:
-        if GridEventId(request.grid_event_id) not in self._heart.image.events:
+        event = self._heart.image.events.get(GridEventId(request.grid_event_id))
+        if event is None:
             raise Refused("no such event", got=request.grid_event_id)
+        if event.cancelled or event.end <= now:
+            raise Refused(
+                "the event is over or cancelled",
+                got=request.grid_event_id,
+                remedy="What was delivered is settled as it was decided then",
+            )
         await self._inbox.record(
             [
                 f.OptDecided(
@@ -202,3 +228,9 @@ class Office:
         return Receipt(
             accepted=True, detail=f"The programme {word} {request.grid_event_id}.", reference=request.grid_event_id
         )
+
+
+def _refuse_naive(*moments: dt.datetime) -> None:
+    for moment in moments:
+        if moment.tzinfo is None:
+            raise Refused("a time without a zone", got=moment.isoformat(), expected="such as 2023-09-07T20:00:00Z")

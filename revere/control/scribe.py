@@ -30,6 +30,8 @@ class Scribe:
         self._sink = sink
         self._spool: deque[Fact] = deque()
         self._more = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
         self.lost = 0
         self.written = 0
         self.failures = 0
@@ -46,8 +48,19 @@ class Scribe:
                 self.lost += 1
             else:
                 self._spool.append(fact)
-        if facts:
+        if self._spool:
+            self._empty.clear()
             self._more.set()
+
+    async def drained(self, within_s: float) -> None:
+        """Wait until all that was taken is committed, for what must come after it. Raises ``Unavailable``."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._empty.wait()
+        except TimeoutError as error:
+            raise Unavailable(
+                "earlier facts are not committed yet", got=self.waiting, expected=0, remedy="The database is behind"
+            ) from error
 
     async def run(self) -> None:
         """Journal for ever; a database that is away is tried again every two seconds."""
@@ -65,3 +78,4 @@ class Scribe:
                 for _ in chunk:
                     self._spool.popleft()
                 self.written += len(chunk)
+            self._empty.set()

@@ -1,0 +1,181 @@
+"""What people ask: done, refused with the way out, and never in the wrong order."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from revere.control.desk import CallEvent, OptEvent, Receipt, ReleaseDischarge, SetDeparture, StopDischarge
+from revere.control.office import Office
+from revere.core import facts as f
+from revere.core.errors import Refused, Unavailable
+from revere.core.ids import GridEventId
+from tests.control.scenes import NOON, House, called, fleet, minutes, opted, ready_image, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from revere.control.desk import Ask
+
+BUS = fleet().vehicles[0].id
+LATER = NOON + minutes(60)
+
+
+def at_desk(play: Callable[[House, Office], Awaitable[Any]], *facts: f.Fact) -> Any:
+    """Run ``play`` with a house and its office."""
+
+    async def run() -> Any:
+        house = House(ready_image(fleet()))
+        for fact in facts:
+            house.image.apply(fact)
+        return await play(house, Office(house.heart, house.inbox, asyncio.get_running_loop()))
+
+    return asyncio.run(run())
+
+
+def call(start: float = 60, end: float = 120, program_id: str = "cs-daily") -> CallEvent:
+    return CallEvent(program_id=program_id, start=NOON + minutes(start), end=NOON + minutes(end), by="x")
+
+
+def opt(event_id: str = "e1") -> OptEvent:
+    return OptEvent(grid_event_id=event_id, opt_in=False, by="x", why="")
+
+
+def departure(**changes: Any) -> SetDeparture:
+    return SetDeparture(**{"vehicle_id": BUS, "departs": LATER, "soc_required": 0.9, "by": "x", **changes})
+
+
+@pytest.mark.parametrize(
+    ("request_", "word"),
+    [
+        (StopDischarge(by="x", site_id="nowhere"), "no such site"),
+        (ReleaseDischarge(by="x", why="ok", site_id="nowhere"), "no such site"),
+        (ReleaseDischarge(by="x", why="  "), "needs a reason"),
+        (departure(vehicle_id="none"), "no such vehicle"),
+        (departure(departs=NOON), "must lie ahead"),
+        (departure(departs=NOON + dt.timedelta(days=15)), "must lie ahead"),
+        (departure(departs=LATER.replace(tzinfo=None)), "without a zone"),
+        (departure(soc_required=0.0), "out of range"),
+        (departure(soc_required=1.01), "out of range"),
+        (departure(soc_required=math.nan), "out of range"),
+        (call(program_id="none"), "no such program"),
+        (call(60, 60), "length"),
+        (call(60, 30), "length"),
+        (call(60, 60 + 361), "length"),
+        (call(-1, 60), "start ahead"),
+        (call(15 * 1440, 15 * 1440 + 60), "start ahead"),
+        (call(-300, -120), "start ahead"),
+        (call(230, 250), "already covers"),
+        (opt("none"), "no such event"),
+        (opt("past"), "over or cancelled"),
+        (opt("off"), "over or cancelled"),
+    ],
+)
+def test_refusals_name_the_thing_and_record_nothing(request_: Ask, word: str) -> None:
+    async def play(house: House, office: Office) -> list[f.Fact]:
+        with pytest.raises(Refused, match=word):
+            await office.ask(request_)
+        await house.write()
+        return house.journal.facts
+
+    known = (
+        called("e1", NOON + minutes(240)),
+        called("past", NOON - minutes(300)),
+        called("off", cancelled=True),
+    )
+    assert at_desk(play, *known) == []
+
+
+def test_one_person_stops_all_discharge_without_waiting_for_the_database() -> None:
+    async def play(house: House, office: Office) -> tuple[float, float, Receipt, list[Any]]:
+        await house.heart.make_plan()
+        await house.beat()
+        during_kw = house.link.sent[-1].setpoint_kw
+        house.journal.away = True
+        receipt = await office.ask(StopDischarge(by="eve", why="smoke"))
+        await settle()
+        after_kw = house.link.sent[-1].setpoint_kw
+        house.journal.away = False
+        await house.write()
+        return during_kw, after_kw, receipt, house.journal.of(f.DischargeStopped)
+
+    during_kw, after_kw, receipt, journaled = at_desk(play, called(), opted())
+    assert (during_kw < -20, after_kw) == (True, 0.0)
+    assert receipt.accepted
+    assert [(fact.by, fact.why) for fact in journaled] == [("eve", "smoke")]
+
+
+def test_a_release_never_overtakes_its_stop() -> None:
+    async def play(house: House, office: Office) -> tuple[bool, list[str]]:
+        house.journal.away = True
+        await office.ask(StopDischarge(by="eve"))
+        release = asyncio.ensure_future(office.ask(ReleaseDischarge(by="eve", why="done")))
+        await settle()
+        house.journal.away = False
+        await house.write()
+        await release
+        kinds = [type(fact).__name__ for fact in house.journal.facts if type(fact).__name__.startswith("Discharge")]
+        return house.image.stopped, kinds
+
+    assert at_desk(play) == (False, ["DischargeStopped", "DischargeReleased"])
+
+
+def test_a_release_that_cannot_be_journaled_releases_nothing() -> None:
+    async def play(house: House, office: Office) -> bool:
+        await office.ask(StopDischarge(by="eve"))
+        await house.write()
+        house.journal.away = True
+        with pytest.raises(Unavailable):
+            await office.ask(ReleaseDischarge(by="eve", why="done"))
+        return house.image.stopped
+
+    assert at_desk(play) is True
+
+
+@pytest.mark.parametrize(
+    ("departs", "soc", "words"),
+    [(60, 0.6, "will be ready: enough now"), (600, 1.0, "min to spare"), (10, 1.0, "probably not be ready")],
+)
+def test_a_departure_order_answers_whether_it_can_be_met(departs: float, soc: float, words: str) -> None:
+    async def play(house: House, office: Office) -> tuple[str, float]:
+        receipt = await office.ask(departure(departs=NOON + minutes(departs), soc_required=soc))
+        return receipt.detail, house.image.overrides[BUS].soc_required
+
+    detail, kept = at_desk(play)
+    assert words in detail
+    assert kept == soc
+
+
+def test_a_call_by_hand_is_an_event_with_its_caller() -> None:
+    async def play(house: House, office: Office) -> tuple[str, Any]:
+        receipt = await office.ask(call())
+        return receipt.reference, house.image.events[GridEventId(receipt.reference)]
+
+    reference, event = at_desk(play)
+    assert reference.startswith("manual-")
+    assert (event.start, event.source, event.opt) == (NOON + minutes(60), "operator:x", "undecided")
+
+
+def test_opting_out_of_a_running_call_lets_go_at_the_next_tick() -> None:
+    async def play(house: House, office: Office) -> tuple[float, float]:
+        await house.heart.make_plan()
+        await house.beat()
+        during_kw = house.link.sent[-1].setpoint_kw
+        await office.ask(opt())
+        await house.beat()
+        return during_kw, house.link.sent[-1].setpoint_kw
+
+    during_kw, after_kw = at_desk(play, called(), opted())
+    assert during_kw < -20
+    assert after_kw >= 0
+
+
+def test_another_threads_loop_gets_the_same_answer() -> None:
+    async def play(house: House, office: Office) -> Receipt:
+        return await asyncio.to_thread(asyncio.run, office.ask(call()))
+
+    assert at_desk(play).accepted
