@@ -26,7 +26,7 @@ def new_station_secret() -> str:
 
 def secret_mac(key: bytes, station_id: str, secret: str) -> bytes:
     """What is kept of a secret: HMAC-SHA256 bound to the station."""
-    return hmac.digest(key, f"{station_id}\0{secret}".encode(), "sha256")
+    return hmac.digest(key, f"{station_id}\0{secret}".encode(errors="surrogatepass"), "sha256")
 
 
 class Directory:
