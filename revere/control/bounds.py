@@ -23,6 +23,8 @@ BARRIER_EFFICIENCY = 0.90
 BARRIER_POWER_SHARE = 0.9
 """The barrier counts on a little less than a charger's best: taper, latency, a shared service."""
 UNPLUG_BEFORE = dt.timedelta(minutes=5)
+LEASE_OVER = dt.timedelta(minutes=15)
+"""A station that has been silent for this long runs on its fallback: its lease (``LEASE_S`` of the links) is over."""
 KEEP = dt.timedelta(seconds=30)
 BARRIER_AHEAD = dt.timedelta(minutes=1)
 """The barrier of a minute ahead holds for as long as it is kept: it only rises until the departure."""

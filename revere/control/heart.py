@@ -21,6 +21,7 @@ from revere.control.bounds import Standing
 from revere.control.building import BuildingHistory, default_limit_kw, fallback_profiles
 from revere.control.events import EventDesk
 from revere.control.islands import Islands
+from revere.control.outlook import outlook
 from revere.control.publisher import Now, available, build_view
 from revere.control.scribe import Scribe
 from revere.control.sender import Sender
@@ -31,7 +32,6 @@ from revere.core import facts as f
 from revere.core.commands import ReportingCommand, SetpointCommand
 from revere.core.errors import RevereError, Unavailable
 from revere.core.time import floor_to, wall_s
-from revere.plan.departure import readiness
 from revere.plan.schedule import Plan, Scheduler
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ class Heart:
         self._relief_event: str | None = None
         self._target_kw: float | None = None
         self._sessions: dict[str, str | None] = {}
+        self._told: dict[str, bool] = {}  # alarms that this life raised or cleared, journaled yet or not
         profiles, _short = fallback_profiles(image.fleet)
         self.ticker.fallback_kw = lambda station_id, now: default_limit_kw(profiles[station_id], now)
         inbox.watch(self._on_fact)
@@ -369,20 +370,10 @@ class Heart:
             assert vehicle is not None
             journey = slot.presence.journeys[0] if slot.presence.journeys else None
             key = f"departure:{vehicle.id}"
-            if journey is None or evse.session_id is None or not slot.known:
+            result = outlook(slot, now)
+            if journey is None or result is None or evse.session_id is None or not slot.known:
                 self._clear(key, now)
                 continue
-            result = readiness(
-                now,
-                journey.depart - dt.timedelta(minutes=5),
-                need_kwh=journey.needed_kwh,
-                energy_kwh=slot.energy_kwh,
-                soc_age_s=(now - evse.soc_at).total_seconds(),
-                charge_kw=min(evse.station.charge_kw, vehicle.charge_kw),
-                efficiency=0.93,
-                capacity_kwh=vehicle.capacity_kwh,
-                plugged=evse.online,
-            )
             if result.short_kwh > 0.5:
                 late_min = max(-result.slack_min, 0.0)
                 text = (
@@ -408,11 +399,14 @@ class Heart:
     def _alarm(
         self, key: str, severity: Literal["warning", "critical"], subject: str, text: str, now: dt.datetime
     ) -> None:
-        if key not in self.image.alarms:
-            self.scribe.write([f.AlarmRaised(at=now, key=key, severity=severity, subject=subject, text=text[:400])])
+        if self._told.get(key, key in self.image.alarms):
+            return
+        self._told[key] = True
+        self.scribe.write([f.AlarmRaised(at=now, key=key, severity=severity, subject=subject, text=text[:400])])
 
     def _clear(self, key: str, now: dt.datetime) -> None:
-        if key in self.image.alarms:
+        if self._told.get(key, key in self.image.alarms):
+            self._told[key] = False
             self.scribe.write([f.AlarmCleared(at=now, key=key)])
 
     def picture(self, now: dt.datetime) -> ConsoleView:

@@ -15,11 +15,11 @@ from revere.control.desk import (
     SetDeparture,
     StopDischarge,
 )
+from revere.control.outlook import departure_outlook
 from revere.core import facts as f
 from revere.core.errors import Refused, Unavailable
 from revere.core.ids import GridEventId, ProgramId, SiteId, VehicleId
 from revere.core.time import iso
-from revere.plan.departure import readiness
 
 if TYPE_CHECKING:
     from revere.control.heart import Heart
@@ -139,16 +139,12 @@ class Office:
             ]
         )
         energy_kwh = self._heart.image.energy_kwh(evse)
-        result = readiness(
+        result = departure_outlook(
+            evse,
             now,
             request.departs,
             need_kwh=request.soc_required * vehicle.capacity_kwh,
             energy_kwh=energy_kwh,
-            soc_age_s=(now - evse.soc_at).total_seconds(),
-            charge_kw=min(evse.station.charge_kw, vehicle.charge_kw),
-            efficiency=0.93,
-            capacity_kwh=vehicle.capacity_kwh,
-            plugged=evse.session_id is not None,
         )
         if result.ok:
             return Receipt(accepted=True, detail=f"{vehicle.name} will be ready: {result.reason}.")

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from revere.control.outlook import outlook
 from revere.control.snapshot import EFFICIENCY, Slot, read_slots
 from revere.control.view import (
     AlarmView,
@@ -18,7 +19,6 @@ from revere.control.view import (
 )
 from revere.core.assets import program_of
 from revere.core.facts import evse_asset
-from revere.plan.departure import Readiness, readiness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from revere.control.image import EventImage, EvseImage, Image, SiteImage
     from revere.control.view import EquityView
     from revere.core.ids import SiteId
+    from revere.plan.departure import Readiness
     from revere.plan.island import IslandPlan
 
 POWER_STALE = dt.timedelta(minutes=3)
@@ -162,20 +163,8 @@ def _readiness_row(image: Image, slot: Slot, state: Now) -> ReadinessRow:
     site = image.sites[evse.station.site_id].site
     journey = slot.presence.journeys[0] if slot.presence.journeys else None
     plugged = evse.session_id is not None
-    result: Readiness | None = None
-    if journey is not None:
-        result = readiness(
-            now,
-            journey.depart,
-            need_kwh=journey.needed_kwh,
-            energy_kwh=slot.energy_kwh if slot.known else None,
-            soc_age_s=(now - evse.soc_at).total_seconds() if slot.known else None,
-            charge_kw=min(evse.station.charge_kw, vehicle.charge_kw),
-            efficiency=EFFICIENCY,
-            capacity_kwh=vehicle.capacity_kwh,
-            plugged=plugged or slot.presence.away_until is not None,
-            planned_kwh=state.planned_kwh.get((vehicle.id, journey.depart)),
-        )
+    planned_kwh = state.planned_kwh.get((vehicle.id, journey.depart)) if journey else None
+    result = outlook(slot, now, planned_kwh)
     return ReadinessRow(
         vehicle_id=vehicle.id,
         vehicle=f"{vehicle.name} · {site.name}" if vehicle.kind == "bus" else vehicle.name,

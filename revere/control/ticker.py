@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from revere.control.bounds import Bounds, Standing
+from revere.control.bounds import LEASE_OVER, Bounds, Standing
 from revere.control.snapshot import EFFICIENCY
 from revere.core.ids import GridEventId
 from revere.plan.dispatch import EventTarget, FleetState, Rules, Setpoints, SiteState, arbitrate
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 RULES = Rules(lease_s=120.0, ramp_kw=60.0, dwell_s=30.0)
 READING_FRESH = dt.timedelta(minutes=20)
 LOAD_STEP_SHARE = 0.04
-LEASE_OVER = dt.timedelta(minutes=15)
-"""A station that has been silent for this long runs on its fallback: its lease (``LEASE_S`` of the links) is over."""
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,9 @@ class CommandTracker:
                 facts.append(
                     f.CommandEnded(at=now, command_id=command.command_id, outcome="superseded", why="unplugged")
                 )
-            elif _measured_at(evse) > command.issued_at and _agrees(evse, command):
+            elif _measured_at(evse) > command.issued_at and (
+                _agrees(evse, command) or _carries_island(evse, command, image)
+            ):
                 del self.open[asset_id]
                 facts += self._confirmed(command, evse, image, now)
             elif now >= command.deadline:
@@ -213,6 +215,12 @@ def _tolerance_kw(evse: EvseImage) -> float:
 
 def _moved(evse: EvseImage, command: OpenCommand) -> bool:
     return evse.power_kw is not None and abs(evse.power_kw - command.before_kw) > _tolerance_kw(evse)
+
+
+def _carries_island(evse: EvseImage, command: OpenCommand, image: Image) -> bool:
+    """Whether the station feeds its island: what forms a grid follows the load, not the setpoint."""
+    islanded = image.sites[evse.station.site_id].islanded
+    return islanded and command.setpoint_kw < 0 and evse.power_kw is not None and evse.power_kw < 0
 
 
 def _agrees(evse: EvseImage, command: OpenCommand) -> bool:
