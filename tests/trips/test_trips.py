@@ -108,7 +108,7 @@ async def _ordered(trip: Trip) -> None:
     assert (order.vehicle_id, order.departs, order.soc_required, order.by) == (
         "home-car01", departs, wanted, "resident",
     )  # fmt: skip
-    await asyncio.sleep(6)
+    await asyncio.sleep(15)  # changes are gathered for 10 s
     assert len(await trip.facts(f.PlanMade)) > len(before), "no plan was made for the order"
     await trip.until(departs - dt.timedelta(seconds=10))
     assert _plant_soc(trip, HOME) >= wanted - 0.005
