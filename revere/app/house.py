@@ -102,8 +102,12 @@ async def open_house(
     speed: float = 1.0,
     publish: bool = True,
     equity: EquityView | None = None,
+    clock_synchronised: Callable[[], bool] = lambda: True,
 ) -> House:
-    """Wire a house over an open store and start it. Facts of an earlier life are folded first."""
+    """Wire a house over an open store and start it. Facts of an earlier life are folded first.
+
+    ``clock_synchronised`` answers for ``clock``; twin time is its own truth.
+    """
     image = Image(fleet)
     inbox = Inbox(store, image)
     profiles, _short = fallback_profiles(fleet)
@@ -122,6 +126,7 @@ async def open_house(
         offload=offload,
         speed=speed,
         equity=equity,
+        clock_synchronised=clock_synchronised,
     )
     heart.tracker.resume(clock.now())
     heart.scribe.write(abandoned(image, clock.now()))

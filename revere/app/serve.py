@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from revere.app.house import House, UtilityAccess, open_house
+from revere.app.kernelclock import kernel_clock_synchronised
 from revere.app.running import Running, running_mark
 from revere.app.settings import DSN_VARIABLE, UTILITY_SECRET_VARIABLE, Settings, secret_file
 from revere.core.errors import RevereError
@@ -144,6 +145,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
             host=settings.ocpp.host,
             port=settings.ocpp.port,
             offload=asyncio.to_thread,
+            clock_synchronised=lambda: settings.clock == "trusted" or kernel_clock_synchronised(),
         )
         links = OneTimeLinks(wall_seconds)
         web = WebThread(pages(house, store, fleet, settings.web, links), settings.web)

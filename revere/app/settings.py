@@ -6,6 +6,7 @@ import os
 import secrets
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -36,9 +37,14 @@ class UtilitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole of ``revere.toml``. ``programme`` is the tenant whose registry is served."""
+    """The whole of ``revere.toml``. ``programme`` is the tenant whose registry is served.
+
+    ``clock``: nothing settles unless the kernel says that its clock is synchronised (``kernel``), or a person vouches
+    for it where the kernel cannot say, as in some containers (``trusted``).
+    """
 
     programme: str = "masscec"
+    clock: Literal["kernel", "trusted"] = "kernel"
     web: WebSettings = WebSettings()
     ocpp: OcppSettings = OcppSettings()
     utility: UtilitySettings | None = None

@@ -392,9 +392,21 @@ class Heart:
             now = self.clock.now()
             try:
                 await self.events.decide(now)
-                await self.events.close_due(now, clock_synchronised=self._clock_synchronised())
+                synchronised = self._clock_synchronised()
+                self._watch_clock(now, synchronised=synchronised)
+                await self.events.close_due(now, clock_synchronised=synchronised)
             except Unavailable as error:
                 log.warning("events wait for the database", why=str(error))
+
+    def _watch_clock(self, now: dt.datetime, *, synchronised: bool) -> None:
+        if synchronised:
+            self._clear("clock", now)
+            return
+        text = (
+            "This machine's clock is not known to be synchronised: nothing settles. "
+            'Start chrony or systemd-timesyncd, or set clock = "trusted" where the host keeps the time.'
+        )
+        self._alarm("clock", "warning", "clock", text, now)
 
     def _alarm(
         self, key: str, severity: Literal["warning", "critical"], subject: str, text: str, now: dt.datetime
