@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,6 @@ from revere.core.facts import evse_asset
 from revere.plan.island import IslandPlan, island_plan, isolated, return_ramp
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Mapping
 
     from revere.control.bounds import Standing
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from revere.core.ids import SiteId
 
 RETURN_DONE_S = 1800.0
+CLOCK_SKEW_MAX = dt.timedelta(seconds=60)
 
 
 class Islands:
@@ -96,7 +97,9 @@ class Islands:
 def _proven(item: SiteImage) -> bool:
     """Whether a lost grid's site is separated from it: its switch says so and its main meter does not deny it.
 
-    The meter's word counts where it was spoken after the switch's (faults.md F12).
+    The meter's word counts where it was surely spoken after the switch's (faults.md F12): a station's clock may be
+    off by up to a minute before its readings are quarantined.
     """
-    main_kw = item.net_kw if item.switched_at is not None and item.net_at > item.switched_at else None
+    spoken_after = item.switched_at is not None and item.net_at > item.switched_at + CLOCK_SKEW_MAX
+    main_kw = item.net_kw if spoken_after else None
     return isolated(grid_lost=item.grid == "dead", switch_open=item.islanded, main_meter_kw=main_kw)

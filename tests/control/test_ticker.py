@@ -231,12 +231,13 @@ def test_overlapping_calls_of_one_program_do_not_ask_twice() -> None:
         ([DEAD, OPEN], None, True),
         ([DEAD, OPEN], 0.1, True),
         ([DEAD, OPEN], 7.0, False),  # its meter contradicts the switch
+        ([DEAD, f.TransferSwitchReported(at=NOON + seconds(60), site_id=SCHOOL, open=True, ts=NOON)], 7.0, True),
     ],
-    ids=["dead", "switch alone", "isolated", "isolated, meter agrees", "meter contradicts"],
+    ids=["dead", "switch alone", "isolated", "meter agrees", "meter contradicts", "meter spoke too early"],
 )
 def test_an_island_is_fed_only_when_proven(facts: list[f.Fact], main_kw: float | None, gives: bool) -> None:
     room = Room(fleet((site("school", transfer_switch=True, critical_load_kw=12.0),)), 0.8, *facts)
-    now = NOON + seconds(30)
+    now = NOON + seconds(90)
     if main_kw is not None:
         fields: dict[str, Any] = {"asset_id": "school", "place": "site", "power_kw": main_kw}
         room.image.apply(f.MeterReading(at=now, ts=now, context="clock", **fields))
