@@ -177,7 +177,52 @@ def parse_scenario(text: str, file: str) -> Scenario:
         entry = msgspec.convert(raw, Entry, strict=False)
     except msgspec.ValidationError as error:
         raise _explain(error, raw, file) from error
+    _check_numbers(raw, file, "")
     return _expand(entry, file)
+
+
+RANGES: dict[str, tuple[float, float]] = {
+    "charge_kw": (0.1, 5_000.0),
+    "discharge_kw": (0.0, 5_000.0),
+    "capacity_kwh": (0.0, 10_000.0),
+    "energy_kwh": (0.01, 10_000.0),
+    "soc_min": (0.0, 0.95),
+    "critical_load_kw": (0.0, LIMIT_MAX_KW),
+    "hours": (0.0, 24.0 * 14),
+    "count": (1, MAX_STATIONS),
+    "stagger_min": (0.0, 240.0),
+    "latitude": (-90.0, 90.0),
+    "longitude": (-180.0, 180.0),
+    "days": (0.01, 400.0),
+    "notice_hours": (0.0, 24.0 * 14),
+    "clock_skew_max_s": (0.0, 86_400.0),
+    "link_drops_per_station_day": (0.0, 1_000.0),
+    "latency_s": (0.0, 25.0),
+    "trip_energy_sigma": (0.0, 1.0),
+    "return_sigma_min": (0.0, 120.0),
+    "high_c": (-60.0, 60.0),
+    "low_c": (-60.0, 60.0),
+}
+"""What a number of the file may be, by its key; numbers that are judged where they are used are not here."""
+
+
+def _check_numbers(value: Any, file: str, path: str) -> None:
+    """Refuse the first number outside its key's range, NaN included, naming where it stands."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            low, high = RANGES.get(key, (0.0, 0.0))
+            if key in RANGES and isinstance(inner, int | float) and not low <= inner <= high:
+                raise ScenarioError(
+                    f"{key} is out of range",
+                    where=f"{file}: {path or 'top level'}",
+                    got=inner,
+                    expected=f"{low:g} to {high:g}",
+                    remedy="Correct the value; its unit is the end of its name",
+                )
+            _check_numbers(inner, file, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _check_numbers(inner, file, f"{path}[{index}]")
 
 
 def _explain(error: msgspec.ValidationError, raw: dict[str, Any], file: str) -> ScenarioError:
