@@ -59,15 +59,17 @@ async def _show(
     ocpp_port: int,
     say: Callable[[str], None],
 ) -> None:
-    say("starting PostgreSQL …")
+    say("starting a PostgreSQL of its own …")
     postgres = await EmbeddedPostgres.start(folder / "postgres", throwaway=True, clock=clock)
     try:
         store = await Store.open(postgres.dsn, clock, scenario.fleet.programme.id, require_durable=False)
         await store.save_fleet(scenario.fleet)
-        say(f"making {HISTORY_DAYS} days of history (the plant alone, under the stations' own defaults) …")
+        say(f"making {HISTORY_DAYS} days of history (the plant alone, stations on their own profiles) …")
         async with clock.hold():
             past = _Past(scenario, clock.now())
+        say(f"storing {len(past.readings):,} readings …")
         await past.keep(store)
+        say(f"connecting {len(scenario.fleet.stations)} stations …")
         world = World(scenario, past.inputs, scenario.run.seed, clock, plant=past.history.plant)
         house, station_secrets = await _open(scenario, store, clock, world, speed, ocpp_port)
         past.teach(house.heart.history)
@@ -78,13 +80,7 @@ async def _show(
         try:
             bound = web.start()
             await world.start(f"ws://127.0.0.1:{house.port}/ocpp", station_secrets)
-            say("")
-            say(f"  public page   http://127.0.0.1:{bound}/")
-            say(f"  operator      {one_time_link(links, settings, bound)}")
-            say(f"  stations      ws://127.0.0.1:{house.port}/ocpp/{{station_id}}")
-            say("")
-            start = scenario.run.event_start.strftime("%H:%M")
-            say(f"It is {OPENS_AT:%H:%M}, {speed:g} seconds pass in one; the event starts at {start}. Ctrl-C ends it.")
+            _greet(scenario, speed, bound, one_time_link(links, settings, bound), house.port, say)
             await until_stopped(house, watch_s=WATCH_TWIN_S)
         finally:
             say("stopping …")
@@ -93,6 +89,26 @@ async def _show(
             await house.close()
     finally:
         await postgres.stop()
+
+
+def _greet(scenario: Scenario, speed: float, port: int, link: str, ocpp_port: int, say: Callable[[str], None]) -> None:
+    """Where to look, what comes when and how to stop. Addresses stand on lines of their own, so that none is broken."""
+    start = scenario.run.event_start
+    ahead = dt.datetime.combine(dt.date.min, start) - dt.datetime.combine(dt.date.min, OPENS_AT)
+    say("")
+    say("  Public page")
+    say(f"  http://127.0.0.1:{port}/")
+    say("")
+    say("  Operator's page (this link opens it once, within a quarter of an hour)")
+    say(f"  {link}")
+    say("")
+    say(f"  Stations connect to ws://127.0.0.1:{ocpp_port}/ocpp/{{station_id}}")
+    say("")
+    say(
+        f"There it is {OPENS_AT:%H:%M} of {scenario.run.event_day:%A %d %B %Y}; {speed:g} seconds pass in one. "
+        f"The event starts at {start:%H:%M}, in {ahead.total_seconds() / speed:.0f} s. "
+        "Ctrl-C stops everything and leaves nothing behind."
+    )
 
 
 async def _open(

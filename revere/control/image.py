@@ -27,6 +27,8 @@ EDGE_GAP_MAX_H = 0.3
 RATING_SLACK = 1.2
 """Energy beyond a rating times this, or a main meter beyond twice what its site can carry, is a meter's fault."""
 RATING_SLACK_WH = 200.0
+MOVING_KW = 0.3
+"""Less than this at an EVSE's meter counts as rest."""
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -86,6 +88,7 @@ class EvseImage:
     session_since: dt.datetime = EPOCH
     power_kw: float | None = None
     power_at: dt.datetime = EPOCH
+    rested_at: dt.datetime = EPOCH
     soc: float | None = None
     soc_at: dt.datetime = EPOCH
     registers: Registers = field(default_factory=lambda: Registers())
@@ -94,6 +97,10 @@ class EvseImage:
     discharge_max_kw: float | None = None
     last_reading: dt.datetime | None = None
     problems: tuple[str, ...] = ()
+
+    def gives(self) -> bool:
+        """Whether the last reading is of discharge."""
+        return self.power_kw is not None and self.power_kw < -MOVING_KW
 
     def soc_fresh(self, now: dt.datetime) -> bool:
         """Whether the state of charge may be trusted for a discharge (at most 15 minutes old)."""
@@ -115,6 +122,7 @@ class SiteImage:
     restored_at: dt.datetime | None = None
     islanded: bool = False
     switched_at: dt.datetime | None = None
+    outages: list[tuple[dt.datetime, dt.datetime | None]] = field(default_factory=list)
     stopped: bool = False
 
 
@@ -170,6 +178,7 @@ class Image:
         self.open_commands: dict[str, f.CommandIssued] = {}
         self._members: dict[ProgramId, frozenset[SiteId]] = {}
         self.stopped = False
+        self.stopped_at: dt.datetime | None = None
         self.facts_seen = 0
         self.readings_refused = 0
         self.last_fact_at: dt.datetime = EPOCH
@@ -228,6 +237,7 @@ class Image:
                 stopped = isinstance(fact, f.DischargeStopped)
                 if fact.site_id is None:
                     self.stopped = stopped
+                    self.stopped_at = (self.stopped_at or fact.at) if stopped else None
                 elif fact.site_id in self.sites:
                     self.sites[fact.site_id].stopped = stopped
             case f.AlarmRaised():
@@ -262,6 +272,8 @@ class Image:
             return
         evse.last_reading = fact.at
         if fact.power_kw is not None and fact.ts >= evse.power_at:
+            if evse.gives() and fact.power_kw >= -MOVING_KW:
+                evse.rested_at = fact.ts
             evse.power_kw, evse.power_at = fact.power_kw, fact.ts
         if fact.soc is not None and fact.ts >= evse.soc_at:
             evse.soc, evse.soc_at = fact.soc, fact.ts
@@ -402,10 +414,13 @@ class Image:
             case f.GridLost():
                 if site.grid != "dead":
                     site.lost_at = fact.at
+                    site.outages.append((fact.ts, None))
                 site.grid, site.restored_at = "dead", None
             case f.GridRestored():
                 if site.grid == "dead":  # told again, or told at first, it is no return
                     site.restored_at = fact.at
+                    if site.outages:
+                        site.outages[-1] = (site.outages[-1][0], fact.ts)
                 site.grid = "live"
             case f.TransferSwitchReported():
                 if site.switched_at is None or fact.open != site.islanded:

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from revere.control.image import MOVING_KW
 from revere.control.outlook import outlook
 from revere.control.snapshot import EFFICIENCY, Slot, read_slots
 from revere.control.view import (
@@ -16,6 +17,7 @@ from revere.control.view import (
     ReadinessRow,
     SiteRow,
     StationRow,
+    StopView,
 )
 from revere.core.assets import program_of
 from revere.core.facts import evse_asset
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from revere.plan.island import IslandPlan
 
 POWER_STALE = dt.timedelta(minutes=3)
-MOVING_KW = 0.3
 BUS_ROWS_FIRST = {"will_miss": 0, "at_risk": 1, "unknown": 2, "ready": 3, "away": 4}
 
 
@@ -99,7 +100,18 @@ def build_view(image: Image, state: Now) -> ConsoleView:
             for a in sorted(image.alarms.values(), key=lambda a: (a.severity != "critical", a.at, a.key))
         ),
         equity=state.equity,
+        stop=_stop_view(image, powers),
     )
+
+
+def _stop_view(image: Image, powers: Mapping[str, float | None]) -> StopView | None:
+    """How far an order to stop all discharge has come, None when there is none."""
+    at = image.stopped_at
+    if at is None:
+        return None
+    giving = sum(1 for power in powers.values() if power is not None and power < -MOVING_KW)
+    last = max((evse.rested_at for evse in image.evses.values() if evse.rested_at >= at), default=at)
+    return StopView(at=at, still_giving=giving, quiet_s=None if giving else (last - at).total_seconds())
 
 
 def _power(evse: EvseImage, now: dt.datetime) -> float | None:

@@ -102,6 +102,18 @@ class AlarmView(ViewBase, frozen=True, kw_only=True):
     since: dt.datetime
 
 
+class StopView(ViewBase, frozen=True, kw_only=True):
+    """What became of an order to stop all discharge, by the stations' own meters.
+
+    ``still_giving`` counts the stations whose last reading gives; ``quiet_s`` is the time from the order to the
+    first reading without discharge of the last of them, None while one still gives.
+    """
+
+    at: dt.datetime
+    still_giving: int
+    quiet_s: float | None
+
+
 class EquityView(ViewBase, frozen=True, kw_only=True):
     """Funds to participants in environmental-justice block groups, against all funds."""
 
@@ -140,6 +152,7 @@ class ConsoleView(ViewBase, frozen=True, kw_only=True):
     station_rows: tuple[StationRow, ...]
     alarms: tuple[AlarmView, ...]
     equity: EquityView | None
+    stop: StopView | None = None
 
 
 class PublicView(ViewBase, frozen=True, kw_only=True):
@@ -148,6 +161,7 @@ class PublicView(ViewBase, frozen=True, kw_only=True):
     now: dt.datetime
     zone: str
     programme: str
+    speed: float
     power_kw: float
     relief_kw: float
     homes_equivalent: float
@@ -176,6 +190,7 @@ def public_view(view: ConsoleView) -> PublicView:
         now=view.now,
         zone=view.zone,
         programme=view.programme,
+        speed=view.speed,
         power_kw=round(view.power_kw, 1),
         relief_kw=round(view.relief_kw, 1),
         homes_equivalent=max(view.relief_kw, 0.0) / KW_PER_HOME,

@@ -30,6 +30,7 @@ from revere.control.view import (
     ReadinessRow,
     SiteRow,
     StationRow,
+    StopView,
 )
 from revere.core.errors import Unavailable
 from revere.web.ports import Account, FleetSeries, Role, StatementLine, StatementView
@@ -274,6 +275,7 @@ class FakeDesk:
             stations_online=65,
             at_risk=sum(1 for row in rows if row.verdict in ("at_risk", "will_miss")),
             discharge_stopped=self.all_stopped,
+            stop=StopView(at=self.now, still_giving=0, quiet_s=7.4) if self.all_stopped else None,
             event=EventView(
                 grid_event_id="cs-2023-09-07",
                 program="ConnectedSolutions Daily Dispatch",

@@ -11,7 +11,7 @@ function colour(place: Element, name: string): string {
   return getComputedStyle(place).getPropertyValue(name).trim();
 }
 
-/** The fleet chart: upwards is help to the grid, downwards is drawing; the scale reaches at least `atLeastKw`. */
+/** The fleet chart: upwards is giving, downwards is drawing; the scale reaches at least `atLeastKw`. */
 export function fleetOptions(place: HTMLElement, zone: string, height: number, atLeastKw: () => number): uPlot.Options {
   const soft = colour(place, "--ink-soft");
   const line = colour(place, "--line");
@@ -38,7 +38,7 @@ export function fleetOptions(place: HTMLElement, zone: string, height: number, a
     series: [
       {},
       {
-        label: "Relief",
+        label: "Fleet",
         stroke: (self) => bySign(self, colour(place, "--discharge-fill"), colour(place, "--charge-fill")),
         width: 2.2,
         fill: (self) => bySign(self, colour(place, "--discharge-wash"), colour(place, "--charge-wash")),

@@ -2,13 +2,12 @@ import { ApiProblem, getJson, problemWords } from "./api";
 
 const STALE_S = 15;
 const RETRY_MS = 3000;
-const DEMO_SPEED = 60;
 
 /**
  * The live picture: whole at first, then its changed parts. `lost` and `unchangedS` say how far to
  * trust it; a page that has lost its stream keeps the last picture and says so.
  */
-export class Live<T extends { stale_s: number; speed?: number }> {
+export class Live<T extends { stale_s: number; speed: number }> {
   view = $state.raw<T | null>(null);
   lost = $state(false);
   unchangedS = $state(0);
@@ -23,8 +22,7 @@ export class Live<T extends { stale_s: number; speed?: number }> {
 
   get staleS(): number {
     // The heart counts in its own time; under a twin's speed its seconds pass faster than ours.
-    // The public picture does not tell the speed: there a reading's age counts as if it were the demo's.
-    return Math.max((this.view?.stale_s ?? 0) / Math.max(this.view?.speed ?? DEMO_SPEED, 1), this.unchangedS);
+    return Math.max((this.view?.stale_s ?? 0) / Math.max(this.view?.speed ?? 1, 1), this.unchangedS);
   }
 
   get stale(): boolean {

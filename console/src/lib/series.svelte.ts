@@ -8,7 +8,6 @@ export interface Point {
   ts: number;
   powerKw: number | null;
   baselineKw: number | null;
-  reliefKw: number | null;
 }
 
 /** A day of the fleet: the past from the store, then live points at most every 20 s of its time. */
@@ -25,7 +24,6 @@ export class FleetDay {
         ts: Date.parse(moment) / 1000 + series.step_s / 2,
         powerKw: series.power_kw[i] ?? null,
         baselineKw: series.baseline_kw[i] ?? null,
-        reliefKw: series.relief_kw[i] ?? null,
       }));
       const last = past.at(-1)?.ts ?? 0;
       this.points = [...past, ...this.points.filter((point) => point.ts > last)];
@@ -38,8 +36,8 @@ export class FleetDay {
   }
 
   /** Add a live point; one within 20 s of the one before last takes the last one's place. */
-  add(now: string, powerKw: number, baselineKw: number | null, reliefKw: number): void {
-    const point = { ts: Date.parse(now) / 1000, powerKw, baselineKw, reliefKw };
+  add(now: string, powerKw: number, baselineKw: number | null): void {
+    const point = { ts: Date.parse(now) / 1000, powerKw, baselineKw };
     // The twin may begin again: what lies ahead of the new present is dropped.
     const kept = this.points.filter((old) => old.ts > point.ts - KEEP_S && old.ts < point.ts);
     const before = kept.at(-2);
@@ -61,7 +59,6 @@ export function quarterHours(points: Point[]): Point[] {
       ts,
       powerKw: mean(group.map((point) => point.powerKw)),
       baselineKw: mean(group.map((point) => point.baselineKw)),
-      reliefKw: mean(group.map((point) => point.reliefKw)),
     }));
 }
 

@@ -75,6 +75,13 @@ export interface Alarm {
   since: string;
 }
 
+/** An order to stop all discharge: `quiet_s` runs from the order to the last station's first reading at rest. */
+export interface StopView {
+  at: string;
+  still_giving: number;
+  quiet_s: number | null;
+}
+
 export interface Equity {
   ej_usd: string;
   total_usd: string;
@@ -103,6 +110,7 @@ export interface ConsoleView {
   stations_online: number;
   at_risk: number;
   discharge_stopped: boolean;
+  stop: StopView | null;
   event: EventView | null;
   readiness: ReadinessRow[];
   sites: SiteRow[];
@@ -115,6 +123,7 @@ export interface PublicView {
   now: string;
   zone: string;
   programme: string;
+  speed: number;
   power_kw: number;
   relief_kw: number;
   homes_equivalent: number;

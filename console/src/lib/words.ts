@@ -55,6 +55,12 @@ export function duration(minutes: number): string {
   return `${Math.floor(hours / 24)} days ${hours % 24} h`;
 }
 
+/** How long a site on its own batteries can go on above its reserve. */
+export function islandWords(hoursLeft: number | null): string {
+  if (hoursLeft === null) return "islanded";
+  return hoursLeft < 0.05 ? "islanded, nothing left above its reserve" : `islanded, ${duration(hoursLeft * 60)} left`;
+}
+
 export function minutesBetween(from: string, to: string): number {
   return (Date.parse(to) - Date.parse(from)) / 60000;
 }
