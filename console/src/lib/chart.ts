@@ -39,9 +39,9 @@ export function fleetOptions(place: HTMLElement, zone: string, height: number, a
       {},
       {
         label: "Fleet",
-        stroke: (self) => bySign(self, colour(place, "--discharge-fill"), colour(place, "--charge-fill")),
+        stroke: (self) => bySign(self, colour(place, "--discharge-fill"), colour(place, "--charge-fill"), soft),
         width: 2.2,
-        fill: (self) => bySign(self, colour(place, "--discharge-wash"), colour(place, "--charge-wash")),
+        fill: (self) => bySign(self, colour(place, "--discharge-wash"), colour(place, "--charge-wash"), "transparent"),
         fillTo: 0,
         points: { show: false },
       },
@@ -50,15 +50,17 @@ export function fleetOptions(place: HTMLElement, zone: string, height: number, a
   };
 }
 
-/** One colour above zero and another below: amber gives, blue draws. */
-function bySign(self: uPlot, above: string, below: string): CanvasGradient | string {
+/** One colour above zero and another below: amber gives, blue draws; rest is neither. */
+function bySign(self: uPlot, above: string, below: string, rest: string): CanvasGradient | string {
   const { top, height } = self.bbox;
   if (!self.scales.y || self.scales.y.min == null || height <= 0) return above;
   const zero = Math.min(Math.max((self.valToPos(0, "y", true) - top) / height, 0), 1);
   const gradient = self.ctx.createLinearGradient(0, top, 0, top + height);
   gradient.addColorStop(0, above);
-  gradient.addColorStop(zero, above);
-  gradient.addColorStop(zero, below);
+  const edge = (2 * (devicePixelRatio || 1)) / height;
+  for (const [at, paint] of [[-edge, above], [-edge, rest], [edge, rest], [edge, below]] as const) {
+    gradient.addColorStop(Math.min(Math.max(zero + at, 0), 1), paint);
+  }
   gradient.addColorStop(1, below);
   return gradient;
 }

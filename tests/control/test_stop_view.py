@@ -1,0 +1,72 @@
+"""The account of a stop: who still gives, and how long the last one took by its own meter."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from revere.control.image import Image
+from revere.control.publisher import Now, build_view
+from revere.control.view import StopView, public_view
+from revere.core import facts as f
+from tests.control.scenes import NOON, connected, fleet, plug, reading, seconds, station, vehicle
+
+ORDER = NOON + seconds(100)
+GIVING, REST = -20.0, -0.1
+
+
+def seen(*readings: tuple[str, float, float], released: bool = False) -> StopView | None:
+    """The account after these readings (station, seconds after the order, kW) of two giving stations."""
+    image = Image(fleet(stations=(station("cs1", "school"), station("cs2", "school"))))
+    for name in ("cs1", "cs2"):
+        image.apply(connected(name))
+        image.apply(plug(name))
+        image.apply(reading(name, ORDER - seconds(5), power_kw=GIVING))
+    image.apply(f.DischargeStopped(at=ORDER, by="x", why=""))
+    for name, after_s, power_kw in readings:
+        image.apply(reading(name, ORDER + seconds(after_s), power_kw=power_kw))
+    if released:
+        image.apply(f.DischargeReleased(at=ORDER + seconds(30), by="x", why="ok"))
+    return build_view(image, now_of(ORDER + seconds(20))).stop
+
+
+def now_of(now: dt.datetime) -> Now:
+    return Now(
+        now=now,
+        tick=1,
+        speed=60.0,
+        database_ok=True,
+        stale_s=0.0,
+        setpoints_kw={},
+        reasons={},
+        planned_kwh={},
+        plan_relief_kw=None,
+        relief_mean_kw=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("readings", "still_giving", "quiet_s"),
+    [
+        ((), 2, None),
+        ((("cs1", 4, REST),), 1, None),
+        ((("cs1", 4, REST), ("cs2", 7, REST)), 0, 7.0),
+        ((("cs1", 4, REST), ("cs2", 7, 11.0)), 0, 7.0),  # charging is not giving
+        ((("cs1", 4, REST), ("cs2", 7, REST), ("cs1", 14, REST)), 0, 7.0),  # later rest changes nothing
+        ((("cs1", 4, REST), ("cs2", 7, REST), ("cs1", 14, GIVING)), 1, None),  # one that starts again is told
+    ],
+)
+def test_a_stop_accounts_for_its_last_station(
+    readings: tuple[tuple[str, float, float], ...], still_giving: int, quiet_s: float | None
+) -> None:
+    assert seen(*readings) == StopView(at=ORDER, still_giving=still_giving, quiet_s=quiet_s)
+
+
+def test_a_release_ends_the_account() -> None:
+    assert seen(("cs1", 4, REST), released=True) is None
+
+
+def test_the_public_picture_tells_its_speed() -> None:
+    image = Image(fleet(stations=(station("cs1", "school"),), vehicles=(vehicle("cs1"),)))
+    assert public_view(build_view(image, now_of(NOON))).speed == 60.0
