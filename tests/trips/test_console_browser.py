@@ -92,7 +92,7 @@ def test_an_operator_stops_and_releases(browser: Browser, web: Web) -> None:
     page.get_by_role("button", name="Yes, stop now").click()
     page.get_by_text("Discharge is stopped").wait_for()
     page.get_by_text("44 stations at 0 kW").wait_for()
-    page.get_by_text("stopped giving 8 s of simulated time after the order, by its own meter").wait_for()
+    page.get_by_text("meter showed rest 8 s of simulated time after the order").wait_for()
     page.wait_for_function("document.querySelector('[data-testid=power-now]').ariaLabel === 'resting'")
     assert [type(ask).__name__ for ask in web.desk.asked] == ["StopDischarge"]
 

@@ -13,7 +13,7 @@ export function direction(powerKw: number): Direction {
 
 export function kw(magnitude: number): string {
   const size = Math.abs(magnitude);
-  return `${size < 10 ? oneDigit.format(size) : whole.format(size)} kW`;
+  return `${size >= 0.05 && size < 10 ? oneDigit.format(size) : whole.format(size)} kW`;
 }
 
 /** "giving 1,084 kW", "drawing 42 kW", "resting". */
