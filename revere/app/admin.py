@@ -16,15 +16,13 @@ from rich.table import Table
 from revere.app.running import find_running
 from revere.app.serve import bare_database, open_store, registered_fleet
 from revere.app.settings import secret_file
-from revere.control.closing import ledger_line, read_registers, seasons_at
+from revere.control.closing import ledger_line, outside_outages, season_registers, seasons_at
 from revere.control.directory import new_station_secret, secret_mac
 from revere.control.image import Image
-from revere.core import facts as f
 from revere.core.assets import program_of
 from revere.core.errors import Refused, RevereError
 from revere.core.ids import StationId, TenantId, check_id
 from revere.core.time import WallClock
-from revere.settle.performance import interval_edges
 from revere.settle.rules import load_rulebook
 from revere.settle.statement import audit as audit_lines
 from revere.settle.statement import build_statement
@@ -44,7 +42,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PASSWORD_MIN_CHARS = 12
 PASSWORD_MAX_CHARS = 200
-EVENT_KINDS = ("GridEventReceived", "OptDecided", "EventReported")
+EVENT_KINDS = ("GridEventReceived", "OptDecided", "EventReported", "GridLost", "GridRestored")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,16 +196,15 @@ async def audit_statement(desk: AdminDesk, statement_id: str) -> tuple[bool, str
     mine = [ledger_line(line) for line in await desk.store.ledger(participant_id=participant)]
     image = Image(fleet)
     async for fact in desk.store.journal(kinds=EVENT_KINDS):
-        if isinstance(fact, f.GridEventReceived | f.OptDecided | f.EventReported):
-            image.apply(fact)
+        image.apply(fact)
     now = WallClock().now()
     last = max((event.end for event in image.events.values() if not event.cancelled), default=now)
-    seasons = [s for s in seasons_at(image, rulebook, max(last, min(now, last))) if s.participant_id == participant]
-    readings = []
-    for season in seasons:
-        for called in season.events:
-            edges = interval_edges(called.start, called.end)
-            readings += await read_registers(desk.store, season.assets, edges)
+    seasons = [s for s in seasons_at(image, rulebook, last) if s.participant_id == participant]
+    readings = [
+        reading
+        for season in seasons
+        for reading in outside_outages(await season_registers(desk.store, season), image.sites[season.site_id])
+    ]
     period = statement_id.rsplit(":", 1)[-1]
     statement = build_statement(participant, period, posted, rulebook)
     result = audit_lines(statement, readings, seasons, ledger=mine, now=last)

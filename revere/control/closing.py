@@ -32,7 +32,7 @@ from revere.store.ledger import LedgerEntry, PostedLine
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from revere.control.image import EventImage, Image
+    from revere.control.image import EventImage, Image, SiteImage
     from revere.settle.posting import Held
     from revere.settle.rules import Rulebook
     from revere.store.series import RegisterPair
@@ -96,6 +96,14 @@ async def read_registers(
     ]
 
 
+async def season_registers(books: Books, season: SiteSeason) -> list[RegisterReading]:
+    """The registers that a season's events rest on."""
+    readings: list[RegisterReading] = []
+    for called in season.events:
+        readings += await read_registers(books, season.assets, interval_edges(called.start, called.end))
+    return readings
+
+
 def seasons_at(image: Image, rulebook: Rulebook, now: dt.datetime) -> tuple[SiteSeason, ...]:
     """Every enrolled site's season with all its events that have ended by ``now``."""
     fleet = image.fleet
@@ -129,12 +137,10 @@ async def close_event(
     for season in seasons_at(image, rulebook, now):
         if season.site_id not in members:
             continue
-        readings: list[RegisterReading] = []
-        for called in season.events:
-            edges = interval_edges(called.start, called.end)
-            readings += await read_registers(books, season.assets, edges)
+        readings = await season_registers(books, season)
         posted = [ledger_line(line) for line in await books.ledger(site_id=season.site_id)]
-        settlement = settle_season(season, readings, now=now, clock_synchronised=clock_synchronised, posted=posted)
+        paid_on = outside_outages(readings, image.sites[season.site_id])
+        settlement = settle_season(season, paid_on, now=now, clock_synchronised=clock_synchronised, posted=posted)
         performances.append(
             event_performance(
                 site_id=season.site_id,
@@ -158,6 +164,16 @@ async def close_event(
         held=tuple(held),
         intervals=_relief_by_interval(performances),
     )
+
+
+def outside_outages(readings: Sequence[RegisterReading], site: SiteImage) -> list[RegisterReading]:
+    """Readings with those of a dead grid set aside: what an island's vehicles give is no relief to the grid."""
+    return [
+        msgspec.structs.replace(reading, quarantined="outage")
+        if any(start < reading.ts and (end is None or reading.ts < end) for start, end in site.outages)
+        else reading
+        for reading in readings
+    ]
 
 
 def _relief_by_interval(

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from revere.settle.rules import Rulebook
 
 log = structlog.get_logger()
+
+PROMISE_LATEST = dt.timedelta(hours=1)
+KNOWN_SHARE = 0.8
 CLOSE_RETRY_FIRST = dt.timedelta(seconds=30)
 CLOSE_RETRY_LAST = dt.timedelta(hours=1)
 """An event that cannot be settled is tried again after 30 s, doubled up to an hour."""
@@ -76,7 +79,7 @@ class EventDesk:
             event = self._image.events[GridEventId(event_id)]
             if event.nominated_kw is not None or event.opt != "in" or now >= event.start:
                 continue
-            if event.end > snapshot.edges[-1]:
+            if event.end > snapshot.edges[-1] or not self._can_promise(event, snapshot, now):
                 continue
             commitment = snapshot.problem.commitments[row]
             lowest = lowest_mean_kw(plan.commitment_kw[row], snapshot.problem.step_h, commitment.steps)
@@ -93,6 +96,17 @@ class EventDesk:
                     )
                 ]
             )
+
+    def _can_promise(self, event: EventImage, snapshot: Snapshot, now: dt.datetime) -> bool:
+        """Whether enough batteries have been heard of: right after a first start a promise would be 0 for good.
+
+        An hour before the event what is known must do.
+        """
+        if now >= event.start - PROMISE_LATEST:
+            return True
+        members = self._members(event)
+        asked = [s for s in snapshot.slots if s.evse.station.site_id in members and s.evse.station.discharge_kw > 0]
+        return sum(slot.known for slot in asked) >= KNOWN_SHARE * len(asked)
 
     def _members(self, event: EventImage) -> frozenset[str]:
         return frozenset(self._image.members(event))

@@ -10,6 +10,7 @@ import numpy as np
 
 from revere.control.bounds import LEASE_OVER, Bounds, Standing
 from revere.control.snapshot import EFFICIENCY
+from revere.core.commands import OFFLINE_LEASE_S
 from revere.core.ids import GridEventId
 from revere.plan.dispatch import EventTarget, FleetState, Rules, Setpoints, SiteState, arbitrate
 from revere.plan.even import even_discharge
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-RULES = Rules(lease_s=120.0, ramp_kw=60.0, dwell_s=30.0)
+RULES = Rules(lease_s=OFFLINE_LEASE_S + 60.0, ramp_kw=60.0, dwell_s=30.0)
 READING_FRESH = dt.timedelta(minutes=20)
 LOAD_STEP_SHARE = 0.04
 

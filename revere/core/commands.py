@@ -9,6 +9,12 @@ import msgspec
 
 from revere.core.ids import CommandId, SessionId, StationId
 
+OFFLINE_LEASE_S = 300
+"""How long a set-point that may discharge outlives the link to its station; then the charge-only default holds.
+
+Links put it into the station, and the arbiter leaves as much energy above a floor as may go in that time.
+"""
+
 
 class SetpointCommand(msgspec.Struct, frozen=True, kw_only=True):
     """kW to follow at one EVSE, charging positive, inside [-discharge_limit_kw, charge_limit_kw].

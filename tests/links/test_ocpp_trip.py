@@ -92,7 +92,7 @@ def test_boot_to_setpoint_and_out() -> None:
                     "chargingProfilePurpose": "TxProfile",
                     "chargingProfileKind": "Dynamic",
                     "transactionId": "tx-1",
-                    "maxOfflineDuration": 900,
+                    "maxOfflineDuration": 300,
                     "invalidAfterOfflineDuration": True,
                     "chargingSchedule": [
                         {

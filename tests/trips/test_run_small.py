@@ -42,6 +42,11 @@ class Played:
     stations: dict[str, list[str]] = field(default_factory=dict)
     charge_only: set[str] = field(default_factory=set)
 
+    def dead(self) -> list[tuple[str, dt.datetime, dt.datetime]]:
+        """Site, start and end of each outage, as the stations reported it."""
+        back = {fact.site_id: fact.ts for fact in self.facts if isinstance(fact, f.GridRestored)}
+        return [(fact.site_id, fact.ts, back[fact.site_id]) for fact in self.facts if isinstance(fact, f.GridLost)]
+
 
 @pytest.fixture(scope="module")
 def played() -> Played:
@@ -49,7 +54,14 @@ def played() -> Played:
     found = Played()
 
     async def look(house: House, world: World) -> None:
-        kinds = (f.GridEventReceived, f.Nominated, f.EventReported, f.GridLost, f.TransferSwitchReported)
+        kinds = (
+            f.GridEventReceived,
+            f.Nominated,
+            f.EventReported,
+            f.GridLost,
+            f.GridRestored,
+            f.TransferSwitchReported,
+        )
         found.facts = [fact async for fact in house.store.journal(kinds=[kind.__name__ for kind in kinds])]
         found.lines = await house.store.ledger()
         found.reports = list(world.utility.reports)
@@ -154,12 +166,19 @@ def _export_wh(pair: RegisterPair) -> int:
 def _relief_kw(played: Played, asset: str) -> Fraction:
     """Mean of given less taken over the intervals with registers at both ends, kW, by integers alone.
 
-    A charge-only station's meter has no export register: it gives nothing.
+    A charge-only station's meter has no export register: it gives nothing. What an island's vehicles give while the
+    grid is dead is no relief: values stamped inside an outage are left out.
     """
     wh = intervals = 0
     pairs = played.registers[asset]
     for first, last in itertools.pairwise(pairs):
         if first is None or last is None or first.import_wh is None or last.import_wh is None:
+            continue
+        if any(
+            asset in played.stations[site] and lost < pair.ts < back
+            for site, lost, back in played.dead()
+            for pair in (first, last)
+        ):
             continue
         given_wh = 0 if asset in played.charge_only else _export_wh(last) - _export_wh(first)
         wh += given_wh - (last.import_wh - first.import_wh)

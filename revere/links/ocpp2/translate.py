@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
+from revere.core.commands import OFFLINE_LEASE_S
 from revere.core.errors import Refused
 from revere.core.facts import (
     AlarmCleared,
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
 DEFAULT_PROFILE_ID: Final = 1
 CENTRAL_PROFILE_BASE: Final = 100
 CENTRAL_STACK_LEVEL: Final = 10
-LEASE_S: Final = 900
-"""How long a central profile outlives the link; then the charge-only default holds."""
 GRID_FAULTS: Final = frozenset({"UnderVoltage", "LowInputPower"})
 """What an inverter's protection reports when the grid is gone."""
 TRANSFER_SWITCH: Final = ("TransferSwitch", "State")
@@ -272,7 +271,7 @@ def central_profile(
             chargingProfilePurpose="TxProfile",
             chargingProfileKind="Dynamic",
             transactionId=transaction_id,
-            maxOfflineDuration=LEASE_S,
+            maxOfflineDuration=OFFLINE_LEASE_S,
             invalidAfterOfflineDuration=True,
             chargingSchedule=(
                 wire.ChargingSchedule(id=profile_id, chargingRateUnit="W", chargingSchedulePeriod=(period,)),
