@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from revere.core.commands import OFFLINE_LEASE_S
 from revere.plan.departure import least_energy_kwh
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ BARRIER_EFFICIENCY = 0.90
 BARRIER_POWER_SHARE = 0.9
 """The barrier counts on a little less than a charger's best: taper, latency, a shared service."""
 UNPLUG_BEFORE = dt.timedelta(minutes=5)
-LEASE_OVER = dt.timedelta(minutes=15)
+LEASE_OVER = dt.timedelta(seconds=OFFLINE_LEASE_S)
 """A station that has been silent for this long runs on its fallback: its lease (``LEASE_S`` of the links) is over."""
 KEEP = dt.timedelta(seconds=30)
 BARRIER_AHEAD = dt.timedelta(minutes=1)

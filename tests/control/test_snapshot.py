@@ -177,7 +177,7 @@ def test_what_is_short_is_said_with_kwh() -> None:
 def test_a_station_silent_for_longer_than_a_lease_promises_nothing() -> None:
     image = ready_image(two(), soc=0.2)
     image.apply(dropped("cs1"))
-    for minute, late in ((10, False), (16, True)):
+    for minute, late in ((4, False), (6, True)):
         result = outlook(read_slots(image, NOON + minutes(minute))[0], NOON + minutes(minute))
         assert result is not None
         assert (result.health == "late") is late

@@ -276,7 +276,7 @@ def test_a_station_off_the_air_keeps_its_fallbacks_share_of_the_site() -> None:
         room.ticker.standing[bus.id] = Standing(NOON + minutes(60), 180.0)
     _off_the_air(room.image)
     room.ticker.fallback_kw = lambda station_id, now: 25.0
-    assert room.decide(NOON + minutes(14)).setpoints.kw[1] == 60.0, "its lease still stands at 0 kW"
+    assert room.decide(NOON + minutes(4)).setpoints.kw[1] == 60.0, "its lease still stands at 0 kW"
     assert room.decide(NOON + minutes(16)).setpoints.kw[1] == pytest.approx(100 - 0.04 * 50 - 20 - 98 * 0.05 - 25)
     room.image.apply(reading("cs1", NOON + minutes(17), power_kw=40.0))
     assert room.decide(NOON + minutes(18)).setpoints.kw[1] == pytest.approx(100 - 0.04 * 50 - 20 - 98 * 0.05 - 40)
