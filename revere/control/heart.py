@@ -58,6 +58,7 @@ EVENT_LEAD = dt.timedelta(minutes=3)
 SAMPLE_S = 60
 SAMPLE_IN_EVENT_S = 10
 SAMPLING_RETRY_S = 20.0
+PROVE_STOP = dt.timedelta(minutes=2)
 MOVED_KW = 0.001
 LEASE_RENEW = dt.timedelta(minutes=10)
 """OCPP 1.6 profiles end by themselves after 15 minutes."""
@@ -266,7 +267,7 @@ class Heart:
         self._notice_sessions()
         events = self._running_events(now)
         called = self._called(events)
-        self._sample(called or self._called(self._running_events(now + EVENT_LEAD)))
+        self._sample(called or self._called(self._running_events(now + EVENT_LEAD)), now)
         island_kw = self.islands.refresh(now, self.ticker.standing)
         decided_wall_s = wall_s()
         decision = self.ticker.decide(now, self.snapshot, self.plan, events, island_kw, self.islands.return_shares(now))
@@ -332,10 +333,15 @@ class Heart:
             self.sender.send(wire, command, decided_wall_s)
         self.ticker.accept(decision, changed, now)
 
-    def _sample(self, members: frozenset[SiteId]) -> None:
-        """Ten-second values at the called sites, from shortly before an event until its end."""
+    def _sample(self, members: frozenset[SiteId], now: dt.datetime) -> None:
+        """Ten-second values at the called sites, from shortly before an event until its end.
+
+        And everywhere just after a stop: who stopped wants to see within seconds that it stands.
+        """
+        stopped_at = self.image.stopped_at
+        proving = stopped_at is not None and now - stopped_at < PROVE_STOP
         for evse in self.image.evses.values():
-            wanted = SAMPLE_IN_EVENT_S if evse.station.site_id in members else SAMPLE_S
+            wanted = SAMPLE_IN_EVENT_S if proving or evse.station.site_id in members else SAMPLE_S
             station_id = evse.station.id
             if self._sampling.get(station_id, SAMPLE_S) == wanted or not evse.online:
                 continue

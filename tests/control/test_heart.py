@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from revere.control.heart import LEASE_KEPT
+from revere.control.heart import LEASE_KEPT, PROVE_STOP
 from revere.core import facts as f
 from revere.core.commands import Answer
 from tests.control.scenes import NOON, House, connected, dropped, fleet, reading, ready_image
@@ -91,3 +91,18 @@ def test_readings_go_on_being_folded_after_a_refusal() -> None:
         return house.image.evses["cs1/1"].power_kw
 
     assert asyncio.run(play()) == 9.0
+
+
+def test_after_a_stop_every_station_reports_fast_for_a_while() -> None:
+    """Who stopped discharge wants to see within seconds that it stands."""
+
+    async def play() -> list[int]:
+        house = House(ready_image(fleet()))
+        await house.beat()
+        house.image.apply(f.DischargeStopped(at=house.clock.at, by="an operator"))
+        await house.beat()
+        await house.beat(PROVE_STOP.total_seconds())
+        await house.beat()
+        return [command.sample_interval_s for command in house.link.reporting]
+
+    assert asyncio.run(play()) == [10, 60]
