@@ -32,6 +32,7 @@ EFFICIENCY = 0.93
 """One way, before a station's own is measured: 0.93 x 0.93 = 0.865, Schram et al.'s 87 % round trip."""
 WEAR_USD_PER_KWH = 0.03
 SHORTFALL_USD_PER_KWH = 8.0
+EVEN_USD_PER_KWH = 0.02
 EVENT_HOURS_A_SEASON = 45 * 3.0
 """ConnectedSolutions calls 30 to 60 events of 2 to 3 h; the middle turns $/kW-season into $/kWh."""
 SITE_MARGIN = 0.05
@@ -209,4 +210,5 @@ def _commitment(image: Image, event: EventImage, site_ids: tuple[SiteId, ...], e
         value_usd_per_kwh=200.0 / EVENT_HOURS_A_SEASON,
         nominated_kw=event.nominated_kw,
         shortfall_usd_per_kwh=SHORTFALL_USD_PER_KWH,
+        even_value_usd_per_kwh=EVEN_USD_PER_KWH,
     )

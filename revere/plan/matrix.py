@@ -18,7 +18,9 @@ import numpy.typing as npt
 
 from revere.plan.problem import Bools, Commitment, FleetProblem, Floats, Ints
 
-(CHARGE, DISCHARGE, ENERGY, TRIP_SHORT, SITE, EXPORT, PEAK, DEPARTURE, FLOOR, MISSING, LEVEL, FEEDER) = range(1, 13)
+(CHARGE, DISCHARGE, ENERGY, TRIP_SHORT, SITE, EXPORT, PEAK, DEPARTURE, FLOOR, MISSING, LEVEL, FEEDER, EVEN) = range(
+    1, 14
+)
 INF = float("inf")
 MARGIN_KW = 1e-9
 
@@ -333,6 +335,10 @@ def _commitment_block(
         missing = b.add_columns(b.key(MISSING, asset, window), 0.0, INF, c.shortfall_usd_per_kwh * p.step_h[window])
         b.add(row, missing, 1.0)
         at[MISSING] = np.concatenate([at[MISSING], missing])
+        if len(window) and c.even_value_usd_per_kwh > 0:
+            reward = -c.even_value_usd_per_kwh * float(p.step_h[window].sum())
+            even = b.add_columns(b.key(EVEN, asset[:1], window[:1]), 0.0, INF, reward)
+            b.add(row, np.broadcast_to(even, row.shape), -1.0)
     elif len(window):
         hours = float(p.step_h[window].sum())
         level = b.add_columns(b.key(LEVEL, asset[:1], window[:1]), 0.0, INF, -c.flat_value_usd_per_kwh * hours)

@@ -34,7 +34,8 @@ class Commitment:
 
     ``value_usd_per_kwh`` is paid for each kWh of relief (discharge minus charge). ``nominated_kw`` is the relief
     promised in every step of the window; None lets the schedule choose the largest flat level, rewarded by
-    ``flat_value_usd_per_kwh`` on top. A promised kWh that is not delivered costs ``shortfall_usd_per_kwh``.
+    ``flat_value_usd_per_kwh`` on top. A promised kWh that is not delivered costs ``shortfall_usd_per_kwh``. Energy
+    beyond a promise is worth the same in every step; a small ``even_value_usd_per_kwh`` lays it out evenly.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Commitment:
     nominated_kw: float | None = None
     shortfall_usd_per_kwh: float = 5.0
     flat_value_usd_per_kwh: float = 1.0
+    even_value_usd_per_kwh: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +213,7 @@ def _check_commitments(p: FleetProblem) -> None:
         where = f"commitment {c.id}"
         if c.sites.shape != (p.sites,) or c.steps.shape != (p.steps,):
             raise refuse(where, f"masks {c.sites.shape}, {c.steps.shape}", f"masks ({p.sites},), ({p.steps},)")
-        for name in ("value_usd_per_kwh", "shortfall_usd_per_kwh", "flat_value_usd_per_kwh"):
+        for name in ("value_usd_per_kwh", "shortfall_usd_per_kwh", "flat_value_usd_per_kwh", "even_value_usd_per_kwh"):
             check_array(f"{where}: {name}", np.asarray(getattr(c, name), dtype=float), (), 0.0)
         if c.nominated_kw is not None:
             check_array(f"{where}: nominated_kw", np.asarray(c.nominated_kw, dtype=float), (), 0.0)

@@ -108,6 +108,36 @@ def test_an_impossible_departure_states_its_shortfall_and_charges_at_full_power(
     assert plan.shortfalls(p) == pytest.approx({"bus 7": 5.0})
 
 
+def test_energy_beyond_a_promise_is_laid_out_evenly() -> None:
+    """16 kWh above the floor, 1 kW promised in four hours: 4 kW in each, not 10 in one."""
+    event = Commitment(
+        id="e",
+        sites=ALL,
+        steps=window(4, 0, 1, 2, 3),
+        value_usd_per_kwh=5.0,
+        nominated_kw=1.0,
+        even_value_usd_per_kwh=0.02,
+    )
+    p = tiny(energy_now_kwh=np.array([26.0]), site_load_kw=np.full((1, 4), 50.0), commitments=(event,))
+    plan = schedule(p)
+    assert plan.discharge_kw[0] == pytest.approx([4.0] * 4, abs=1e-6)
+
+
+def test_evenness_is_never_bought_with_a_broken_promise() -> None:
+    event = Commitment(
+        id="e", sites=ALL, steps=window(4, 0, 1), value_usd_per_kwh=5.0, nominated_kw=8.0, even_value_usd_per_kwh=0.02
+    )
+    limit = np.array([[3.0, 10.0, 10.0, 10.0]])
+    p = tiny(
+        energy_now_kwh=np.array([22.0]),
+        discharge_max_kw=limit,
+        site_load_kw=np.full((1, 4), 50.0),
+        commitments=(event,),
+    )
+    plan = schedule(p)
+    assert plan.discharge_kw[0, :2] == pytest.approx([3.0, 9.0], abs=1e-6)
+
+
 def test_a_departure_outranks_any_price_of_a_grid_event() -> None:
     event = Commitment(
         id="e", sites=ALL, steps=window(2, 0, 1), value_usd_per_kwh=50.0, nominated_kw=10.0, shortfall_usd_per_kwh=900.0
