@@ -35,6 +35,7 @@ test: setup .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python console/build.py --check
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 bench: setup

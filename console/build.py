@@ -28,10 +28,11 @@ def node_and_npm() -> tuple[Path, list[str]]:
 
 
 def main() -> None:
-    """Install what the lock names, check the types, build."""
+    """Install what the lock names and build; with ``--check``, check the types of what is installed."""
     folder, npm = node_and_npm()
     environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "CI": "true"}
-    for words in (["ci", "--no-audit", "--no-fund", "--loglevel=error"], ["run", "build", "--silent"]):
+    build = (["ci", "--no-audit", "--no-fund", "--loglevel=error"], ["run", "build", "--silent"])
+    for words in (["run", "check", "--silent"],) if "--check" in sys.argv[1:] else build:
         subprocess.run([*npm, *words], cwd=CONSOLE, env=environment, check=True)
 
 
