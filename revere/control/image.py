@@ -441,8 +441,7 @@ class Image:
     def energy_kwh(self, evse: EvseImage) -> float | None:
         """Energy in the plugged vehicle's battery by its last soc, None where nothing was reported.
 
-        A soc older than 15 minutes is a lower bound: metered charging is not added, metered
-        discharging is taken off.
+        How old it is must be asked beside it (:meth:`EvseImage.soc_fresh`): nothing is given on an old one.
         """
         if evse.vehicle is None or evse.soc is None:
             return None

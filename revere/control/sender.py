@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import structlog
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
     from typing import Any
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from revere.core.commands import Answer, SetpointCommand
     from revere.core.ports import ChargingLink
     from revere.core.time import Clock
+
+
+log = structlog.get_logger()
 
 
 class Sender:
@@ -51,7 +56,12 @@ class Sender:
         """Run a side task (a change of reporting interval) without waiting for it."""
         task = asyncio.get_running_loop().create_task(work)
         self._chores.add(task)
-        task.add_done_callback(self._chores.discard)
+        task.add_done_callback(self._chore_done)
+
+    def _chore_done(self, task: asyncio.Task[object]) -> None:
+        self._chores.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("a side task failed", why=repr(task.exception()))
 
     async def close(self) -> None:
         """Stop what is under way."""

@@ -54,7 +54,7 @@ class StationModel(Record, frozen=True, kw_only=True):
 
 
 class VehicleModel(Record, frozen=True, kw_only=True):
-    """A vehicle of the catalogue; powers are battery-side magnitudes in kW."""
+    """A vehicle of the catalogue: ``discharge_kw`` is given at its plug (AC), ``charge_kw`` taken by its battery."""
 
     make: str
     kind: str
