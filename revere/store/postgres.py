@@ -337,7 +337,8 @@ def _own_folder(data_dir: Path) -> Path:
     """Make the folder, absolute; refuse one below the checkout, where a clean-up would take the data along."""
     data_dir = data_dir.absolute()
     root = Path(__file__).resolve().parents[2]
-    if (root / "pyproject.toml").exists() and data_dir.resolve().is_relative_to(root):
+    # Asked in this order: whoever keeps data elsewhere need not be able to look into the checkout.
+    if data_dir.resolve().is_relative_to(root) and (root / "pyproject.toml").exists():
         raise RevereError(
             "the database must not lie below the program's checkout",
             where=str(data_dir),

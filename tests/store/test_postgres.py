@@ -174,6 +174,8 @@ def test_a_killed_parent_leaves_no_server(pg_folder: Path) -> None:
 
 @as_root
 def test_works_without_root(pg_folder: Path) -> None:
+    if not all(postgres._passable(folder, postgres.NOBODY_UID) for folder in postgres._wheel().parents):
+        pytest.skip("the environment lies in a folder closed to others: nobody could not run its own Python from there")
     home = pg_folder / "nobody"
     home.mkdir(mode=0o700)
     os.chown(home, postgres.NOBODY_UID, postgres.NOBODY_UID)
