@@ -31,7 +31,7 @@ from revere.control.tracking import CommandTracker
 from revere.core import facts as f
 from revere.core.commands import ReportingCommand, SetpointCommand
 from revere.core.errors import RevereError, Unavailable
-from revere.core.time import floor_to, wall_s
+from revere.core.time import floor_to, local, wall_s
 from revere.plan.schedule import Plan, Scheduler
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ SAMPLE_S = 60
 SAMPLE_IN_EVENT_S = 10
 SAMPLING_RETRY_S = 20.0
 PROVE_STOP = dt.timedelta(minutes=2)
+WATCH_TICKS = 12
+"""Once a minute is soon enough to tell a person."""
+OFFLINE_TOLD_AFTER = dt.timedelta(minutes=10)
 MOVED_KW = 0.001
 LEASE_RENEW = dt.timedelta(minutes=10)
 """OCPP 1.6 profiles end by themselves after 15 minutes."""
@@ -275,7 +278,9 @@ class Heart:
         self._reasons = dict(zip(decision.assets, decision.reasons, strict=True))
         self._target_kw = decision.target_kw
         self._track_relief(events[0] if events else None, now)
-        self._watch_departures(now)
+        if self.figures.ticks % WATCH_TICKS == 0:
+            self._watch_departures(now)
+            self._watch_links(now)
         if self.publish is not None:
             self.publish(self.picture(now))
 
@@ -368,9 +373,7 @@ class Heart:
         self._relief.append(-sum(powers))
 
     def _watch_departures(self, now: dt.datetime) -> None:
-        """Tell the operator now, with kWh and minutes, when a departure cannot be met; once a minute."""
-        if self.figures.ticks % 12:
-            return
+        """Tell the operator now, with kWh and minutes, when a departure cannot be met."""
         for slot in read_slots(self.image, now):
             vehicle, evse = slot.evse.vehicle, slot.evse
             assert vehicle is not None
@@ -389,6 +392,18 @@ class Heart:
                 self._alarm(key, "critical", vehicle.id, text, now)
             else:
                 self._clear(key, now)
+
+    def _watch_links(self, now: dt.datetime) -> None:
+        """Say which stations have been out of reach for longer than a link's usual hiccup."""
+        for evse in self.image.evses.values():
+            key = f"offline:{evse.station.id}"
+            since = evse.offline_at
+            if evse.online or since is None or now - since < OFFLINE_TOLD_AFTER:
+                self._clear(key, now)
+                continue
+            at = f"{local(since, self.image.fleet.programme.zone):%H:%M}"
+            text = f"{evse.station.id} has been out of reach since {at} and charges by its own profile"
+            self._alarm(key, "warning", evse.station.id, text, now)
 
     # ---- the slow things ------------------------------------------------------------------------
 

@@ -89,6 +89,7 @@ class EvseImage:
     power_kw: float | None = None
     power_at: dt.datetime = EPOCH
     rested_at: dt.datetime = EPOCH
+    offline_at: dt.datetime | None = None
     soc: float | None = None
     soc_at: dt.datetime = EPOCH
     registers: Registers = field(default_factory=lambda: Registers())
@@ -343,7 +344,8 @@ class Image:
                     evse.online, evse.protocol, evse.generation = True, fact.protocol, fact.generation
                 case f.StationDisconnected():
                     # The end of an older socket does not take the newer one away.
-                    evse.online = evse.online and fact.generation < evse.generation
+                    if fact.generation >= evse.generation and evse.online:
+                        evse.online, evse.offline_at = False, fact.at
                 case f.StationBooted():
                     evse.booted = True
                 case f.StationProvisioned():

@@ -106,3 +106,31 @@ def test_after_a_stop_every_station_reports_fast_for_a_while() -> None:
         return [command.sample_interval_s for command in house.link.reporting]
 
     assert asyncio.run(play()) == [10, 60]
+
+
+def test_a_station_out_of_reach_is_told_once_and_its_return_too() -> None:
+    async def play() -> list[list[str]]:
+        house = House(ready_image(fleet()))
+        seen = []
+
+        async def minute(count: int) -> None:
+            for _ in range(12 * count):
+                await house.beat()
+            await house.write()
+            seen.append(sorted(house.image.alarms))
+
+        house.image.apply(dropped("cs1", house.clock.at))
+        await minute(9)
+        await minute(3)
+        await minute(5)
+        house.image.apply(connected("cs1", house.clock.at, 2))
+        await minute(1)
+        raised = [fact.key for fact in house.journal.of(f.AlarmRaised) if fact.key.startswith("offline:")]
+        return [*seen, raised]
+
+    quiet, told, still, back, raised = asyncio.run(play())
+    assert "offline:cs1" not in quiet
+    assert "offline:cs1" in told
+    assert "offline:cs1" in still
+    assert "offline:cs1" not in back
+    assert raised == ["offline:cs1"]
