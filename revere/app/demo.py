@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import secrets
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from revere.app.house import House, UtilityAccess, open_house
+from revere.app.beside import open_beside
 from revere.app.serve import one_time_link, pages, until_stopped
 from revere.app.summary import equity_view
 from revere.control.building import fallback_profiles
-from revere.control.directory import new_station_secret, secret_mac
 from revere.core.facts import MeterReading
 from revere.core.ids import SiteId
 from revere.core.time import at_local
@@ -71,7 +69,9 @@ async def _show(
         await past.keep(store)
         say(f"connecting {len(scenario.fleet.stations)} stations …")
         world = World(scenario, past.inputs, scenario.run.seed, clock, plant=past.history.plant)
-        house, station_secrets = await _open(scenario, store, clock, world, speed, ocpp_port)
+        house, station_secrets = await open_beside(
+            world, scenario, store, clock, equity=equity_view(scenario), port=ocpp_port, speed=speed
+        )
         past.teach(house.heart.history)
         past.remind(house.image)
         settings = WebSettings(port=port)
@@ -109,29 +109,6 @@ def _greet(scenario: Scenario, speed: float, port: int, link: str, ocpp_port: in
         f"The event starts at {start:%H:%M}, in {ahead.total_seconds() / speed:.0f} s. "
         "Ctrl-C stops everything and leaves nothing behind."
     )
-
-
-async def _open(
-    scenario: Scenario, store: Store, clock: TwinClock, world: World, speed: float, ocpp_port: int
-) -> tuple[House, dict[str, str]]:
-    key = secrets.token_bytes(32)
-    station_secrets = {str(station.id): new_station_secret() for station in scenario.fleet.stations}
-    url = await world.utility.start()
-    house = await open_house(
-        store,
-        scenario.fleet,
-        clock,
-        key=key,
-        macs={station: secret_mac(key, station, secret) for station, secret in station_secrets.items()},
-        utility=UtilityAccess(
-            base_url=url, client_id=world.utility.client_id, client_secret=world.utility.client_secret
-        ),
-        port=ocpp_port,
-        ping_interval_s=None,
-        speed=speed,
-        equity=equity_view(scenario),
-    )
-    return house, station_secrets
 
 
 class _Past:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from revere.app.house import House, UtilityAccess, open_house
+from revere.app.beside import open_beside
+from revere.app.house import House
 from revere.app.summary import equity_view, event_figures, residual_pct, speed_figures
-from revere.control.directory import new_station_secret, secret_mac
 from revere.core.errors import ScenarioError
 from revere.core.scenario import Scenario, parse_scenario
 from revere.core.time import at_local, wall_s
@@ -111,7 +110,9 @@ async def _play(
         store = await Store.open(postgres.dsn, clock, scenario.fleet.programme.id, require_durable=False)
         await store.save_fleet(scenario.fleet)
         world = World(scenario, inputs, seed, clock)
-        house, station_secrets = await _open(scenario, store, clock, world, groups)
+        house, station_secrets = await open_beside(
+            world, scenario, store, clock, equity=equity_view(scenario, groups), publish=False
+        )
         try:
             await world.start(f"ws://127.0.0.1:{house.port}/ocpp", station_secrets)
             await _until(house, clock, start, days, options)
@@ -125,28 +126,6 @@ async def _play(
         return figures
     finally:
         await postgres.stop()
-
-
-async def _open(
-    scenario: Scenario, store: Store, clock: TwinClock, world: World, groups: BlockGroups
-) -> tuple[House, dict[str, str]]:
-    key = secrets.token_bytes(32)
-    station_secrets = {str(station.id): new_station_secret() for station in scenario.fleet.stations}
-    url = await world.utility.start()
-    house = await open_house(
-        store,
-        scenario.fleet,
-        clock,
-        key=key,
-        macs={station: secret_mac(key, station, secret) for station, secret in station_secrets.items()},
-        utility=UtilityAccess(
-            base_url=url, client_id=world.utility.client_id, client_secret=world.utility.client_secret
-        ),
-        ping_interval_s=None,
-        publish=False,
-        equity=equity_view(scenario, groups),
-    )
-    return house, station_secrets
 
 
 async def _until(house: House, clock: TwinClock, start: dt.datetime, days: float, options: PlayOptions) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import hmac
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -39,11 +38,6 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     created_at: dt.datetime
     expires_at: dt.datetime
     token_sha256: bytes
-
-
-def station_mac(secret: str, key: bytes) -> bytes:
-    """HMAC-SHA256 of a station's secret under the server's key, which never enters the database."""
-    return hmac.new(key, secret.encode(), hashlib.sha256).digest()
 
 
 def token_sha256(token: str) -> bytes:
@@ -176,7 +170,7 @@ class Access:
         return bool(rows)
 
     async def save_station_secret(self, station_id: StationId, mac: bytes) -> None:
-        """Keep what recognises a station's secret (see :func:`station_mac`), replacing the old one."""
+        """Keep a station secret's keyed digest, replacing the old one; the key itself never enters the database."""
         await self.queries.fetch(
             "INSERT INTO station_secret (tenant_id, station_id, mac) VALUES ($1, $2, $3)"
             " ON CONFLICT (tenant_id, station_id) DO UPDATE SET mac = excluded.mac",

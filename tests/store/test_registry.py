@@ -10,12 +10,13 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from revere.control.directory import secret_mac
 from revere.core.assets import Feeder, Fleet, Participant, Program, Programme, Site, Station, Trip, Vehicle
 from revere.core.errors import Refused
 from revere.core.ids import FeederId, ParticipantId, ProgramId, SiteId, StationId, TenantId, VehicleId
 from revere.core.tariff import Tariff, Window
 from revere.store import access
-from revere.store.access import User, station_mac, token_sha256
+from revere.store.access import User, token_sha256
 from revere.store.store import Store
 
 from .samples import T0, reading
@@ -131,9 +132,9 @@ def test_station_secrets_are_kept_as_mac_only(pg_dsn: str) -> None:
     key = b"k" * 32
 
     async def work(store: Store) -> None:
-        await store.save_station_secret(StationId("st1"), station_mac("0123456789abcdef", key))
-        assert await store.station_macs() == {"st1": station_mac("0123456789abcdef", key)}
-        assert station_mac("0123456789abcdef", b"other") != station_mac("0123456789abcdef", key)
+        await store.save_station_secret(StationId("st1"), secret_mac(key, "st1", "0123456789abcdef"))
+        assert await store.station_macs() == {"st1": secret_mac(key, "st1", "0123456789abcdef")}
+        assert secret_mac(b"other", "st1", "0123456789abcdef") != secret_mac(key, "st1", "0123456789abcdef")
         kept = bytes((await query(pg_dsn, "SELECT mac FROM station_secret"))[0]["mac"])
         assert b"0123456789abcdef" not in kept
 

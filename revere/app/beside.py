@@ -1,0 +1,49 @@
+"""A house beside its world, in one process: fresh secrets for its stations, the world's utility to listen to."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from revere.app.house import House, UtilityAccess, open_house
+from revere.control.directory import new_station_secret, secret_mac
+
+if TYPE_CHECKING:
+    from revere.control.view import EquityView
+    from revere.core.scenario import Scenario
+    from revere.core.time import Clock
+    from revere.store.store import Store
+    from revere.twin.world import World
+
+
+async def open_beside(
+    world: World,
+    scenario: Scenario,
+    store: Store,
+    clock: Clock,
+    *,
+    equity: EquityView,
+    port: int = 0,
+    speed: float = 1.0,
+    publish: bool = True,
+) -> tuple[House, dict[str, str]]:
+    """The house, wired to ``world``'s utility, and each station's secret for ``world.start``."""
+    key = secrets.token_bytes(32)
+    station_secrets = {str(station.id): new_station_secret() for station in scenario.fleet.stations}
+    url = await world.utility.start()
+    house = await open_house(
+        store,
+        scenario.fleet,
+        clock,
+        key=key,
+        macs={station: secret_mac(key, station, secret) for station, secret in station_secrets.items()},
+        utility=UtilityAccess(
+            base_url=url, client_id=world.utility.client_id, client_secret=world.utility.client_secret
+        ),
+        port=port,
+        ping_interval_s=None,
+        speed=speed,
+        publish=publish,
+        equity=equity,
+    )
+    return house, station_secrets
