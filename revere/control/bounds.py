@@ -1,4 +1,7 @@
-"""What an EVSE may do until further notice: nameplates, floors, barriers. They change slowly and are kept meanwhile."""
+"""What an EVSE and a site may do until further notice: nameplates, floors, barriers, limits, the state of their grid.
+
+Plan and tick read the same bounds here, so that what is promised is what may be given.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,25 @@ import numpy as np
 
 from revere.core.commands import OFFLINE_LEASE_S
 from revere.plan.departure import least_energy_kwh
+from revere.plan.dispatch import Rules
+from revere.plan.island import return_ramp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
-    from revere.control.image import EventImage, EvseImage, Image
+    from revere.control.image import EventImage, EvseImage, Image, SiteImage
+    from revere.core.assets import Site, Vehicle
 
     Floats = npt.NDArray[np.float64]
+
+EFFICIENCY = 0.93
+"""One way, before a station's own is measured: 0.93 x 0.93 = 0.865, Schram et al.'s 87 % round trip."""
+RULES = Rules(lease_s=OFFLINE_LEASE_S + 60.0, ramp_kw=60.0, dwell_s=30.0)
+LOAD_STEP_SHARE = 0.04
+"""The building may move by this share of its peak between two meter values."""
+RETURN_DONE = dt.timedelta(minutes=30)
 
 BARRIER_EFFICIENCY = 0.90
 BARRIER_POWER_SHARE = 0.9
@@ -82,12 +95,10 @@ class Bounds:
         if vehicle is None:
             self.charge_kw[row], self.discharge_kw[row] = evse.station.charge_kw, 0.0
             return
-        charge_kw = min(evse.station.charge_kw, vehicle.charge_kw, _or_inf(evse.charge_max_kw))
+        charge_kw, self.discharge_kw[row] = power_bounds_kw(evse, vehicle)
         self.charge_kw[row] = charge_kw
-        self.discharge_kw[row] = min(evse.station.discharge_kw, vehicle.discharge_kw, _or_inf(evse.discharge_max_kw))
         self.capacity_kwh[row] = vehicle.capacity_kwh
-        reserve_soc = self._image.sites[evse.station.site_id].site.backup_reserve_soc
-        floor_kwh = max(vehicle.soc_min, reserve_soc) * vehicle.capacity_kwh
+        floor_kwh = floor_of_kwh(vehicle, self._image.sites[evse.station.site_id].site)
         self.floor_kwh[row] = self.end_kwh[row] = floor_kwh
         due = standing.get(vehicle.id)
         if due is None or due.depart is None:
@@ -99,6 +110,46 @@ class Bounds:
         if event is not None and due.depart > event.end:
             at_end = _barrier(due.depart, due.needed_kwh, charge_kw, vehicle.capacity_kwh, event.end)
             self.end_kwh[row] = max(floor_kwh, at_end)
+
+
+def power_bounds_kw(evse: EvseImage, vehicle: Vehicle) -> tuple[float, float]:
+    """Most charging and most discharge, kW magnitudes, by the nameplates and by what the vehicle stated last."""
+    return (
+        min(evse.station.charge_kw, vehicle.charge_kw, _or_inf(evse.charge_max_kw)),
+        min(evse.station.discharge_kw, vehicle.discharge_kw, _or_inf(evse.discharge_max_kw)),
+    )
+
+
+def floor_of_kwh(vehicle: Vehicle, site: Site) -> float:
+    """The energy below which no grid service may take the battery: its own least and the site's reserve."""
+    return max(vehicle.soc_min, site.backup_reserve_soc) * vehicle.capacity_kwh
+
+
+def site_limits_kw(sites: Sequence[Site]) -> tuple[Floats, Floats]:
+    """Import and export limits ``[S]``, kW magnitudes, less what each building may move between meter values."""
+    step = LOAD_STEP_SHARE * np.array([site.load_peak_kw for site in sites])
+    return (
+        np.maximum(np.array([site.import_limit_kw for site in sites]) - step, 0.0),
+        np.maximum(np.array([site.export_limit_kw for site in sites]) - step, 0.0),
+    )
+
+
+def may_give(image: Image, item: SiteImage) -> bool:
+    """Whether a site's vehicles may give to the grid: no person has stopped it and there is a grid."""
+    return not (image.stopped or item.stopped or item.grid == "dead")
+
+
+def return_share(item: SiteImage, index: int, at: dt.datetime) -> float:
+    """Share of normal power that a site's grid connection carries at ``at``, as far as is known now.
+
+    0 without a grid (nobody knows how long), a ramp after its return, 1 otherwise. ``index`` staggers the sites.
+    """
+    if item.grid == "dead":
+        return 0.0
+    back = item.restored_at
+    if back is None or at - back >= RETURN_DONE:
+        return 1.0
+    return return_ramp(at, back, index)
 
 
 def _or_inf(limit_kw: float | None) -> float:

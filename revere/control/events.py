@@ -98,15 +98,16 @@ class EventDesk:
             )
 
     def _can_promise(self, event: EventImage, snapshot: Snapshot, now: dt.datetime) -> bool:
-        """Whether enough batteries have been heard of: right after a first start a promise would be 0 for good.
+        """Whether enough batteries are known and free to give: a promise is made once, and would be low for good.
 
-        An hour before the event what is known must do.
+        Right after a first start little is known; a stop may be lifted, a grid may come back. An hour before the
+        event what there is must do.
         """
         if now >= event.start - PROMISE_LATEST:
             return True
         members = self._members(event)
         asked = [s for s in snapshot.slots if s.evse.station.site_id in members and s.evse.station.discharge_kw > 0]
-        return sum(slot.known for slot in asked) >= KNOWN_SHARE * len(asked)
+        return sum(slot.known and slot.free for slot in asked) >= KNOWN_SHARE * len(asked)
 
     def _members(self, event: EventImage) -> frozenset[str]:
         return frozenset(self._image.members(event))

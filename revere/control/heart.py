@@ -21,7 +21,7 @@ from revere.control.bounds import Standing
 from revere.control.building import BuildingHistory, default_limit_kw, fallback_profiles
 from revere.control.events import EventDesk
 from revere.control.islands import Islands
-from revere.control.outlook import outlook
+from revere.control.outlook import late_text, outlook
 from revere.control.publisher import Now, available, build_view
 from revere.control.scribe import Scribe
 from revere.control.sender import Sender
@@ -69,11 +69,14 @@ LEASE_KEPT = dt.timedelta(hours=6)
 """OCPP 2.1 profiles lapse only when the link is lost (maxOfflineDuration)."""
 REPLAN_ON = (
     f.SessionStarted,
+    f.EnergyNeeds,
     f.DepartureSet,
     f.GridEventReceived,
     f.GridLost,
     f.GridRestored,
     f.OptDecided,
+    f.DischargeStopped,
+    f.DischargeReleased,
 )
 """What calls for a new plan before its time. A vehicle that left does not: the arbiter has let go of it already."""
 
@@ -384,12 +387,7 @@ class Heart:
                 self._clear(key, now)
                 continue
             if result.short_kwh > 0.5:
-                late_min = max(-result.slack_min, 0.0)
-                text = (
-                    f"{vehicle.id} will be {result.short_kwh:.1f} kWh short for {journey.name!r}; "
-                    f"charging at full power it would be ready {late_min:.0f} min late"
-                )
-                self._alarm(key, "critical", vehicle.id, text, now)
+                self._alarm(key, "critical", vehicle.id, late_text(vehicle.id, journey.name, result), now)
             else:
                 self._clear(key, now)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from revere.control.snapshot import EFFICIENCY
+from revere.control.bounds import EFFICIENCY, return_share
 from revere.core.facts import evse_asset
-from revere.plan.island import IslandPlan, island_plan, isolated, return_ramp
+from revere.plan.island import IslandPlan, island_plan, isolated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from revere.control.image import EvseImage, Image, SiteImage
     from revere.core.ids import SiteId
 
-RETURN_DONE_S = 1800.0
 CLOCK_SKEW_MAX = dt.timedelta(seconds=60)
 
 
@@ -85,13 +84,13 @@ class Islands:
         )
 
     def return_shares(self, now: dt.datetime) -> dict[SiteId, float]:
-        """Share of normal power for sites whose grid came back within the last half hour."""
-        shares: dict[SiteId, float] = {}
-        for index, (site_id, item) in enumerate(self._image.sites.items()):
-            back = item.restored_at if item.grid == "live" else None
-            if back is not None and (now - back).total_seconds() < RETURN_DONE_S:
-                shares[site_id] = return_ramp(now, back, index)
-        return shares
+        """Share of normal power for sites whose grid came back and that are not at full power yet."""
+        shares = {
+            site_id: return_share(item, index, now)
+            for index, (site_id, item) in enumerate(self._image.sites.items())
+            if item.grid != "dead"
+        }
+        return {site_id: share for site_id, share in shares.items() if share < 1}
 
 
 def _proven(item: SiteImage) -> bool:

@@ -145,6 +145,7 @@ class Office:
             request.departs,
             need_kwh=request.soc_required * vehicle.capacity_kwh,
             energy_kwh=energy_kwh,
+            fed=self._heart.image.sites[evse.station.site_id].grid != "dead",
         )
         if result.ok:
             return Receipt(accepted=True, detail=f"{vehicle.name} will be ready: {result.reason}.")

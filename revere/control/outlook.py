@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from revere.control.bounds import LEASE_OVER, UNPLUG_BEFORE
-from revere.control.snapshot import EFFICIENCY, Slot
+from revere.control.bounds import EFFICIENCY, LEASE_OVER, UNPLUG_BEFORE, power_bounds_kw
+from revere.control.snapshot import Slot
 from revere.plan.departure import Readiness, readiness
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def outlook(slot: Slot, now: dt.datetime, planned_kwh: float | None = None) -> R
         need_kwh=journey.needed_kwh,
         energy_kwh=slot.energy_kwh if slot.known else None,
         coming=slot.presence.away_until is not None,
+        fed=slot.fed,
         planned_kwh=planned_kwh,
     )
 
@@ -41,25 +44,39 @@ def departure_outlook(
     need_kwh: float,
     energy_kwh: float | None,
     coming: bool = False,
+    fed: bool = True,
     planned_kwh: float | None = None,
 ) -> Readiness:
     """The readiness for one departure of the vehicle at an EVSE; it is unplugged a little before it leaves.
 
     A vehicle that is on its way back (``coming``) is taken to charge. One at a station that has been silent for longer
-    than a lease is not: what its fallback gives it is nobody's promise.
+    than a lease is not: what its fallback gives it is nobody's promise. At a site without a grid (``fed`` false) the
+    time to spare counts from now, and what is expected is what is there.
     """
     vehicle = evse.vehicle
     assert vehicle is not None
-    stated_kw = evse.charge_max_kw if evse.charge_max_kw is not None else vehicle.charge_kw
-    return readiness(
+    result = readiness(
         now,
         depart - UNPLUG_BEFORE,
         need_kwh=need_kwh,
         energy_kwh=energy_kwh,
         soc_age_s=None if energy_kwh is None else (now - evse.soc_at).total_seconds(),
-        charge_kw=min(evse.station.charge_kw, vehicle.charge_kw, stated_kw),
+        charge_kw=power_bounds_kw(evse, vehicle)[0],
         efficiency=EFFICIENCY,
         capacity_kwh=vehicle.capacity_kwh,
         plugged=coming or (evse.session_id is not None and (evse.online or now - evse.power_at < LEASE_OVER)),
         planned_kwh=planned_kwh,
     )
+    if fed or energy_kwh is None or result.health not in ("on_time", "tight"):
+        return result
+    why = f"its site has no grid; if it came back now, {result.reason}"
+    return replace(result, health="tight", expected_kwh=energy_kwh, reason=why)
+
+
+def late_text(vehicle_id: str, trip: str, result: Readiness) -> str:
+    """What an operator is told of a departure that cannot be met."""
+    text = f"{vehicle_id} will be {result.short_kwh:.1f} kWh short for {trip!r}"
+    if math.isfinite(result.slack_min):
+        late_min = max(-result.slack_min, 0.0)
+        return f"{text}; charging at full power it would be ready {late_min:.0f} min late"
+    return f"{text}: {result.reason}"

@@ -7,9 +7,10 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from revere.control.bounds import EFFICIENCY, floor_of_kwh, may_give, power_bounds_kw
 from revere.control.image import MOVING_KW
 from revere.control.outlook import outlook
-from revere.control.snapshot import EFFICIENCY, Slot, read_slots
+from revere.control.snapshot import Slot, read_slots
 from revere.control.view import (
     AlarmView,
     ConsoleView,
@@ -135,11 +136,10 @@ def available(
         site = image.sites[evse.station.site_id]
         if members is not None and site.site.id not in members:
             continue
-        floor_kwh = max(vehicle.soc_min, site.site.backup_reserve_soc) * vehicle.capacity_kwh
-        above = max(slot.energy_kwh - floor_kwh, 0.0)
+        above = max(slot.energy_kwh - floor_of_kwh(vehicle, site.site), 0.0)
         usable_kwh += above * EFFICIENCY
-        if above > 0 and not site.stopped and not image.stopped:
-            available_kw += min(evse.station.discharge_kw, vehicle.discharge_kw)
+        if above > 0 and may_give(image, site):
+            available_kw += power_bounds_kw(evse, vehicle)[1]
     return usable_kwh, available_kw
 
 

@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from revere.control.bounds import (
+    EFFICIENCY,
+    RULES,
+    floor_of_kwh,
+    may_give,
+    power_bounds_kw,
+    return_share,
+    site_limits_kw,
+)
 from revere.control.roster import Presence, journeys, presence
 from revere.core.time import local
 from revere.core.timeline import planning_edges
+from revere.plan.dispatch import less_margin
 from revere.plan.problem import Commitment, Departure, FleetProblem
 
 if TYPE_CHECKING:
@@ -28,25 +38,27 @@ if TYPE_CHECKING:
 
 LOOK_BACK = dt.timedelta(hours=4)
 HORIZON = dt.timedelta(hours=36)
-EFFICIENCY = 0.93
-"""One way, before a station's own is measured: 0.93 x 0.93 = 0.865, Schram et al.'s 87 % round trip."""
 WEAR_USD_PER_KWH = 0.03
 SHORTFALL_USD_PER_KWH = 8.0
 EVEN_USD_PER_KWH = 0.02
 EVENT_HOURS_A_SEASON = 45 * 3.0
 """ConnectedSolutions calls 30 to 60 events of 2 to 3 h; the middle turns $/kW-season into $/kWh."""
-SITE_MARGIN = 0.05
 ARRIVAL_UNKNOWN_SOC = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A vehicle and its EVSE in the order of the arrays."""
+    """A vehicle and its EVSE in the order of the arrays.
+
+    ``known``: its energy was reported. ``fed``: its site has a grid. ``free``: nothing there forbids to give.
+    """
 
     evse: EvseImage
     presence: Presence
     energy_kwh: float
     known: bool
+    fed: bool
+    free: bool
 
 
 @dataclass(frozen=True)
@@ -76,7 +88,9 @@ def read_slots(image: Image, now: dt.datetime) -> tuple[Slot, ...]:
             energy_kwh = ARRIVAL_UNKNOWN_SOC * evse.vehicle.capacity_kwh
         if where.away_until is not None:
             energy_kwh = max(energy_kwh - where.energy_used_kwh, 0.0)
-        slots.append(Slot(evse, where, min(energy_kwh, evse.vehicle.capacity_kwh), known))
+        site = image.sites[evse.station.site_id]
+        energy_kwh = min(energy_kwh, evse.vehicle.capacity_kwh)
+        slots.append(Slot(evse, where, energy_kwh, known, fed=site.grid != "dead", free=may_give(image, site)))
     return tuple(slots)
 
 
@@ -108,35 +122,36 @@ def _problem(
     feeder_rows = {feeder.id: row for row, feeder in enumerate(fleet.feeders)}
     seconds = np.array([(edge - edges[0]).total_seconds() for edge in edges])
     steps = len(edges) - 1
+    vehicle_site = np.array([rows[slot.evse.station.site_id] for slot in slots], dtype=np.int64)
     charge, discharge, trips, departures = _vehicles(slots, edges, now)
+    carries = _grid_shares(image, edges)[vehicle_site]
     vehicles = [slot.evse.vehicle for slot in slots if slot.evse.vehicle is not None]
-    reserve = np.array([image.sites[slot.evse.station.site_id].site.backup_reserve_soc for slot in slots])
+    sites = [item.site for item in image.sites.values()]
     capacity = np.array([vehicle.capacity_kwh for vehicle in vehicles])
-    floor = np.maximum(np.array([vehicle.soc_min for vehicle in vehicles]), reserve) * capacity
+    floor = np.array([floor_of_kwh(v, sites[row]) for v, row in zip(vehicles, vehicle_site, strict=True)])
     mids = [edge + (after - edge) / 2 for edge, after in pairwise(edges)]
     load = np.array([forecast(site_id, edges) for site_id in site_ids])
-    margin = 1 - SITE_MARGIN
-    limits = np.array([[s.site.import_limit_kw, s.site.export_limit_kw] for s in image.sites.values()]) * margin
+    may_import, may_export = (np.repeat(_usable_kw(limit)[:, None], steps, axis=1) for limit in site_limits_kw(sites))
     price, credit, demand = _tariffs(fleet, mids)
     return FleetProblem(
         step_h=np.diff(seconds) / 3600,
-        vehicle_site=np.array([rows[slot.evse.station.site_id] for slot in slots]),
+        vehicle_site=vehicle_site,
         capacity_kwh=capacity,
         energy_now_kwh=np.array([slot.energy_kwh for slot in slots]),
         floor_kwh=floor,
         ceiling_kwh=np.array([vehicle.soc_max for vehicle in vehicles]) * capacity,
-        charge_max_kw=charge,
-        discharge_max_kw=discharge,
+        charge_max_kw=charge * carries,
+        discharge_max_kw=discharge * carries,
         charge_efficiency=np.full(len(slots), EFFICIENCY),
         discharge_efficiency=np.full(len(slots), EFFICIENCY),
         trip_kwh=trips,
         departures=departures,
         site_load_kw=load,
-        import_limit_kw=np.repeat(limits[:, :1], steps, axis=1),
-        export_limit_kw=np.repeat(limits[:, 1:], steps, axis=1),
-        feeder_of_site=np.array([feeder_rows[s.site.feeder_id] for s in image.sites.values()]),
-        feeder_import_limit_kw=np.array([f.import_limit_kw for f in fleet.feeders]) * margin,
-        feeder_export_limit_kw=np.array([f.export_limit_kw for f in fleet.feeders]) * margin,
+        import_limit_kw=may_import,
+        export_limit_kw=may_export,
+        feeder_of_site=np.array([feeder_rows[site.feeder_id] for site in sites]),
+        feeder_import_limit_kw=_usable_kw(np.array([f.import_limit_kw for f in fleet.feeders])),
+        feeder_export_limit_kw=_usable_kw(np.array([f.export_limit_kw for f in fleet.feeders])),
         price_usd_per_kwh=price,
         export_credit_usd_per_kwh=credit,
         demand_usd_per_kw=demand,
@@ -145,6 +160,18 @@ def _problem(
         end_value_usd_per_kwh=0.12,
         commitments=tuple(_commitment(image, event, site_ids, edges) for event in events),
         start_s=int(edges[0].timestamp()),
+    )
+
+
+def _usable_kw(limit_kw: Floats) -> Floats:
+    """What the arbiter will let through of limits."""
+    return np.maximum(less_margin(limit_kw, RULES), 0.0)
+
+
+def _grid_shares(image: Image, edges: list[dt.datetime]) -> Floats:
+    """Share of normal power that each grid connection carries in each step ``[S, T]``, as far as is known now."""
+    return np.array(
+        [[return_share(item, index, edge) for edge in edges[:-1]] for index, item in enumerate(image.sites.values())]
     )
 
 
@@ -165,10 +192,9 @@ def _vehicles(
         for start, end in slot.presence.plugged:
             overlap = np.minimum(at[1:], end.timestamp()) - np.maximum(at[:-1], start.timestamp())
             share[row] += np.clip(overlap, 0.0, None) / np.diff(at)
-        charge_kw[row] = min(evse.station.charge_kw, vehicle.charge_kw)
-        discharge_kw[row] = min(evse.station.discharge_kw, vehicle.discharge_kw)
+        charge_kw[row], discharge_kw[row] = power_bounds_kw(evse, vehicle)
         plugged_blind = evse.session_id is not None and not evse.soc_fresh(now)
-        if plugged_blind or not (evse.online or evse.session_id is None):
+        if not slot.free or plugged_blind or not (evse.online or evse.session_id is None):
             discharge_kw[row] = 0.0
         for journey in slot.presence.journeys:
             step = max(int(np.searchsorted(at, journey.depart.timestamp(), side="right")) - 1, 0)  # late: now

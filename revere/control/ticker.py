@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from revere.control.bounds import LEASE_OVER, Bounds, Standing
-from revere.control.snapshot import EFFICIENCY
-from revere.core.commands import OFFLINE_LEASE_S
+from revere.control.bounds import EFFICIENCY, LEASE_OVER, RULES, Bounds, Standing, site_limits_kw
 from revere.core.ids import GridEventId
-from revere.plan.dispatch import EventTarget, FleetState, Rules, Setpoints, SiteState, arbitrate
+from revere.plan.dispatch import EventTarget, FleetState, Setpoints, SiteState, arbitrate
 from revere.plan.even import even_discharge
 
 if TYPE_CHECKING:
@@ -28,9 +26,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-RULES = Rules(lease_s=OFFLINE_LEASE_S + 60.0, ramp_kw=60.0, dwell_s=30.0)
 READING_FRESH = dt.timedelta(minutes=20)
-LOAD_STEP_SHARE = 0.04
 
 
 @dataclass(frozen=True)
@@ -59,8 +55,7 @@ class Ticker:
         self._feeder = np.array([feeder_rows[site.site.feeder_id] for site in image.sites.values()])
         self._feeder_import = np.array([feeder.import_limit_kw for feeder in fleet.feeders])
         self._feeder_export = np.array([feeder.export_limit_kw for feeder in fleet.feeders])
-        self._import = np.array([site.site.import_limit_kw for site in image.sites.values()])
-        self._export = np.array([site.site.export_limit_kw for site in image.sites.values()])
+        self._import, self._export = site_limits_kw([site.site for site in image.sites.values()])
         self._peak = np.array([site.site.load_peak_kw for site in image.sites.values()])
         n = len(self.assets)
         self.last_kw: Floats = np.zeros(n)
@@ -217,13 +212,12 @@ class Ticker:
         setpoints_kw = np.array([island_kw.get(asset, np.nan) for asset in self.assets])
         # Only a site that is proven isolated has an island's setpoints; any other without a grid is dead.
         fed = np.bincount(self._site, np.isfinite(setpoints_kw), len(images)) > 0
-        # The building may move between meter values: charging sees a little more load, export a little less.
         return SiteState(
             feeder=self._feeder,
             load_kw=load,
             worst_load_kw=self._peak,
-            import_limit_kw=np.maximum(self._import - LOAD_STEP_SHARE * self._peak, 0.0),
-            export_limit_kw=np.maximum(self._export - LOAD_STEP_SHARE * self._peak, 0.0),
+            import_limit_kw=self._import,
+            export_limit_kw=self._export,
             stop=np.array([self._image.stopped or i.stopped for i in images]),
             dead=np.array([i.grid == "dead" for i in images]) & ~fed,
             return_share=np.array([return_share.get(site_id, 1.0) for site_id in self._site_ids]),

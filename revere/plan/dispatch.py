@@ -356,16 +356,15 @@ def _start(s: FleetState, plan_kw: Floats, sites: SiteState, rules: Rules) -> _W
     low = np.minimum(low, high)
     low, high, low_why, high_why = _island_range(sites, low, high, low_why, high_why)
     load = np.where(np.isfinite(sites.load_kw), sites.load_kw, sites.worst_load_kw)
-    import_margin = np.maximum(rules.margin_kw, rules.margin_share * sites.import_limit_kw)
-    export_margin = np.maximum(rules.margin_kw, rules.margin_share * sites.export_limit_kw)
-    export_room = np.where(np.isfinite(sites.load_kw), sites.export_limit_kw + load - export_margin, 0.0)
+    may_import, may_export = (less_margin(limit, rules) for limit in (sites.import_limit_kw, sites.export_limit_kw))
+    export_room = np.where(np.isfinite(sites.load_kw), may_export + load, 0.0)
     return _Work(
         kw=np.where(np.isfinite(plan_kw), plan_kw, 0.0), why=np.full(n, Why.TARIFF, dtype=np.int64),
         low=low, high=high, low_why=low_why, high_why=high_why,
-        import_room=np.maximum(0.0, sites.import_limit_kw - load - import_margin),
+        import_room=np.maximum(0.0, may_import - load),
         export_room=np.maximum(0.0, export_room),
-        feeder_import_room=_less_margin(sites.feeder_import_limit_kw, rules),
-        feeder_export_room=_less_margin(sites.feeder_export_limit_kw, rules), feeder=sites.feeder,
+        feeder_import_room=np.maximum(0.0, less_margin(sites.feeder_import_limit_kw, rules)),
+        feeder_export_room=np.maximum(0.0, less_margin(sites.feeder_export_limit_kw, rules)), feeder=sites.feeder,
         islanded=np.isfinite(sites.island_kw),
     )  # fmt: skip
 
@@ -385,9 +384,10 @@ def _island_range(
     )  # fmt: skip
 
 
-def _less_margin(limit_kw: Floats, rules: Rules) -> Floats:
-    room: Floats = np.maximum(0.0, limit_kw - np.maximum(rules.margin_kw, rules.margin_share * limit_kw))
-    return room
+def less_margin(limit_kw: Floats, rules: Rules) -> Floats:
+    """Limits, kW magnitudes, less the safety margin: below 0 where the margin is more than the limit."""
+    rest: Floats = limit_kw - np.maximum(rules.margin_kw, rules.margin_share * limit_kw)
+    return rest
 
 
 def _apply_proposals(work: _Work, proposals: tuple[Proposal, ...], rules: Rules) -> None:

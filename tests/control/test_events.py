@@ -14,7 +14,7 @@ from revere.control.inbox import Inbox
 from revere.control.snapshot import take_snapshot
 from revere.core import facts as f
 from revere.core.errors import Unavailable
-from revere.core.ids import GridEventId
+from revere.core.ids import GridEventId, SiteId
 from revere.plan.schedule import Scheduler
 from revere.settle.rules import load_rulebook
 from tests.control.scenes import NOON, FakeJournal, House, called, fleet, minutes, opted, ready_image, seconds
@@ -156,6 +156,28 @@ def test_the_promise_is_the_plans_lowest_step_less_ten_per_cent_by_site() -> Non
     assert lowest_kw > 20
     assert promise.nominated_kw == np.floor(0.9 * lowest_kw), "whole kW, rounded down"
     assert sum(promise.by_site_kw.values()) == pytest.approx(promise.nominated_kw, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("held", "hours_ahead", "promised"),
+    [
+        (f.DischargeStopped(at=NOON, by="x"), 5.0, False),
+        (f.DischargeStopped(at=NOON, by="x"), 0.9, True),
+        (f.GridLost(at=NOON, site_id=SiteId("school"), ts=NOON), 5.0, False),
+    ],
+    ids=["stopped", "stopped shortly before", "no grid"],
+)
+def test_no_promise_is_made_for_good_while_the_fleet_is_held_for_now(
+    held: f.Fact, hours_ahead: float, promised: bool
+) -> None:
+    async def play() -> list[f.Nominated]:
+        house = House(ready_image(fleet()))
+        for fact in (called(start=NOON + minutes(60 * hours_ahead)), opted(), held):
+            house.image.apply(fact)
+        await house.heart.make_plan()
+        return house.journal.of(f.Nominated)
+
+    assert [promise.nominated_kw for promise in asyncio.run(play())] == ([0.0] if promised else [])
 
 
 def test_a_database_that_is_away_at_a_nomination_does_not_stop_the_heart() -> None:

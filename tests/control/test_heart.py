@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from revere.control.heart import LEASE_KEPT, PROVE_STOP
+import pytest
+
+from revere.control.heart import LEASE_KEPT, PROVE_STOP, REPLAN_DEBOUNCE_S, Heart
+from revere.control.inbox import Inbox
 from revere.core import facts as f
 from revere.core.commands import Answer
-from tests.control.scenes import NOON, House, connected, dropped, fleet, reading, ready_image
+from revere.settle.rules import load_rulebook
+from revere.twin.loop import run_twin
+from tests.control.scenes import (
+    NOON,
+    FakeJournal,
+    FakeLink,
+    House,
+    called,
+    connected,
+    dropped,
+    fleet,
+    minutes,
+    opted,
+    reading,
+    ready_image,
+)
+
+if TYPE_CHECKING:
+    from revere.twin.loop import TwinClock
 
 
 def test_nothing_is_said_twice_without_a_reason() -> None:
@@ -134,3 +156,30 @@ def test_a_station_out_of_reach_is_told_once_and_its_return_too() -> None:
     assert "offline:cs1" in still
     assert "offline:cs1" not in back
     assert raised == ["offline:cs1"]
+
+
+def test_a_stop_and_its_release_are_planned_with_within_seconds() -> None:
+    """What is shown and promised must not rest on power that a person has stopped."""
+
+    async def play(clock: TwinClock) -> list[float]:
+        image = ready_image(fleet())
+        inbox = Inbox(FakeJournal(), image)
+        heart = Heart(image, inbox, FakeLink(), clock, load_rulebook())
+        for fact in (called(start=NOON + minutes(60)), opted()):
+            image.apply(fact)
+        planning = asyncio.ensure_future(heart._plan_loop())
+        lowest_kw = []
+        for fact in (None, f.DischargeStopped(at=NOON, by="x"), f.DischargeReleased(at=NOON, by="x", why="over")):
+            if fact is not None:
+                await inbox.record([fact])
+            await asyncio.sleep(REPLAN_DEBOUNCE_S + 1)
+            assert heart.plan is not None
+            lowest_kw.append(float(heart.plan.commitment_kw[0].max()))
+        planning.cancel()
+        await asyncio.gather(planning, return_exceptions=True)
+        return lowest_kw
+
+    before, stopped, released = run_twin(play, NOON)
+    assert before > 20
+    assert stopped == 0
+    assert released == pytest.approx(before, rel=0.05)

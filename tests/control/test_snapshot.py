@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from revere.control.bounds import EFFICIENCY
 from revere.control.outlook import outlook
-from revere.control.snapshot import EFFICIENCY, Snapshot, read_slots, take_snapshot
+from revere.control.snapshot import Snapshot, read_slots, take_snapshot
+from revere.control.ticker import Ticker
+from revere.control.tracking import CommandTracker
 from revere.core import facts as f
-from revere.core.ids import SiteId
+from revere.core.ids import SiteId, StationId
+from revere.plan.schedule import Scheduler
 from tests.control.scenes import (
     NOON,
     House,
@@ -78,8 +82,9 @@ def test_the_arrays_of_two_buses() -> None:
     assert problem.energy_now_kwh == pytest.approx([160.0, 48.0])
     assert problem.floor_kwh == pytest.approx([40.0, 12.0])
     assert problem.site_load_kw[:, 0].tolist() == [20.0, 5.0]
-    assert problem.import_limit_kw[:, 0] == pytest.approx([190.0, 190.0])
-    assert problem.export_limit_kw[:, 0] == pytest.approx([190.0, 0.0])
+    usable_kw = (200 - 0.04 * 50) * 0.95  # as the arbiter counts: a step of the building, then the margin
+    assert problem.import_limit_kw[:, 0] == pytest.approx([usable_kw, usable_kw])
+    assert problem.export_limit_kw[:, 0] == pytest.approx([usable_kw, 0.0])
     assert problem.charge_max_kw[:, 0].tolist() == [60.0, 11.0]
     assert problem.discharge_max_kw[:, 0].tolist() == [60.0, 0.0]
     assert problem.step_h.sum() == pytest.approx((snapshot.edges[-1] - NOON).total_seconds() / 3600)
@@ -129,6 +134,60 @@ def test_what_is_not_known_or_not_reached_is_not_counted_on(change: object) -> N
     assert snap(image).problem.charge_max_kw[0].max() == 60.0
 
 
+SCHOOL = SiteId("school")
+LOST = f.GridLost(at=NOON, site_id=SCHOOL, ts=NOON)
+BACK = f.GridRestored(at=NOON, site_id=SCHOOL, ts=NOON)
+
+
+def needs(**limits: float) -> f.EnergyNeeds:
+    return f.EnergyNeeds(at=NOON, station_id=StationId("cs1"), evse_id=1, **limits)
+
+
+@pytest.mark.parametrize(
+    ("facts", "charge_kw", "discharge_kw"),
+    [
+        ([], 60.0, 60.0),
+        ([f.DischargeStopped(at=NOON, by="x")], 60.0, 0.0),
+        ([f.DischargeStopped(at=NOON, by="x", site_id=SCHOOL)], 60.0, 0.0),
+        ([f.DischargeStopped(at=NOON, by="x", site_id=SiteId("light"))], 60.0, 60.0),
+        ([f.DischargeStopped(at=NOON, by="x"), f.DischargeReleased(at=NOON, by="x")], 60.0, 60.0),
+        ([LOST], 0.0, 0.0),
+        ([needs(charge_max_kw=20.0, discharge_max_kw=30.0)], 20.0, 30.0),
+        ([needs(discharge_max_kw=0.0)], 60.0, 0.0),
+        ([needs(charge_max_kw=500.0)], 60.0, 60.0),
+    ],
+    ids=["free", "stopped", "stopped here", "stopped elsewhere", "released", "no grid", "stated", "gives none", "more"],
+)
+def test_the_plan_counts_on_no_power_that_the_arbiter_would_refuse(
+    facts: list[f.Fact], charge_kw: float, discharge_kw: float
+) -> None:
+    problem = snap(ready(*facts)).problem
+    assert problem.charge_max_kw[0].max() == charge_kw
+    assert problem.discharge_max_kw[0].max() == discharge_kw
+    assert problem.charge_max_kw[1].max() == 11.0, "the other site is as it was"
+
+
+def test_after_an_outage_the_plan_waits_for_the_ramp() -> None:
+    snapshot = snap(ready(LOST, BACK))
+    minute = [(edge - NOON).total_seconds() / 60 for edge in snapshot.edges[:-1]]
+    charge_kw = dict(zip(minute, snapshot.problem.charge_max_kw[0], strict=True))
+    assert (charge_kw[0], charge_kw[15], charge_kw[30]) == (0.0, 60.0, 60.0)
+
+
+def test_what_the_plan_gives_the_arbiter_lets_through() -> None:
+    """Limits that bind: four buses behind 100 kW of export, a building of 20 kW."""
+    tight = fleet((site("school", export_limit_kw=100.0),), tuple(station(f"cs{n}", "school") for n in range(4)))
+    image = ready_image(tight)
+    for fact in (called(), opted()):
+        image.apply(fact)
+    snapshot = snap(image)
+    plan = Scheduler().plan(snapshot.problem)
+    ticker = Ticker(image, CommandTracker())
+    kw = ticker.decide(NOON, snapshot, plan, list(image.events.values()), {}, {}).setpoints.kw
+    assert plan.net_kw[:, 0].sum() == pytest.approx(-((100 - 0.04 * 50) * 0.95 + 20))
+    assert kw.sum() == pytest.approx(plan.net_kw[:, 0].sum())
+
+
 def test_an_unknown_charge_state_is_planned_as_empty() -> None:
     image = ready()
     _blind(image)
@@ -172,6 +231,16 @@ def test_what_is_short_is_said_with_kwh() -> None:
     assert result is not None
     left_h = (180 - 5 - 2 - 145) / 60
     assert result.short_kwh == pytest.approx(90 - 40 - 60 * EFFICIENCY * left_h)
+
+
+def test_without_a_grid_the_time_to_spare_counts_from_now_and_nothing_more_is_expected() -> None:
+    image = ready(LOST)
+    image.evses["cs1/1"].soc = 0.3
+    result = outlook(read_slots(image, NOON)[0], NOON, planned_kwh=180.0)
+    assert result is not None
+    assert (result.health, result.ok, result.expected_kwh) == ("tight", True, 60.0)
+    assert result.slack_min > 100
+    assert "no grid" in result.reason
 
 
 def test_a_station_silent_for_longer_than_a_lease_promises_nothing() -> None:
