@@ -324,6 +324,17 @@ def audit(statement: str, *, config: Config = None) -> None:
 
 
 @app.command
+def migrate(*, config: Config = None) -> None:
+    """Bring the database up to this release and give the application's role its rights, as the tables' owner.
+
+    `revere serve` does the same at its start where it may.
+    """
+    from revere.app.admin import bring_up
+
+    out.print(_admin(config, bring_up))
+
+
+@app.command
 def backup(file: Path, *, config: Config = None) -> None:
     """Dump everything to FILE (pg_dump, custom format)."""
     from revere.app.admin import back_up

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
 
-from revere.core.time import WallClock
-from revere.store.postgres import EmbeddedPostgres
-from revere.store.schema import migrate
+from tests.databases import fresh_database, throwaway_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_numbers = itertools.count(1)
-_TEMPLATE = "revere_template"
+    from revere.store.postgres import EmbeddedPostgres
+
 MEMORY_FOLDER = Path("/dev/shm")
 MEMORY_FREE_MIN_BYTES = 2 * 1024**3
-
-
-async def _execute(dsn: str, sql: str) -> None:
-    conn = await asyncpg.connect(dsn)
-    try:
-        await conn.execute(sql)
-    finally:
-        await conn.close()
-
-
-async def _make_template(server: EmbeddedPostgres) -> None:
-    await _execute(server.dsn, f"CREATE DATABASE {_TEMPLATE}")
-    conn = await asyncpg.connect(server.dsn_of(_TEMPLATE))
-    try:
-        await migrate(conn)
-    finally:
-        await conn.close()
 
 
 @pytest.fixture(scope="session")
@@ -58,21 +36,21 @@ def pg_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def pg(pg_folder: Path) -> Iterator[EmbeddedPostgres]:
     """The running throw-away server with a migrated template database."""
-    server = asyncio.run(EmbeddedPostgres.start(pg_folder / "pg", throwaway=True, clock=WallClock()))
-    try:
-        asyncio.run(_make_template(server))
+    with throwaway_server(pg_folder / "pg") as server:
         yield server
-    finally:
-        asyncio.run(server.stop())
 
 
 @pytest.fixture
-def pg_dsn(pg: EmbeddedPostgres) -> Iterator[str]:
-    """The DSN of a fresh, migrated database for one test."""
-    name = f"test_{next(_numbers)}"
-    asyncio.run(_execute(pg.dsn, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY"))
-    yield pg.dsn_of(name)
-    asyncio.run(_execute(pg.dsn, f"DROP DATABASE {name} WITH (FORCE)"))
+def pg_database(pg: EmbeddedPostgres) -> Iterator[str]:
+    """The name of a fresh, migrated database for one test."""
+    with fresh_database(pg) as name:
+        yield name
+
+
+@pytest.fixture
+def pg_dsn(pg: EmbeddedPostgres, pg_database: str) -> str:
+    """The application's DSN of this test's database."""
+    return pg.dsn_of(pg_database)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -28,6 +28,7 @@ from revere.settle.statement import audit as audit_lines
 from revere.settle.statement import build_statement
 from revere.store.access import User
 from revere.store.backup import backup, restore
+from revere.store.schema import newest_version
 from revere.store.store import Store
 from revere.web.guide.figures import gather
 from revere.web.guide.render import render
@@ -51,7 +52,7 @@ class AdminDesk:
 
     store: Store
     folder: Path
-    dsn: str
+    owner_dsn: str
     bin_dir: Path | None
 
 
@@ -62,11 +63,11 @@ async def at_desk(settings: Settings, folder: Path, work: Callable[[AdminDesk], 
     if mark is not None:
         store = await Store.open(mark.dsn, clock, TenantId(settings.programme), require_durable=True)
         try:
-            return await work(AdminDesk(store, folder, mark.dsn, Path(mark.bin_dir) if mark.bin_dir else None))
+            return await work(AdminDesk(store, folder, mark.owner_dsn, Path(mark.bin_dir) if mark.bin_dir else None))
         finally:
             await store.close()
     async with open_store(folder, settings.programme, clock) as (store, place):
-        return await work(AdminDesk(store, folder, place.dsn, place.bin_dir))
+        return await work(AdminDesk(store, folder, place.owner_dsn, place.bin_dir))
 
 
 async def add_fleet(desk: AdminDesk, fleet: Fleet) -> str:
@@ -220,13 +221,22 @@ async def write_guide(desk: AdminDesk, to: Path) -> str:
     return f"{to} is written."
 
 
+async def bring_up(desk: AdminDesk) -> str:
+    """What opening the store has done: the schema and the application's rights are this release's."""
+    excess = await desk.store.excess_rights()
+    said = f"The database is at schema {newest_version()}; the application's role has its rights."
+    if excess:
+        said += f"\nIt has more than it needs, so records are kept by triggers alone: {', '.join(excess)}"
+    return said
+
+
 async def back_up(desk: AdminDesk, file: Path) -> str:
     """Dump the database and name the ledger's hash, to compare after a restore."""
     if desk.bin_dir is None:
         raise RevereError(
             "pg_dump of our own is only beside our own PostgreSQL", remedy="Use your server's pg_dump --format=custom"
         )
-    await backup(desk.dsn, file, desk.bin_dir)
+    await backup(desk.owner_dsn, file, desk.bin_dir)
     return f"{file} holds everything. Ledger hash {await desk.store.ledger_hash()}"
 
 
@@ -238,8 +248,10 @@ async def restore_from(settings: Settings, folder: Path, file: Path) -> str:
     async with bare_database(folder, clock) as place:
         if place.bin_dir is None:
             raise RevereError("pg_restore of our own is only beside our own PostgreSQL", remedy="Use your server's own")
-        await restore(place.dsn, file, place.bin_dir)
-        store = await Store.open(place.dsn, clock, TenantId(settings.programme), require_durable=True)
+        await restore(place.owner_dsn, file, place.bin_dir)
+        store = await Store.open(
+            place.dsn, clock, TenantId(settings.programme), require_durable=True, owner_dsn=place.owner_dsn
+        )
         try:
             lines = await store.verify_ledger()
             return f"Restored. {lines} ledger lines verified, ledger hash {await store.ledger_hash()}"

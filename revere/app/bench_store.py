@@ -28,7 +28,9 @@ async def _measure(folder: Path) -> dict[str, Any]:
     clock = WallClock()
     postgres = await EmbeddedPostgres.start(folder / "postgres", throwaway=False, clock=clock)
     try:
-        store = await Store.open(postgres.dsn, clock, TenantId("bench"), require_durable=True)
+        store = await Store.open(
+            postgres.dsn, clock, TenantId("bench"), require_durable=True, owner_dsn=postgres.owner_dsn
+        )
         try:
             started = wall_s()
             await asyncio.gather(*(_station(store, number, clock.now()) for number in range(STATIONS)))

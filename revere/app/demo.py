@@ -60,7 +60,9 @@ async def _show(
     say("starting a PostgreSQL of its own …")
     postgres = await EmbeddedPostgres.start(folder / "postgres", throwaway=True, clock=clock)
     try:
-        store = await Store.open(postgres.dsn, clock, scenario.fleet.programme.id, require_durable=False)
+        store = await Store.open(
+            postgres.dsn, clock, scenario.fleet.programme.id, require_durable=False, owner_dsn=postgres.owner_dsn
+        )
         await store.save_fleet(scenario.fleet)
         say(f"making {HISTORY_DAYS} days of history (the plant alone, stations on their own profiles) …")
         async with clock.hold():

@@ -64,9 +64,19 @@ async def _database(settings: Settings, folder: Path, findings: list[tuple[str, 
     try:
         store = await Store.open(dsn, WallClock(), TenantId(settings.programme), require_durable=False)
     except RevereError as error:
-        findings.append(("database", False, error.what))
+        findings.append(("database", False, str(error)))
         return {}
     try:
+        excess = await store.excess_rights()
+        findings.append(
+            (
+                "database rights",
+                not excess,
+                f"records are kept by triggers alone, the role has {', '.join(excess)}"
+                if excess
+                else "the role can read and add, and change no record",
+            )
+        )
         fleet = await registered_fleet(store)
         macs = await store.station_macs()
         lines = await store.verify_ledger()

@@ -107,7 +107,9 @@ async def _play(
     inputs, groups = read_inputs(scenario, start, days + 0.5, seed, options.data_dir)
     postgres = await EmbeddedPostgres.start(folder / "postgres", throwaway=True, clock=clock)
     try:
-        store = await Store.open(postgres.dsn, clock, scenario.fleet.programme.id, require_durable=False)
+        store = await Store.open(
+            postgres.dsn, clock, scenario.fleet.programme.id, require_durable=False, owner_dsn=postgres.owner_dsn
+        )
         await store.save_fleet(scenario.fleet)
         world = World(scenario, inputs, seed, clock)
         house, station_secrets = await open_beside(

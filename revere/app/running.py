@@ -23,6 +23,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     web_url: str
     token: str
     dsn: str
+    owner_dsn: str
     bin_dir: str | None
 
 

@@ -16,7 +16,13 @@ import structlog
 from revere.app.house import House, UtilityAccess, open_house
 from revere.app.kernelclock import kernel_clock_synchronised
 from revere.app.running import Running, running_mark
-from revere.app.settings import DSN_VARIABLE, UTILITY_SECRET_VARIABLE, Settings, secret_file
+from revere.app.settings import (
+    DSN_VARIABLE,
+    OWNER_DSN_VARIABLE,
+    UTILITY_SECRET_VARIABLE,
+    Settings,
+    secret_file,
+)
 from revere.core.errors import RevereError
 from revere.core.ids import TenantId
 from revere.core.time import WallClock
@@ -49,9 +55,13 @@ COMMAND_LINE_LIFE = dt.timedelta(days=400)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the database is; ``bin_dir`` holds PostgreSQL's tools where the cluster is ours."""
+    """Where the database is, for the application and for the tables' owner (the same role where only one is named).
+
+    ``bin_dir`` holds PostgreSQL's tools where the cluster is ours.
+    """
 
     dsn: str
+    owner_dsn: str
     bin_dir: Path | None
 
 
@@ -60,12 +70,12 @@ async def bare_database(folder: Path, clock: Clock, *, durable: bool = True) -> 
     """The database at ``REVERE_DSN``, else a cluster of our own below ``folder`` that stops with us."""
     dsn = os.environ.get(DSN_VARIABLE)
     if dsn:
-        yield Place(dsn, None)
+        yield Place(dsn, os.environ.get(OWNER_DSN_VARIABLE) or dsn, None)
         return
     postgres = await EmbeddedPostgres.start(folder / "postgres", throwaway=not durable, clock=clock)
     watch = asyncio.create_task(_keep_alive(postgres), name="database watch")
     try:
-        yield Place(postgres.dsn, postgres.bin_dir)
+        yield Place(postgres.dsn, postgres.owner_dsn, postgres.bin_dir)
     finally:
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
@@ -89,7 +99,7 @@ async def open_store(
 ) -> AsyncIterator[tuple[Store, Place]]:
     """The store, brought up to this release, and where its database is."""
     async with bare_database(folder, clock, durable=durable) as place:
-        store = await Store.open(place.dsn, clock, TenantId(tenant), require_durable=durable)
+        store = await Store.open(place.dsn, clock, TenantId(tenant), require_durable=durable, owner_dsn=place.owner_dsn)
         try:
             yield store, place
         finally:
@@ -147,6 +157,9 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
             offload=asyncio.to_thread,
             clock_synchronised=lambda: settings.clock == "trusted" or kernel_clock_synchronised(),
         )
+        excess = await store.excess_rights()
+        if excess:
+            log.warning("the application's database role may change records", rights=excess, see="docs/how-to/database")
         links = OneTimeLinks(wall_seconds)
         web = WebThread(pages(house, store, fleet, settings.web, links), settings.web)
         try:
@@ -158,6 +171,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
                 web_url=url,
                 token=token,
                 dsn=place.dsn,
+                owner_dsn=place.owner_dsn,
                 bin_dir=str(place.bin_dir) if place.bin_dir else None,
             )
             with running_mark(folder, mark):

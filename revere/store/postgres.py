@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import hmac
 import importlib.metadata
 import importlib.util
 import os
@@ -50,7 +51,8 @@ START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 20.0
 LOG_MAX_BYTES = 16 * 1024 * 1024
 DATABASE = "revere"
-SUPERUSER = "revere"
+SUPERUSER, OWNER, APPLICATION = "revere", "revere_owner", "revere_app"
+"""Makes the two others; owns the tables; runs all day (:mod:`revere.store.rights`)."""
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.005
 _AGAIN_S = 0.1
@@ -81,14 +83,15 @@ _COMMON = {
 class EmbeddedPostgres:
     """One PostgreSQL cluster that lives and dies with this process.
 
-    ``dsn`` holds the password: do not log it. ``bin_dir`` is where ``pg_dump`` and ``pg_restore`` lie.
+    ``dsn`` is the application's, ``owner_dsn`` the owner's: both hold a password, do not log them. ``bin_dir`` is where
+    ``pg_dump`` and ``pg_restore`` lie.
     """
 
     def __init__(self, data_dir: Path, *, throwaway: bool, clock: Clock, uid: int | None, bin_dir: Path) -> None:
         self.data_dir = data_dir
         self.bin_dir = bin_dir
         self.throwaway = throwaway
-        self.dsn = ""
+        self.dsn = self.owner_dsn = ""
         self.process: subprocess.Popen[bytes] | None = None
         self._clock = clock
         self._uid = uid
@@ -98,10 +101,13 @@ class EmbeddedPostgres:
         self._password = ""
 
     @classmethod
-    async def start(cls, data_dir: Path, *, throwaway: bool, clock: Clock) -> EmbeddedPostgres:
+    async def start(
+        cls, data_dir: Path, *, throwaway: bool, clock: Clock, bin_dir: Path | None = None
+    ) -> EmbeddedPostgres:
         """Start the cluster of ``data_dir``, making it where there is none, and wait until it answers.
 
         ``throwaway`` switches durability off (for the twin and tests; :meth:`Store.open` can refuse such a server).
+        ``bin_dir`` names another PostgreSQL than the wheel's.
         The server ends when the calling *thread* ends, so call it from a thread that lives as long as the server.
         Raises :class:`RevereError` for a folder that cannot serve, and :class:`Unavailable` when it does not start.
         """
@@ -110,8 +116,9 @@ class EmbeddedPostgres:
         uid = _server_uid(data_dir / "cluster") if os.getuid() == 0 else None
         if uid is not None:
             _open_door(data_dir, uid)
-        async with clock.hold():
-            bin_dir = await asyncio.to_thread(_binaries, data_dir, uid)
+        if bin_dir is None:
+            async with clock.hold():
+                bin_dir = await asyncio.to_thread(_binaries, data_dir, uid)
         server = cls(data_dir, throwaway=throwaway, clock=clock, uid=uid, bin_dir=bin_dir)
         async with clock.hold():
             server._password = await asyncio.to_thread(server._make_cluster)
@@ -155,12 +162,18 @@ class EmbeddedPostgres:
             self.process.wait()
         self._sweep()
 
-    def dsn_of(self, database: str) -> str:
+    def dsn_of(self, database: str, role: str = APPLICATION) -> str:
         """The DSN of another database of this cluster."""
         host = "127.0.0.1" if self._run_dir is None else quote(str(self._run_dir), safe="/")
         place = f"{host}:{self._port}" if self._run_dir is None else ""
         query = "" if self._run_dir is None else f"?host={host}&port={self._port}"
-        return f"postgresql://{SUPERUSER}:{self._password}@{place}/{database}{query}"
+        return f"postgresql://{role}:{self._password_of(role)}@{place}/{database}{query}"
+
+    def _password_of(self, role: str) -> str:
+        """One secret is kept, the superuser's; the other roles' follow from it and do not lead back."""
+        if role == SUPERUSER:
+            return self._password
+        return hmac.new(self._password.encode(), role.encode(), "sha256").hexdigest()
 
     def _make_cluster(self) -> str:
         """Run ``initdb`` where there is no cluster yet; return the password."""
@@ -224,12 +237,10 @@ class EmbeddedPostgres:
                 with socket.socket() as probe:
                     probe.bind(("127.0.0.1", 0))
                     self._port = probe.getsockname()[1]
-                self.dsn = self.dsn_of(DATABASE)
                 return
         if self._uid is not None:
             os.chown(run_dir, self._uid, self._uid)
         self._run_dir = run_dir
-        self.dsn = self.dsn_of(DATABASE)
 
     async def _launch(self) -> None:
         """Start the server; where the last one's processes are still dying, wait for them and try again."""
@@ -299,13 +310,21 @@ class EmbeddedPostgres:
         return False
 
     async def _make_database(self) -> None:
+        """Make the two roles and the database where they are not there yet."""
         async with self._clock.hold():
-            conn = await asyncpg.connect(self.dsn_of("postgres"))
+            conn = await asyncpg.connect(self.dsn_of("postgres", SUPERUSER))
             try:
+                roles = {row[0] for row in await conn.fetch("SELECT rolname FROM pg_roles")}
+                for role in (OWNER, APPLICATION):
+                    if role not in roles:
+                        await conn.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{self._password_of(role)}'")
                 if not await conn.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
-                    await conn.execute(f"CREATE DATABASE {DATABASE}")
+                    await conn.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
+                await conn.execute(f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC")
+                await conn.execute(f"GRANT CONNECT ON DATABASE {DATABASE} TO {APPLICATION}")
             finally:
                 await conn.close()
+        self.dsn, self.owner_dsn = self.dsn_of(DATABASE), self.dsn_of(DATABASE, OWNER)
 
     def _sweep(self) -> None:
         if self._temporary_run_dir and self._run_dir is not None:

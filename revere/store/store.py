@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from revere.core.errors import Refused, RevereError
+from revere.core.ids import TenantId
 from revere.store import ledger, registry, series
 from revere.store.access import Access
 from revere.store.connection import LONG_TIMEOUT_S, WriterConnection
@@ -13,7 +14,8 @@ from revere.store.driver import asyncpg
 from revere.store.journal import GroupCommit, JournalCounters
 from revere.store.partitions import Partitions
 from revere.store.reader import AccessDesk, Reader, Reads
-from revere.store.schema import MIGRATE_TIMEOUT_S, migrate
+from revere.store.rights import excess_rights
+from revere.store.schema import MIGRATE_TIMEOUT_S, migrate, require_ready
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     from revere.core.assets import Fleet
     from revere.core.facts import Fact
-    from revere.core.ids import TenantId
     from revere.core.time import Clock
     from revere.store.ledger import LedgerEntry
     from revere.store.registry import Asset
@@ -47,22 +48,39 @@ class Store(Reads, Access):
         self._commits = GroupCommit(self._connection, self._partitions, self._series_ids)
 
     @classmethod
-    async def open(cls, dsn: str, clock: Clock, tenant: TenantId, *, require_durable: bool) -> Store:
-        """Connect, bring the schema up to this release and find the journal's end.
+    async def open(
+        cls, dsn: str, clock: Clock, tenant: TenantId, *, require_durable: bool, owner_dsn: str | None = None
+    ) -> Store:
+        """Connect, make sure of the schema and our rights, and find the journal's end.
 
-        Raises :class:`RevereError` for a server older than 15, for a wrong password, and, where ``require_durable``,
-        for a server that answers before data are on the disk; :class:`Unavailable` where none answers.
+        ``owner_dsn`` signs in as the role that owns the tables: it brings the schema up to this release and gives
+        ``dsn``'s role its rights. Without it the schema must be this release's.
+        Raises :class:`RevereError` for a server older than 15, for a wrong password, for an older schema or a missing
+        right, and, where ``require_durable``, for a server that answers before data are on the disk;
+        :class:`Unavailable` where none answers.
         """
         store = cls(dsn, clock, tenant)
         try:
-            await store._connection.run(migrate, silence_s=MIGRATE_TIMEOUT_S)
+            if owner_dsn is not None:
+                await bring_up(owner_dsn, dsn, clock)
+            await store._connection.run(require_ready)
             if require_durable:
                 await store._refuse_loose_server()
             await store._commits.begin()
         except asyncpg.InvalidAuthorizationSpecificationError as error:
             await store.close()
             raise RevereError(
-                "PostgreSQL refuses the user or password", where="store", remedy="Check REVERE_DSN."
+                "PostgreSQL refuses the user or password",
+                where="store",
+                remedy="Check REVERE_DSN, and REVERE_OWNER_DSN where it is set.",
+            ) from error
+        except asyncpg.InsufficientPrivilegeError as error:
+            await store.close()
+            raise RevereError(
+                "a database role lacks a right",
+                where="store",
+                got=str(error),
+                remedy="docs/how-to/database.md says what each role needs.",
             ) from error
         except BaseException:
             await store.close()
@@ -88,6 +106,14 @@ class Store(Reads, Access):
     def reconnects(self) -> int:
         """How often the database was lost and found again."""
         return self._connection.reconnects
+
+    async def excess_rights(self) -> list[str]:
+        """Rights of our role by which records could be changed or things defined; none under an owner of its own."""
+
+        async def ask(conn: Any) -> list[str]:
+            return await excess_rights(conn, await conn.fetchval("SELECT current_user"))
+
+        return await self._connection.run(ask)
 
     def reader(self) -> Reader:
         """A door for reading from another event loop or thread."""
@@ -117,7 +143,7 @@ class Store(Reads, Access):
                 silence_s=LONG_TIMEOUT_S,
             )
             loaded += len(chunk)
-        await self._connection.run(lambda conn: conn.execute("ANALYZE sample"), silence_s=LONG_TIMEOUT_S)
+        await self._connection.run(lambda conn: conn.execute("SELECT revere_analyze()"), silence_s=LONG_TIMEOUT_S)
         return loaded
 
     async def refresh_hours(self, start: dt.datetime, end: dt.datetime) -> int:
@@ -174,3 +200,14 @@ class Store(Reads, Access):
                 expected="on",
                 remedy="Switch these settings on; only the twin's throw-away database may run without.",
             )
+
+
+async def bring_up(owner_dsn: str, dsn: str, clock: Clock) -> None:
+    """As the owner: migrate the database and give the role of ``dsn`` what it needs."""
+    application, owner = (WriterConnection(one, clock, TenantId("")) for one in (dsn, owner_dsn))
+    try:
+        role = await application.run(lambda conn: conn.fetchval("SELECT current_user"))
+        await owner.run(lambda conn: migrate(conn, role), silence_s=MIGRATE_TIMEOUT_S)
+    finally:
+        await application.close()
+        await owner.close()

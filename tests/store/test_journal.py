@@ -208,12 +208,12 @@ def test_one_poisoned_fact_fails_its_caller_alone(pg_dsn: str) -> None:
     ("table", "column"),
     [("journal", "kind"), ("sample", "rev"), ("journal_2023_09", "kind"), ("sample_2023_09", "rev")],
 )
-def test_records_cannot_be_changed(pg_dsn: str, table: str, column: str) -> None:
+def test_records_cannot_be_changed_even_by_their_owner(pg_dsn: str, owner_dsn: str, table: str, column: str) -> None:
     async def work(store: Store) -> None:
         await store.record([reading()])
         for statement in ("UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {}"):
             with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
-                await query(pg_dsn, statement.format(table, column, column))
+                await query(owner_dsn, statement.format(table, column, column))
         assert await facts_of(store) == [reading()]
         assert (await query(pg_dsn, "SELECT count(*) AS n FROM sample"))[0]["n"] == 4
 
@@ -380,7 +380,7 @@ def test_kill_9_of_the_server_loses_nothing_acknowledged(pg_folder: Path) -> Non
 
     async def run() -> None:
         server = await EmbeddedPostgres.start(pg_folder / "crash", throwaway=False, clock=clock)
-        store = await Store.open(server.dsn, clock, TENANT, require_durable=True)
+        store = await Store.open(server.dsn, clock, TENANT, require_durable=True, owner_dsn=server.owner_dsn)
         acknowledged: list[bytes] = []
         progress = asyncio.Condition()
 
@@ -424,7 +424,7 @@ def test_a_database_that_stays_away_is_said_and_the_facts_are_kept(
 
     async def run() -> None:
         server = await EmbeddedPostgres.start(pg_folder / "away", throwaway=False, clock=clock)
-        store = await Store.open(server.dsn, clock, TENANT, require_durable=True)
+        store = await Store.open(server.dsn, clock, TENANT, require_durable=True, owner_dsn=server.owner_dsn)
         try:
             await store.record([plan(1)])
             server.kill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import select
 import shutil
 import signal
@@ -18,7 +19,7 @@ import pytest
 from revere.core.errors import RevereError
 from revere.core.time import WallClock
 from revere.store import postgres
-from revere.store.postgres import EmbeddedPostgres
+from revere.store.postgres import APPLICATION, DATABASE, OWNER, SUPERUSER, EmbeddedPostgres
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root: tests how root's server is run")
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,9 +78,10 @@ def test_root_runs_the_server_as_a_user_of_our_own(pg: EmbeddedPostgres) -> None
 
 
 def test_wrong_password_is_refused_and_no_port_is_open(pg: EmbeddedPostgres) -> None:
-    wrong = pg.dsn.replace((pg.data_dir / "password").read_text(), "wrong")
-    with pytest.raises(asyncpg.InvalidPasswordError):
-        asyncio.run(one(wrong))
+    for role in (SUPERUSER, OWNER, APPLICATION):
+        wrong = re.sub(r":[^:@]+@", ":wrong@", pg.dsn_of(DATABASE, role))
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            asyncio.run(one(wrong))
     rows = asyncio.run(_show(pg.dsn, "listen_addresses"))
     assert rows == ""
 

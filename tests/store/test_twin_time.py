@@ -11,9 +11,9 @@ from revere.store.journal import BATCH_WINDOW_S
 from revere.store.postgres import EmbeddedPostgres
 from revere.store.store import Store
 from revere.twin.loop import TwinClock, run_twin
+from tests.databases import fresh_database
 
 from .samples import T0, TENANT, reading
-from .test_journal import query
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,10 +56,9 @@ def test_the_same_day_twice_gives_the_same_hash(pg: EmbeddedPostgres) -> None:
         return found
 
     hashes = []
-    for database in ("twin_one", "twin_two"):
-        asyncio.run(query(pg.dsn, f"CREATE DATABASE {database}"))
-        hashes.append(run_twin(main, T0))
-        asyncio.run(query(pg.dsn, f"DROP DATABASE {database} WITH (FORCE)"))
+    for _ in range(2):
+        with fresh_database(pg) as database:
+            hashes.append(run_twin(main, T0))
     assert hashes[0] == hashes[1]
 
 

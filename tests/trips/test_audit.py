@@ -16,7 +16,7 @@ from revere.core import facts as f
 from revere.core.facts import MeterReading, evse_asset
 from revere.core.time import WallClock
 from revere.store.postgres import EmbeddedPostgres
-from revere.store.store import Store
+from revere.store.store import Store, bring_up
 from tests.trips.rig import Trip, small, take_trip
 from tests.trips.walls import Site
 
@@ -38,6 +38,7 @@ def place(pg_folder: Path) -> Iterator[Site]:
     folder = found.state / "postgres"
     server = asyncio.run(EmbeddedPostgres.start(folder, throwaway=False, clock=WallClock()))
     try:
+        asyncio.run(bring_up(server.owner_dsn, server.dsn, WallClock()))
         take_trip(small(), server.dsn, dt.time(15, 45), _settled)
     finally:
         asyncio.run(server.stop())

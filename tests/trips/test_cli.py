@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from revere.store.postgres import APPLICATION, OWNER, EmbeddedPostgres
 from tests.trips.rig import ONE_HOME
 from tests.trips.walls import Site, registered
 
 COMMANDS = {
     (): ("run", "demo", "serve", "twin", "user", "station", "site", "event", "stop-discharge", "guide", "audit",
-         "backup", "restore", "doctor", "bench"),
+         "migrate", "backup", "restore", "doctor", "bench"),
     ("user",): ("add", "list"),
     ("station",): ("add", "list"),
     ("site",): ("add", "list"),
@@ -34,7 +35,7 @@ def place(pg_folder: Path) -> Iterator[Site]:
         yield found
 
 
-def _revere(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def _revere(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "revere.cli", *words],
         check=False,
@@ -42,7 +43,7 @@ def _revere(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=120,
         cwd=cwd,
-        env=os.environ | {"COLUMNS": "200"},
+        env=os.environ | {"COLUMNS": "400"} | environment,
     )
 
 
@@ -81,6 +82,16 @@ def test_doctor_beside_a_running_server_holds_no_secret_either(place: Site) -> N
     said = place.command("doctor", "--out", str(bundle), "--config", str(place.config)).stdout
     assert "chain whole" in said
     _assert_no_secret(place, bundle, said, mark["token"], mark["dsn"])
+
+
+@pytest.mark.parametrize(
+    ("role", "said"), [(APPLICATION, "change no record"), (OWNER, "kept by triggers alone, the role has UPDATE ON")]
+)
+def test_doctor_says_what_the_databases_role_may_do(
+    place: Site, pg: EmbeddedPostgres, pg_database: str, role: str, said: str
+) -> None:
+    done = _revere("doctor", cwd=place.folder, REVERE_DSN=pg.dsn_of(pg_database, role), REVERE_STATE=str(place.folder))
+    assert said in done.stdout
 
 
 def _assert_no_secret(place: Site, bundle: Path, said: str, *more: str) -> None:

@@ -7,7 +7,6 @@ import datetime as dt
 import math
 from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
 
 from revere.core import facts as f
@@ -18,6 +17,7 @@ from revere.web.guide.chronicle import Chronicle, Plugged
 from revere.web.guide.figures import gather
 from revere.web.guide.readiness import departures
 from revere.web.guide.tracks import Stored, Track, counted_wh, edges_expected
+from tests.databases import fresh_database
 from tests.web.guide_scene import EVENT, HOMES, NOW, START, STEP, TENANT, at, figures_of, fleet
 
 if TYPE_CHECKING:
@@ -28,15 +28,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def figures(pg: EmbeddedPostgres) -> GuideFigures:
     """The scene's figures, gathered once for the module."""
-    name = "guide_scene"
-
-    async def create() -> None:
-        conn = await asyncpg.connect(pg.dsn)
-        await conn.execute(f"CREATE DATABASE {name} TEMPLATE revere_template STRATEGY FILE_COPY")
-        await conn.close()
-
-    asyncio.run(create())
-    return figures_of(pg.dsn_of(name), simulated=True)
+    with fresh_database(pg) as name:
+        return figures_of(pg.dsn_of(name), simulated=True)
 
 
 def test_event_power_is_each_meters_mean_over_its_good_intervals(figures: GuideFigures) -> None:
