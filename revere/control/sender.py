@@ -1,4 +1,4 @@
-"""Setpoints on their way: one in flight per EVSE, the latest wish wins."""
+"""Setpoints and side tasks on their way to the stations."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine
     from typing import Any
 
     from revere.control.scribe import Scribe
     from revere.control.tracking import CommandTracker, OpenCommand
-    from revere.core.commands import Answer, SetpointCommand
+    from revere.core.commands import SetpointCommand
     from revere.core.ports import ChargingLink
     from revere.core.time import Clock
 
@@ -22,38 +22,28 @@ log = structlog.get_logger()
 
 
 class Sender:
-    """Sends without making the tick wait; an older setpoint that has not left is replaced, not queued."""
+    """Hands setpoints and side tasks to the link without making the tick wait.
+
+    Nothing queues here: the link keeps one setpoint in flight per EVSE, and there the newest wish wins.
+    """
 
     def __init__(self, link: ChargingLink, tracker: CommandTracker, scribe: Scribe, clock: Clock) -> None:
         self._link = link
         self._tracker = tracker
         self._scribe = scribe
         self._clock = clock
-        self._next: dict[str, tuple[SetpointCommand, OpenCommand, float]] = {}
-        self._busy: dict[str, asyncio.Task[None]] = {}
         self._chores: set[asyncio.Task[object]] = set()
-        self.replaced = 0
 
     def send(self, wire: SetpointCommand, command: OpenCommand, decided_wall_s: float) -> None:
         """Hand over a setpoint decided at ``decided_wall_s`` (wall seconds, for the figure of speed)."""
-        asset = command.asset_id
-        if asset in self._next:
-            self.replaced += 1
-        self._next[asset] = (wire, command, decided_wall_s)
-        if asset not in self._busy:
-            self._busy[asset] = asyncio.get_running_loop().create_task(self._work(asset), name=f"send {asset}")
+        self.chore(self._send(wire, command, decided_wall_s))
 
-    async def _work(self, asset: str) -> None:
-        try:
-            while asset in self._next:
-                wire, command, decided_wall_s = self._next.pop(asset)
-                answer: Answer = await self._link.set_power(wire)
-                self._scribe.write(self._tracker.answered(command, answer, decided_wall_s, self._clock.now()))
-        finally:
-            del self._busy[asset]
+    async def _send(self, wire: SetpointCommand, command: OpenCommand, decided_wall_s: float) -> None:
+        answer = await self._link.set_power(wire)
+        self._scribe.write(self._tracker.answered(command, answer, decided_wall_s, self._clock.now()))
 
     def chore(self, work: Coroutine[Any, Any, object]) -> None:
-        """Run a side task (a change of reporting interval) without waiting for it."""
+        """Run a task beside the tick (a setpoint, a change of reporting interval) without waiting for it."""
         task = asyncio.get_running_loop().create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._chore_done)
@@ -65,7 +55,7 @@ class Sender:
 
     async def close(self) -> None:
         """Stop what is under way."""
-        tasks: Sequence[asyncio.Task[object]] = [*self._busy.values(), *self._chores]
+        tasks = list(self._chores)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

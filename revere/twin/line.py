@@ -196,6 +196,8 @@ class Line:
         """Start without a link."""
         self.online = False
         self.accepted = False
+        self.deaf_to: dict[str, int] = {}
+        """How many of the next CALLs of an action are never answered, nor obeyed: a station that hangs."""
         self._wire: Wire | None = None
         self._outbox: deque[Message] = deque()
         self._urgent: deque[Message] = deque()
@@ -304,6 +306,9 @@ class Line:
             self.counters.calls_refused += 1
 
     def _asked(self, message_id: str, action: str, payload: Payload) -> None:
+        if self.deaf_to.get(action, 0) > 0:
+            self.deaf_to[action] -= 1
+            return
         if self._answers_due >= INBOX_MAX:
             self.counters.calls_refused += 1
             return

@@ -140,22 +140,27 @@ def wire(command_id: str, setpoint_kw: float) -> SetpointCommand:
     )
 
 
-def test_one_is_under_way_and_the_latest_wish_wins() -> None:
-    async def play() -> tuple[list[float], int, list[str]]:
-        link, tracker, journal = FakeLink(), CommandTracker(), FakeJournal()
+def test_a_newer_setpoint_waits_for_no_older_one() -> None:
+    """The link, which sees the line, drops what is no longer wanted; the word of an older one changes nothing."""
+
+    async def play() -> tuple[list[float], list[str]]:
+        link, tracker, scribe = FakeLink(), CommandTracker(), Scribe(FakeJournal())
         link.gate = asyncio.Event()
+        link.answer = Answer(status="accepted")
         evse = ready_image(fleet()).evses["cs1/1"]
-        sender = Sender(link, tracker, Scribe(journal), HandClock())
-        for kw in (-10.0, -20.0, -30.0, 0.0):
+        sender = Sender(link, tracker, scribe, HandClock())
+        for kw in (-10.0, 0.0):
             command, _facts = tracker.issue(evse, "cs1/1", kw, NOON, 10, in_event=False)
             sender.send(wire(command.command_id, kw), command, 0.0)
             await settle(2)
+        seen = [command.setpoint_kw for command in link.sent]
+        link.answer = Answer(status="timeout")
         link.gate.set()
         await settle()
         await sender.close()
-        return [command.setpoint_kw for command in link.sent], sender.replaced, sorted(tracker.open)
+        return seen, sorted(tracker.open)
 
-    assert asyncio.run(play()) == ([-10.0, 0.0], 2, ["cs1/1"])
+    assert asyncio.run(play()) == ([-10.0, 0.0], [])
 
 
 def test_a_rejection_comes_back_as_the_commands_end() -> None:

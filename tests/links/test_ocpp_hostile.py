@@ -508,7 +508,7 @@ def test_a_wrong_clock_is_measured_and_quarantines() -> None:
 
 
 def test_a_station_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("revere.links.ocppj.calls.CALL_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("revere.links.ocppj.calls.SETPOINT_TIMEOUT_S", 0.05)
 
     async def story() -> None:
         async with bench() as b:

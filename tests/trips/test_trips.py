@@ -6,7 +6,7 @@ import asyncio
 import base64
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -14,7 +14,8 @@ import websockets
 
 from revere.control.desk import SetDeparture, StopDischarge
 from revere.core import facts as f
-from revere.core.ids import SiteId
+from revere.core.commands import ReportingCommand, SetpointCommand
+from revere.core.ids import CommandId, SiteId
 from revere.core.time import iso
 from tests.trips.rig import Trip, small, take_trip
 
@@ -239,6 +240,51 @@ async def _stopped(trip: Trip) -> float:
 
 def test_a_stop_brings_the_last_station_to_0_within_10_s_by_the_plant(fresh_dsn: Callable[[], str]) -> None:
     assert take_trip(small(), fresh_dsn(), dt.time(15, 30), _stopped) < 10
+
+
+def _hung(call: str) -> Callable[[Trip], Awaitable[float]]:
+    """Stop while the home's station hangs on a call of ours; seconds until it gives nothing, by the plant."""
+
+    async def story(trip: Trip) -> float:
+        await trip.until(trip.at(dt.time(16, 45)))
+        assert _plant_kw(trip, HOME) < -5
+        server, evse = trip.house.server, trip.house.image.evses[f"{HOME}/1"]
+        assert evse.session_id is not None
+        deaf_to = trip.world.stations[HOME].line.deaf_to
+        deaf_to[call] = 1
+        if call == "SetVariables":
+            hanging = asyncio.create_task(
+                server.set_reporting(ReportingCommand(station_id=evse.station.id, sample_interval_s=9))
+            )
+        else:
+            wish = SetpointCommand(
+                command_id=CommandId("hangs"),
+                station_id=evse.station.id,
+                evse_id=1,
+                session_id=evse.session_id,
+                setpoint_kw=-9.0,
+                charge_limit_kw=11.3,
+                discharge_limit_kw=9.6,
+            )
+            hanging = asyncio.create_task(server.set_power(wish))
+        await asyncio.sleep(0.2)
+        assert deaf_to[call] == 0, "it hangs"
+        started = trip.clock.now()
+        await trip.house.office.do(StopDischarge(by="operator"))
+        while trip.world.stations[HOME].read().power_kw < 0:
+            await asyncio.sleep(0.1)
+            assert (trip.clock.now() - started).total_seconds() < 30
+        assert (await hanging).status == "timeout"
+        return (trip.clock.now() - started).total_seconds()
+
+    return story
+
+
+@pytest.mark.parametrize(("call", "within_s"), [("SetVariables", 8.0), ("UpdateDynamicSchedule", 8.0)])
+def test_a_stop_does_not_wait_for_a_station_that_hangs_on_another_call(
+    fresh_dsn: Callable[[], str], call: str, within_s: float
+) -> None:
+    assert take_trip(small(), fresh_dsn(), dt.time(15, 30), _hung(call)) < within_s
 
 
 async def _crashed(trip: Trip) -> None:

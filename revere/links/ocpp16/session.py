@@ -7,7 +7,6 @@ since 1.6 knows no offline duration; control renews it by giving it again.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -51,7 +50,6 @@ class Session16:
     def __init__(self, line: Line) -> None:
         self.line = line
         self.booted = False
-        self._power_locks: dict[int, asyncio.Lock] = {}
 
     # What the charge point says --------------------------------------------------------------------
 
@@ -266,19 +264,17 @@ class Session16:
             transaction_id = int(transaction_id_of(command.station_id, command.session_id))
         except (RevereError, ValueError) as error:
             return self.line.answer("Rejected", str(error))
-        wanted = self.line.memory.wanted
-        wanted[command.evse_id] = command
-        async with self._power_locks.setdefault(command.evse_id, asyncio.Lock()):
+        async with self.line.power_turn(command):
             request = translate.central_profile(command, transaction_id, self.line.clock.now())
             reply = await self.line.calls.call(
                 "SetChargingProfile",
                 request,
                 wire.SetChargingProfileResponse,
-                still_wanted=lambda: wanted.get(command.evse_id) is command,
+                still_wanted=lambda: self.line.wanted(command),
+                setpoint=True,
             )
         if reply is None:
-            self.line.counters.setpoints_superseded += 1
-            return self.line.answer("Rejected", "superseded by a newer setpoint")
+            return self.line.superseded()
         return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
 
     async def set_reporting(self, command: ReportingCommand) -> Answer:

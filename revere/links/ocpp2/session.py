@@ -54,7 +54,6 @@ class Session2:
         self.booted = False
         self._report_done = asyncio.Event()
         self._report_id = 0
-        self._power_locks: dict[int, asyncio.Lock] = {}
 
     # What the station says -------------------------------------------------------------------------
 
@@ -314,8 +313,7 @@ class Session2:
             transaction_id = transaction_id_of(command.station_id, command.session_id)
         except RevereError as error:
             return self.line.answer("Rejected", error.text())
-        self.line.memory.wanted[command.evse_id] = command
-        async with self._power_locks.setdefault(command.evse_id, asyncio.Lock()):
+        async with self.line.power_turn(command):
             if self.line.memory.profile_of.get(command.evse_id) == transaction_id:
                 answer = await self._update(command)
                 if answer is not None and answer.why == RATE_LIMITED:
@@ -324,10 +322,6 @@ class Session2:
                 if answer is not None:
                     return answer
             return await self._install(command, transaction_id)
-
-    def _superseded(self) -> Answer:
-        self.line.counters.setpoints_superseded += 1
-        return self.line.answer("Rejected", "superseded by a newer setpoint")
 
     async def _update(self, command: SetpointCommand) -> Answer | None:
         """Change the installed profile; None when the station no longer has it."""
@@ -341,13 +335,14 @@ class Session2:
                 "UpdateDynamicSchedule",
                 request,
                 wire.UpdateDynamicScheduleResponse,
-                still_wanted=lambda: memory.wanted.get(command.evse_id) is command,
+                still_wanted=lambda: self.line.wanted(command),
+                setpoint=True,
             )
         except CallRefused:  # does not know the message: whole profiles, at their slower pace
             memory.profile_of.pop(command.evse_id, None)
             return None
         if reply is None:
-            return self._superseded()
+            return self.line.superseded()
         value = reply.value
         if value.status == "Accepted":
             return self.line.answer("Accepted", sent_wall_s=reply.sent_wall_s)
@@ -370,9 +365,10 @@ class Session2:
             request,
             wire.SetChargingProfileResponse,
             still_wanted=lambda: self._take_turn(command),
+            setpoint=True,
         )
         if reply is None:
-            return self._superseded()
+            return self.line.superseded()
         status, info = reply.value.status, reply.value.statusInfo
         if status == "Accepted":
             memory.profile_of[command.evse_id] = transaction_id
@@ -388,7 +384,7 @@ class Session2:
 
     def _take_turn(self, command: SetpointCommand) -> bool:
         """Whether the setpoint is still the newest; if so its profile counts as sent from now on."""
-        if self.line.memory.wanted.get(command.evse_id) is not command:
+        if not self.line.wanted(command):
             return False
         self.line.memory.profile_sent_s[command.evse_id] = asyncio.get_running_loop().time()
         return True

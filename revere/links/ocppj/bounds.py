@@ -17,6 +17,16 @@ PASSWORD_MAX_BYTES: Final = 64
 
 CALL_TIMEOUT_S: Final = 30.0
 """How long a station may take to answer (loop time)."""
+SETPOINT_TIMEOUT_S: Final = 5.0
+"""The same for a setpoint: the next one may be a stop, whose last station must stand within 10 s."""
+CALL_YIELDS_S: Final = 3.0
+"""What is in flight is given up after this when a newer setpoint waits for the line."""
+UNHEARD_MAX: Final = 3
+"""Setpoints in a row without an answer; then the line is cut, so that a hung station dials and boots anew."""
+CUT_AGAIN_S: Final = 900.0
+"""A station that needs a second cut within this time is kept out until its lease is over."""
+CUT_MARGIN_S: Final = 30.0
+"""The station counts its lease from when it notices the cut, we from when we cut."""
 SEND_TIMEOUT_S: Final = 30.0
 """How long the socket may refuse our bytes before the connection is given up."""
 CALLS_WAITING_MAX: Final = 16
@@ -67,5 +77,7 @@ class Counters(msgspec.Struct, kw_only=True):
     takeovers: int = 0
     flooded: int = 0
     unrecorded: int = 0
+    cut: int = 0
+    kept_out: int = 0
     setpoints_superseded: int = 0
     setpoints_rate_limited: int = 0

@@ -1,18 +1,33 @@
 """Our calls to one connection: one in flight, a bounded queue, a timeout, answers matched by id.
 
-A table lives as long as its connection. A newer socket of the same station has its own table, so
-that a late answer on the old one can never be taken for one on the new.
+::
+
+    setpoints ─┐ first
+    all else ──┴▶ one in flight ──▶ answered, refused, or given up: a setpoint after 5 s, all else after 30 s,
+                                    both after 3 s where a newer setpoint waits
+
+The standard lets a next CALL leave when the last was answered or has timed out; how long that takes is ours to
+say. A table lives as long as its connection. A newer socket of the same station has its own table, so that a late
+answer on the old one can never be taken for one on the new.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
 from revere.core.time import wall_s
-from revere.links.ocppj.bounds import CALL_TIMEOUT_S, CALLS_WAITING_MAX, Counters
+from revere.links.ocppj.bounds import (
+    CALL_TIMEOUT_S,
+    CALL_YIELDS_S,
+    CALLS_WAITING_MAX,
+    SETPOINT_TIMEOUT_S,
+    Counters,
+)
 from revere.links.ocppj.framing import (
     CallFailed,
     Failure,
@@ -24,7 +39,7 @@ from revere.links.ocppj.framing import (
 from revere.links.ocppj.transport import Disconnected, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 T = TypeVar("T")
 
@@ -48,6 +63,55 @@ class Reply(msgspec.Struct, Generic[T], frozen=True):
     sent_wall_s: float
 
 
+class Turns:
+    """Whose turn it is on the line: setpoints go before everything else, each kind in its own order."""
+
+    def __init__(self) -> None:
+        self._taken = False
+        self._first: deque[asyncio.Future[None]] = deque()
+        self._others: deque[asyncio.Future[None]] = deque()
+
+    @asynccontextmanager
+    async def turn(self, *, first: bool) -> AsyncIterator[None]:
+        """Wait for the line, keep it for the block."""
+        if self._taken:
+            await self._wait(self._first if first else self._others)
+        self._taken = True
+        try:
+            yield
+        finally:
+            self._hand_over()
+
+    async def _wait(self, queue: deque[asyncio.Future[None]]) -> None:
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if not mine.cancelled():  # the line was handed over in the moment of the cancelling
+                self._hand_over()
+            raise
+
+    def _hand_over(self) -> None:
+        """Give the line to the next that still waits; it stays taken, so that nobody slips in between."""
+        for queue in (self._first, self._others):
+            while queue:
+                mine = queue.popleft()
+                if not mine.done():
+                    mine.set_result(None)
+                    return
+        self._taken = False
+
+
+class Pending(msgspec.Struct):
+    """The call in flight."""
+
+    message_id: str
+    future: asyncio.Future[Result]
+    since_s: float
+    setpoint: bool
+
+
 class CallTable:
     """The calls of one connection.
 
@@ -58,10 +122,12 @@ class CallTable:
         self._transport = transport
         self._counters = counters
         self._result_errors = result_errors
-        self._lock = asyncio.Lock()
+        self.unheard = 0
+        """Setpoints in a row that the station did not answer."""
+        self._turns = Turns()
         self._waiting = 0
         self._next = 0
-        self._pending: tuple[str, asyncio.Future[Result]] | None = None
+        self._pending: Pending | None = None
         self._closed = False
         self._decoders: dict[type, msgspec.json.Decoder[object]] = {}
 
@@ -72,43 +138,58 @@ class CallTable:
         answer: type[T],
         *,
         still_wanted: Callable[[], bool] | None = None,
+        setpoint: bool = False,
     ) -> Reply[T] | None:
         """Ask the station and wait for its answer.
 
-        ``still_wanted`` is asked when the line is free: False gives None and nothing is sent.
+        ``still_wanted`` is asked when the line is free: False gives None and nothing is sent. A ``setpoint`` may be
+        a stop: it goes before all that waits, and what is in flight is soon given up for it.
         Raises :class:`CallRefused`, :class:`CallTimedOut`, :class:`CallOverflow`, :class:`Disconnected`.
         """
         if self._waiting >= CALLS_WAITING_MAX:
             self._counters.calls_overflowed += 1
             raise CallOverflow(action)
         self._waiting += 1
+        if setpoint and self._pending is not None and not self._pending.setpoint:
+            self.press()
         try:
-            async with self._lock:
+            async with self._turns.turn(first=setpoint):
                 if self._closed:
                     raise Disconnected("connection closed")
                 if still_wanted is not None and not still_wanted():
                     return None
-                return await self._exchange(action, payload, answer)
+                return await self._exchange(action, payload, answer, setpoint=setpoint)
         finally:
             self._waiting -= 1
 
-    async def _exchange(self, action: str, payload: msgspec.Struct, answer: type[T]) -> Reply[T]:
+    async def _exchange(self, action: str, payload: msgspec.Struct, answer: type[T], *, setpoint: bool) -> Reply[T]:
         self._next += 1
-        message_id = f"r{self._next}"
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._pending = (message_id, future)
+        loop = asyncio.get_running_loop()
+        pending = Pending(f"r{self._next}", loop.create_future(), loop.time(), setpoint)
+        self._pending = pending
         try:
-            await self._transport.send(call_frame(message_id, action, payload))
+            await self._transport.send(call_frame(pending.message_id, action, payload))
             sent_wall_s = wall_s()
             self._counters.frames_out += 1
-            async with asyncio.timeout(CALL_TIMEOUT_S):
-                result = await future
+            async with asyncio.timeout(SETPOINT_TIMEOUT_S if setpoint else CALL_TIMEOUT_S):
+                result = await pending.future
         except TimeoutError as error:
             self._counters.calls_timed_out += 1
-            raise CallTimedOut(f"{action}: no answer in {CALL_TIMEOUT_S:.0f} s") from error
+            self.unheard += setpoint
+            raise CallTimedOut(f"{action}: no answer in {loop.time() - pending.since_s:.0f} s") from error
         finally:
             self._pending = None
         return Reply(await self._read(action, result, answer), sent_wall_s)
+
+    def press(self) -> None:
+        """A setpoint waits: what is in flight has :data:`CALL_YIELDS_S` from its sending, and no longer."""
+        pending = self._pending
+        if pending is not None:
+            asyncio.get_running_loop().call_at(pending.since_s + CALL_YIELDS_S, self._give_up, pending)
+
+    def _give_up(self, pending: Pending) -> None:
+        if not pending.future.done():
+            pending.future.set_exception(TimeoutError())
 
     async def _read(self, action: str, result: Result, answer: type[T]) -> T:
         decoder = self._decoders.setdefault(answer, msgspec.json.Decoder(answer))
@@ -129,17 +210,20 @@ class CallTable:
         if isinstance(frame, Failure) and frame.of_result:
             self._counters.calls_refused += 1
             return
-        if pending is None or pending[0] != frame.message_id or pending[1].done():
+        if pending is None or pending.message_id != frame.message_id or pending.future.done():
             self._counters.dropped_results += 1
+            self.unheard = 0  # late, but it does answer
             return
+        if pending.setpoint:
+            self.unheard = 0
         if isinstance(frame, Result):
-            pending[1].set_result(frame)
+            pending.future.set_result(frame)
         else:
             self._counters.calls_refused += 1
-            pending[1].set_exception(CallRefused(f"{frame.code}: {frame.description}"))
+            pending.future.set_exception(CallRefused(f"{frame.code}: {frame.description}"))
 
     def close(self) -> None:
         """The connection is gone: the call in flight fails, and so do all that wait."""
         self._closed = True
-        if self._pending is not None and not self._pending[1].done():
-            self._pending[1].set_exception(Disconnected("connection closed"))
+        if self._pending is not None and not self._pending.future.done():
+            self._pending.future.set_exception(Disconnected("connection closed"))

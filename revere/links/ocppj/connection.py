@@ -127,9 +127,14 @@ class StationLink:
         self._calls.close()
         await self._transport.close(code, reason)
 
-    def depose(self) -> None:
-        """A newer socket of the same station has won: our pending calls fail at once."""
-        self.reason = "a newer connection took over"
+    @property
+    def unheard(self) -> int:
+        """Setpoints in a row that the station did not answer."""
+        return self._calls.unheard
+
+    def depose(self, reason: str) -> None:
+        """This socket serves no more (a newer one has won, or nothing is heard): our calls fail at once."""
+        self.reason = reason
         self.session.booted = False
         self._calls.close()
 

@@ -6,8 +6,11 @@ station sends again after a reconnect what we had not yet acknowledged.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections import deque
+from contextlib import asynccontextmanager
+from math import inf
 from statistics import median
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -18,7 +21,7 @@ from revere.core.errors import RevereError
 from revere.core.facts import ClockSkewMeasured, Fact, MeterReading, StationProvisioned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from revere.core.commands import ReportingCommand, SetpointCommand
     from revere.core.ports import FactSink, StationConfig, StationDirectory
@@ -180,6 +183,10 @@ class StationMemory:
         self.default_profile_start: dt.datetime | None = None
         self.generation = 0
         self.takeovers_s: deque[float] = deque(maxlen=16)
+        self.cut_s = -inf
+        """Loop time at which we hung up because no setpoint was answered."""
+        self.shut_until_s = -inf
+        """Loop time until which the station is kept out, so that its lease lapses."""
 
     def transaction(self, transaction_id: str, evse_id: int | None) -> Transaction:
         """The transaction remembered under its id, or a new one at ``evse_id`` (1 when unsaid)."""
@@ -214,6 +221,26 @@ class Line:
         self.directory = directory
         self.clock = clock
         self.counters = counters
+        self._power_locks: dict[int, asyncio.Lock] = {}
+
+    @asynccontextmanager
+    async def power_turn(self, command: SetpointCommand) -> AsyncIterator[None]:
+        """One setpoint at a time for an EVSE: the newest wish drops what waits, and what hangs gives way to it."""
+        self.memory.wanted[command.evse_id] = command
+        lock = self._power_locks.setdefault(command.evse_id, asyncio.Lock())
+        if lock.locked():
+            self.calls.press()
+        async with lock:
+            yield
+
+    def wanted(self, command: SetpointCommand) -> bool:
+        """Whether no newer setpoint has been asked for at that EVSE."""
+        return self.memory.wanted.get(command.evse_id) is command
+
+    def superseded(self) -> Answer:
+        """The answer for a setpoint that a newer one has dropped."""
+        self.counters.setpoints_superseded += 1
+        return self.answer("Rejected", "superseded by a newer setpoint")
 
     async def record(self, facts: Sequence[Fact]) -> None:
         """Commit facts; only then may the station be answered. Raises ``Unavailable``."""

@@ -13,18 +13,22 @@ from typing import TYPE_CHECKING, Final
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from revere.core.commands import Answer
+from revere.core.commands import OFFLINE_LEASE_S, Answer
 from revere.core.errors import Refused, RevereError, Unavailable
 from revere.core.facts import AlarmRaised, Fact, StationConnected, StationDisconnected
+from revere.core.ids import StationId
 from revere.links.ocpp2.session import Session2
 from revere.links.ocpp16.session import Session16
 from revere.links.ocppj import login
 from revere.links.ocppj.bounds import (
     CLOSE_TIMEOUT_S,
     CONNECTIONS_MAX,
+    CUT_AGAIN_S,
+    CUT_MARGIN_S,
     OPEN_TIMEOUT_S,
     REPORT_FRAME_MAX_BYTES,
     TAKEOVERS_PER_MINUTE_MAX,
+    UNHEARD_MAX,
     Counters,
 )
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTable, CallTimedOut
@@ -41,7 +45,6 @@ if TYPE_CHECKING:
     from websockets.typing import Subprotocol
 
     from revere.core.commands import ReportingCommand, SetpointCommand
-    from revere.core.ids import StationId
     from revere.core.ports import FactSink, StationConfig, StationDirectory
     from revere.core.time import Clock
 
@@ -129,6 +132,10 @@ class OcppServer:
         config = self._verified(station_id, request, str((socket.remote_address or ("",))[0]))
         if config is None:
             return login.unauthorized()
+        memory = self._memories.get(config.station_id)
+        if memory is not None and memory.shut_until_s > asyncio.get_running_loop().time():
+            self.counters.connections_refused += 1
+            return login.refusal(503, "Service Unavailable", "Try again later.\n")
         offered = request.headers.get_all("Sec-WebSocket-Protocol")
         if config.protocol not in {name.strip() for value in offered for name in value.split(",")}:
             self.counters.protocols_refused += 1
@@ -201,11 +208,10 @@ class OcppServer:
         facts: list[Fact] = []
         if old is not None:
             self.counters.takeovers += 1
-            old.depose()
             old.parted = True
+            self._close_later(old, "a newer connection took over")
             facts.append(self._disconnected(old, config, now))
             facts += self._alarm_takeovers(memory, config, now)
-            self._close_later(old)
         facts.append(
             StationConnected(at=now, station_id=config.station_id, protocol=config.protocol, generation=link.generation)
         )
@@ -236,8 +242,9 @@ class OcppServer:
             )
         ]
 
-    def _close_later(self, old: StationLink) -> None:
-        task = asyncio.get_running_loop().create_task(old.close(NORMAL, "a newer connection took over"))
+    def _close_later(self, old: StationLink, reason: str) -> None:
+        old.depose(reason)
+        task = asyncio.get_running_loop().create_task(old.close(NORMAL, reason))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -264,7 +271,29 @@ class OcppServer:
 
     async def set_power(self, command: SetpointCommand) -> Answer:
         """Give an EVSE a setpoint for its running session. Accepted proves nothing until readings agree."""
-        return await self._ask(command.station_id, lambda session: session.set_power(command))
+        link = self._links.get(command.station_id)
+        answer = await self._ask(command.station_id, lambda session: session.set_power(command))
+        if answer.status == "timeout" and link is not None and link.unheard >= UNHEARD_MAX and link.session.booted:
+            self._cut(link, discharges=command.discharge_limit_kw > 0)
+        return answer
+
+    def _cut(self, link: StationLink, *, discharges: bool) -> None:
+        """Hang up on a station that hears no setpoint: it dials and boots anew, and is told again.
+
+        A lease lapses only while the link is down. So a station that can discharge and hears nothing after that
+        either is kept out until its lease is over and its charge-only default holds.
+        """
+        memory = self._memories[StationId(link.station_id)]
+        now_s = asyncio.get_running_loop().time()
+        reason = f"{link.unheard} setpoints without an answer"
+        self.counters.cut += 1
+        if discharges and now_s - memory.cut_s < CUT_AGAIN_S:
+            self.counters.kept_out += 1
+            memory.shut_until_s = now_s + OFFLINE_LEASE_S + CUT_MARGIN_S
+            reason += ": kept out until its lease is over"
+        memory.cut_s = now_s
+        log.warning("%s: %s", link.station_id, reason)
+        self._close_later(link, reason)
 
     async def set_reporting(self, command: ReportingCommand) -> Answer:
         """Change the sampling interval of a station."""
