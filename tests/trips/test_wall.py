@@ -10,6 +10,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,11 @@ import websockets
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as dial
 
-from revere.core.time import UTC, iso, wall_now, wall_s
+from revere.app.serve import open_store
+from revere.core.facts import Fact, MeterReading, StationBooted, evse_asset
+from revere.core.time import UTC, WallClock, iso, wall_now, wall_s
+from revere.store.ledger import GENESIS, LedgerEntry
+from revere.store.series import QUANTITIES, Quantity, SeriesRows
 from tests.trips.walls import Site, copy_of, registered, soon, without_site
 
 pytestmark = pytest.mark.wall
@@ -227,20 +232,87 @@ def test_one_command_stops_all_discharge(place: Site) -> None:
 # ---- backup and audit -------------------------------------------------------------------------------
 
 
-def test_what_is_restored_elsewhere_has_the_same_ledger(place: Site, template: Site, pg_folder: Path) -> None:
+@dataclass
+class Kept:
+    """What a state folder's store holds."""
+
+    facts: list[Fact]
+    ledger_hash: str
+    lines: int
+    series: dict[tuple[str, Quantity], SeriesRows]
+
+
+async def _post_lines(place: Site) -> None:
+    """Ledger lines with their evidence, as a settled event leaves them."""
+    async with open_store(place.state, "masscec", WallClock()) as (store, _):
+        await store.post(
+            [
+                LedgerEntry(
+                    key=f"cs-2026/school/{n}",
+                    posted_at=wall_now(),
+                    statement_id="p-school:2026-07",
+                    participant_id="p-school",
+                    site_id="school",
+                    program_id="cs-daily",
+                    kind="performance",
+                    export_wh=41_000 + n,
+                    cents=12_345 + n,
+                    state="expected",
+                    rule="CI-DAILY@2021-06-01",
+                    evidence={"registers": [["school-cs01/1", "2026-07-15T20:00:00Z", 1]], "kw": [41.5 + n]},
+                )
+                for n in range(5)
+            ]
+        )
+
+
+async def _kept(place: Site, until: dt.datetime) -> Kept:
+    async with open_store(place.state, "masscec", WallClock()) as (store, _):
+        fleet = await store.load_fleet()
+        assert fleet is not None
+        since = until - dt.timedelta(hours=1)
+        return Kept(
+            facts=[fact async for fact in store.journal()],
+            ledger_hash=await store.ledger_hash(),
+            lines=await store.verify_ledger(),
+            series={
+                (station.id, quantity): await store.series(
+                    evse_asset(station.id, 1), "ac_inlet", quantity, since, until
+                )
+                for station in fleet.stations
+                for quantity in QUANTITIES
+            },
+        )
+
+
+def test_a_backup_of_a_running_server_is_restored_elsewhere_whole(template: Site, pg_folder: Path) -> None:
+    place, other = copy_of(template, pg_folder), copy_of(template, pg_folder)
     file = place.folder / "dump"
-    said = place.command("backup", str(file), "--config", str(place.config)).stdout
-    assert file.stat().st_mode & 0o077 == 0
-    other = copy_of(template, pg_folder)
     try:
+        asyncio.run(_post_lines(place))
         shutil.rmtree(other.state)
+        place.start()
+        _twin(place)
+        soon(lambda: place.view().get("stations_online") == STATIONS, "the stations are heard", within_s=40)
+        before = wall_now() - dt.timedelta(seconds=10)  # no value so old is still on its way
+        said = place.command("backup", str(file), "--config", str(place.config)).stdout
+        assert file.stat().st_mode & 0o077 == 0
+        place.close()
         restored = other.command("restore", str(file), "--config", str(other.config)).stdout
-        assert said.split()[-1] == restored.split()[-1]
-        assert len(said.split()[-1]) == 64
+        first, second = asyncio.run(_kept(place, before)), asyncio.run(_kept(other, before))
+        assert said.split()[-1] == restored.split()[-1] == first.ledger_hash == second.ledger_hash
+        assert first.ledger_hash != GENESIS
+        assert first.lines == second.lines == 5
+        assert second.facts == first.facts[: len(second.facts)], "the journal up to the backup, in its order"
+        assert {type(fact) for fact in second.facts} >= {MeterReading, StationBooted}
+        assert second.series == first.series
+        assert sum(len(rows.ts) for rows in second.series.values()) > 2 * STATIONS
         listed = other.command("station", "list", "--config", str(other.config)).stdout
         assert MINE in listed
         again = other.command("restore", str(file), "--config", str(other.config), check=False)
         assert again.returncode == 2
         assert "not empty" in again.stderr
     finally:
-        shutil.rmtree(other.folder, ignore_errors=True)
+        for one in (place, other):
+            one.close()
+            shutil.rmtree(one.folder, ignore_errors=True)
