@@ -33,6 +33,8 @@ PENDING_MAX_FACTS = 50_000
 """Most facts that wait for the database; more are refused, and so not acknowledged."""
 FACT_MAX_BYTES = 64 * 1024
 PAGE_FACTS = 5_000
+BATCH_IDS = 1 << 62
+"""Batches are numbered from a random one: each number must be new to the journal's end, no more."""
 TRY_S = 1.0
 """How often waiting callers are looked at while the database is away."""
 SILENCE_S = 10.0
@@ -47,26 +49,41 @@ WITH journaled AS (
     RETURNING seq
 )"""
 _APPEND_FACTS = _APPEND + " SELECT max(seq), 0::bigint FROM journaled"
-_INSERT_SAMPLES = """
+_OFFERED = """
+    unnest(${0}::int[], ${1}::timestamptz[], ${2}::float8[], ${3}::timestamptz[], ${4}::text[], ${5}::bool[])
+        AS r (series_id, ts, value, received_at, cause, quarantined)"""
+_INSERT_NEW = (
+    """
+    INSERT INTO sample (series_id, ts, rev, value, received_at, cause, quarantined)
+    SELECT r.series_id, r.ts, 1, r.value, r.received_at, r.cause, r.quarantined
+    FROM"""
+    + _OFFERED
+    + """
+    ON CONFLICT DO NOTHING
+    RETURNING 1"""
+)
+_INSERT_REVISED = (
+    """
     INSERT INTO sample (series_id, ts, rev, value, received_at, cause, quarantined)
     SELECT r.series_id, r.ts, coalesce(o.rev, 0) + 1, r.value, r.received_at, r.cause, r.quarantined
-    FROM unnest(${0}::int[], ${1}::timestamptz[], ${2}::float8[], ${3}::timestamptz[], ${4}::text[], ${5}::bool[])
-        AS r (series_id, ts, value, received_at, cause, quarantined)
+    FROM"""
+    + _OFFERED
+    + """
     LEFT JOIN LATERAL (
         SELECT max(s.rev) AS rev, bool_or(s.value = r.value AND s.quarantined = r.quarantined) AS same
         FROM sample s
         WHERE s.series_id = r.series_id AND s.ts = r.ts AND s.ts BETWEEN ${6} AND ${7}
     ) o ON true
-    WHERE o.same IS NOT TRUE"""
+    WHERE o.same IS NOT TRUE
+    RETURNING 1"""
+)
 _APPEND_BOTH = (
-    _APPEND
-    + ", sampled AS ("
-    + _INSERT_SAMPLES.format(6, 7, 8, 9, 10, 11, 12, 13)
-    + " RETURNING 1) SELECT (SELECT max(seq) FROM journaled), (SELECT count(*) FROM sampled)"
+    f"{_APPEND}, sampled AS ({_INSERT_NEW.format(6, 7, 8, 9, 10, 11)})"
+    " SELECT (SELECT max(seq) FROM journaled), (SELECT count(*) FROM sampled)"
 )
-_SAMPLES_ONLY = (
-    "WITH sampled AS (" + _INSERT_SAMPLES.format(1, 2, 3, 4, 5, 6, 7, 8) + " RETURNING 1) SELECT count(*) FROM sampled"
-)
+"""Nearly every stamp is new, so its first rev is tried without a look at what is there."""
+_REVISE = f"WITH sampled AS ({_INSERT_REVISED.format(1, 2, 3, 4, 5, 6, 7, 8)}) SELECT count(*) FROM sampled"
+"""The next rev of each stamp whose value differs from all that are kept; repeatable, and nothing for a known value."""
 _FIND_BATCH = "SELECT 1 FROM journal WHERE tenant_id = $1 AND seq > $2 AND batch_id = $3 LIMIT 1"
 
 
@@ -120,6 +137,7 @@ class GroupCommit:
         self._timer: asyncio.TimerHandle | None = None
         self._flusher: asyncio.Task[None] | None = None
         self._last_seq = 0
+        self._batch_id = secrets.randbelow(BATCH_IDS)
         self._closed = False
 
     @property
@@ -223,7 +241,8 @@ class GroupCommit:
 
     async def _write(self, batch: list[_Submission]) -> None:
         """One transaction, tried until the database has it; raises only for a fault of the facts themselves."""
-        work = _Batch(batch)
+        self._batch_id = (self._batch_id + 1) % BATCH_IDS
+        work = _Batch(batch, self._batch_id)
         while True:
             try:
                 offered, kept = await self._connection.run(
@@ -253,34 +272,34 @@ class GroupCommit:
         """Run the statements of one batch; returns how many samples were offered and how many kept."""
         tenant = self._connection.tenant
         if work.tried and await conn.fetchval(_FIND_BATCH, tenant, self._last_seq, work.batch_id):
+            # Its answer was lost, perhaps before the revised samples: offering all again adds only what is missing.
+            ids = await self._ids.ensure(conn, [row.key for row in work.samples])
+            for rows in waves(work.samples) if work.samples else ():
+                await conn.fetchval(_REVISE, *_columns(rows, ids))
             return work.samples_offered, work.samples_offered
         work.tried = True
         await self._partitions.ensure(conn, "journal", work.at)
         journal = (tenant, work.batch_id, work.at, work.kind, work.bodies)
         if not work.samples:
-            last_seq, _ = await conn.fetchrow(_APPEND_FACTS, *journal)
-            self._last_seq = last_seq
+            self._last_seq, _ = await conn.fetchrow(_APPEND_FACTS, *journal)
             return work.samples_offered, 0
         await self._partitions.ensure(conn, "sample", [row.ts for row in work.samples])
         ids = await self._ids.ensure(conn, [row.key for row in work.samples])
         first, *later = [_columns(wave, ids) for wave in waves(work.samples)]
-        if not later:
-            last_seq, kept = await conn.fetchrow(_APPEND_BOTH, *journal, *first)
-        else:
-            async with conn.transaction():
-                last_seq, kept = await conn.fetchrow(_APPEND_BOTH, *journal, *first)
-                for wave in later:
-                    kept += await conn.fetchval(_SAMPLES_ONLY, *wave)
-        self._last_seq = last_seq
+        self._last_seq, kept = await conn.fetchrow(_APPEND_BOTH, *journal, *first[:6])
+        if kept < len(first[0]):
+            later.insert(0, first)
+        for wave in later:
+            kept += await conn.fetchval(_REVISE, *wave)
         return work.samples_offered, kept
 
 
 class _Batch:
     """What one transaction writes. Its id finds it again where the answer to the commit was lost."""
 
-    def __init__(self, submissions: list[_Submission]) -> None:
+    def __init__(self, submissions: list[_Submission], batch_id: int) -> None:
         facts = [fact for submission in submissions for fact in submission.facts]
-        self.batch_id = secrets.randbits(62)
+        self.batch_id = batch_id
         self.tried = False
         self.at = [fact.at for fact in facts]
         self.kind = [type(fact).__name__ for fact in facts]
@@ -313,7 +332,7 @@ def waves(samples: Sequence[SampleRow]) -> list[list[SampleRow]]:
     return groups
 
 
-def _columns(rows: Sequence[SampleRow], ids: dict[SeriesKey, int]) -> tuple[object, ...]:
+def _columns(rows: Sequence[SampleRow], ids: dict[SeriesKey, int]) -> tuple[Any, ...]:
     stamps = [row.ts for row in rows]
     return (
         [ids[row.key] for row in rows],

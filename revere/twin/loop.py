@@ -20,7 +20,7 @@ import heapq
 import itertools
 import selectors
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
@@ -257,16 +257,9 @@ class TwinLoop(asyncio.SelectorEventLoop):
         if self.holds == 0:
             self._anchor_s = wall_s()
 
-    @contextlib.asynccontextmanager
-    async def hold(self) -> AsyncIterator[None]:
+    def hold(self) -> Hold:
         """Stop time while the block waits for something outside the loop."""
-        self.hold_open()
-        before = self.time()
-        try:
-            yield
-        finally:
-            assert self.time() == before, "time moved inside a hold"
-            self.hold_close()
+        return Hold(self)
 
     def run_in_executor(self, executor: Executor | None, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         """Run ``func`` in a thread; time stands still until it is done."""
@@ -306,6 +299,25 @@ class TwinLoop(asyncio.SelectorEventLoop):
         return super()._make_socket_transport(counted, *rest, **named)  # type: ignore[misc]
 
 
+class Hold:
+    """``async with``: twin time stands still inside. A class, because every commit opens one."""
+
+    __slots__ = ("_before", "_loop")
+
+    def __init__(self, loop: TwinLoop) -> None:
+        self._loop = loop
+        self._before = 0.0
+
+    async def __aenter__(self) -> None:
+        self._loop.hold_open()
+        self._before = self._loop.time()
+
+    async def __aexit__(self, *_error: object) -> None:
+        moved = self._loop.time() - self._before
+        self._loop.hold_close()
+        assert moved == 0, f"time moved {moved:g} s inside a hold"
+
+
 class TwinClock:
     """The house's clock port over a twin loop: ``epoch`` (UTC) is the moment at loop time 0."""
 
@@ -322,9 +334,9 @@ class TwinClock:
         """Virtual seconds of the loop."""
         return self.loop.time()
 
-    def hold(self) -> contextlib.AbstractAsyncContextManager[None]:
+    def hold(self) -> Hold:
         """Stop twin time inside the block."""
-        return self.loop.hold()
+        return Hold(self.loop)
 
 
 async def sleep_until(clock: TwinClock, at: dt.datetime) -> None:
