@@ -11,7 +11,7 @@ import numpy as np
 from revere.core.commands import DefaultProfile
 from revere.core.time import local
 from revere.plan.default_profile import site_defaults
-from revere.plan.forecast import SLOTS, load_forecast
+from revere.plan.forecast import DAYS_MAX, SLOTS, step_shares, typical_day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +64,8 @@ class BuildingHistory:
         self._sites = {site.id: site for site in fleet.sites}
         self._days: dict[SiteId, dict[dt.date, Floats]] = {site.id: {} for site in fleet.sites}
         self._count: dict[tuple[SiteId, dt.date, int], int] = {}
-        # All sites of a plan are asked for the same edges: they are put into local time once.
-        self._read_edges: tuple[Sequence[dt.datetime], list[dt.datetime], list[str]] = ((), [], [])
+        self._typical: dict[tuple[SiteId, str], Floats] = {}
+        self._grid: _Grid | None = None
 
     def add(self, site_id: SiteId, end: dt.datetime, mean_kw: float) -> None:
         """Take the mean load of the interval that ended at ``end``."""
@@ -81,27 +81,40 @@ class BuildingHistory:
         seen = self._count.get(key, 0) if np.isfinite(day[slot]) else 0
         day[slot] = mean_kw if not seen else (day[slot] * seen + mean_kw) / (seen + 1)
         self._count[key] = seen + 1
+        self._typical.pop((site_id, kind_of_day(moment.date(), self._programme)), None)
         if len(self._count) > 4 * SLOTS * HISTORY_DAYS * len(self._sites):
             self._count.clear()
 
     def forecast(self, site_id: SiteId, edges: Sequence[dt.datetime]) -> Floats:
         """Expected building load less solar per step ``[T]``, kW."""
-        site = self._sites[site_id]
-        if self._read_edges[0] is not edges:
-            in_zone = [local(edge, self._programme.zone) for edge in edges]
-            self._read_edges = (edges, in_zone, [kind_of_day(edge.date(), self._programme) for edge in in_zone[:-1]])
-        _, edges_local, kinds = self._read_edges
-        days = self._days[site_id]
-        parts = np.zeros(len(kinds))
-        for kind in sorted(set(kinds)):
-            chosen = sorted(day for day in days if kind_of_day(day, self._programme) == kind)
-            history = np.array([days[day] for day in chosen]) if chosen else np.zeros((0, SLOTS))
-            expected = load_forecast(
-                edges_local, [kind] * len(kinds), history, [kind] * len(chosen), prior_shape_kw(site, kind)
-            )
-            mask = np.array([k == kind for k in kinds])
-            parts[mask] = expected[mask]
-        return parts
+        if self._grid is None or self._grid.edges is not edges:
+            self._grid = _Grid(edges, self._programme)
+        expected = np.empty(len(edges) - 1)
+        for kind, rows, shares in self._grid.parts:
+            expected[rows] = shares @ self._typical_day(site_id, kind)
+        return expected
+
+    def _typical_day(self, site_id: SiteId, kind: str) -> Floats:
+        """The site's day of this kind, kept until a new measurement of such a day comes."""
+        found = self._typical.get((site_id, kind))
+        if found is None:
+            days = self._days[site_id]
+            chosen = sorted(day for day in days if kind_of_day(day, self._programme) == kind)[-DAYS_MAX:]
+            history = np.array([days[day] for day in chosen]).reshape(len(chosen), SLOTS)
+            found = typical_day(history, prior_shape_kw(self._sites[site_id], kind))
+            self._typical[site_id, kind] = found
+        return found
+
+
+class _Grid:
+    """A plan's edges in local time: all its sites are asked for the same ones."""
+
+    def __init__(self, edges: Sequence[dt.datetime], programme: Programme) -> None:
+        self.edges = edges
+        in_zone = [local(edge, programme.zone) for edge in edges]
+        shares = step_shares(in_zone)
+        kinds = np.array([kind_of_day(edge.date(), programme) for edge in in_zone[:-1]])
+        self.parts = [(str(kind), kinds == kind, shares[kinds == kind]) for kind in np.unique(kinds)]
 
 
 def fallback_profiles(fleet: Fleet) -> tuple[dict[StationId, DefaultProfile], dict[StationId, float]]:

@@ -73,6 +73,8 @@ _LABELS = {
     Why.MINIMUM: "below the least power",
     Why.UNPLUGGED: "nothing plugged in",
 }
+_WORDS = [_LABELS[why] for why in Why]
+"""By number: a tick asks for the words of the whole fleet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,7 +245,7 @@ class Setpoints:
 
     def reasons(self) -> list[str]:
         """The words for each setpoint."""
-        return [Why(code).label for code in self.why.tolist()]
+        return [_WORDS[code] for code in self.why.tolist()]
 
 
 @dataclass(kw_only=True)

@@ -25,77 +25,44 @@ PRIOR_DAYS = 0.5
 DAY_S = 86_400.0
 SLOTS = 96
 """Quarter hours of a local day: the second axis of a history."""
+SLOT_S = DAY_S / SLOTS
 NOMINATION_SHARE = 0.9
 """The lowest 5-minute mean less 10 % is promised."""
 
 
-def similar_days(history: Floats, kind: Sequence[str], wanted: str) -> Floats:
-    """The last ``DAYS_MAX`` days ``[N, 96]`` of one kind (``school``, ``weekend`` ...), oldest first.
-
-    ``history`` ``[days, 96]`` is oldest first, nan where nothing was measured; ``kind`` names each day.
-    """
-    check_array("history", np.where(np.isnan(history), 0.0, history), (len(kind), SLOTS))
-    same = np.asarray([k == wanted for k in kind], dtype=bool)
-    last: Floats = history[same][-DAYS_MAX:]
-    return last
-
-
-def load_forecast(
-    edges_local: Sequence[dt.datetime],
-    kind_of_day: Sequence[str],
-    history: Floats,
-    history_kind: Sequence[str],
-    prior_shape_kw: Floats,
-) -> Floats:
-    """Expected kW per planning step ``[T]`` (building minus solar, may be negative).
-
-    ``edges_local`` ``[T + 1]`` are the planning edges in local time, ``kind_of_day`` ``[T]`` the kind of each
-    step's day, ``prior_shape_kw`` ``[96]`` the building type's day. A step's value is the mean of its quarters.
-    """
-    check_array("prior_shape_kw", prior_shape_kw, (SLOTS,))
-    steps = len(edges_local) - 1
-    if steps < 1 or len(kind_of_day) != steps:
-        raise refuse(
-            "edges_local", f"{len(edges_local)} edges, {len(kind_of_day)} kinds of day", "one more edge than kinds"
-        )
-    if any(edge.tzinfo is None for edge in edges_local):
-        raise refuse("edges_local", "a time without a zone", "local times that know their zone")
-    day_kw = {
-        kind: _typical_day(similar_days(history, history_kind, kind), prior_shape_kw)
-        for kind in sorted(set(kind_of_day))
-    }
-    starts_s = np.array([edge.hour * 3600 + edge.minute * 60 + edge.second for edge in edges_local[:-1]], dtype=float)
-    at_s = np.array([edge.timestamp() for edge in edges_local])
-    lengths_s = np.diff(at_s)
-    if (lengths_s <= 0).any():
-        bad = int(np.argmax(lengths_s <= 0))
-        raise refuse("edges_local", f"{edges_local[bad]} to {edges_local[bad + 1]}", "edges that go forward")
-    kinds = np.asarray(kind_of_day)
-    forecast = np.empty(steps)
-    for kind, day in day_kw.items():
-        mine = kinds == kind
-        forecast[mine] = _means_over(day, starts_s[mine], lengths_s[mine])
-    return forecast
-
-
-def _typical_day(days: Floats, prior_kw: Floats) -> Floats:
-    seen = np.isfinite(days)
-    count = seen.sum(axis=0)
-    total = np.where(seen, days, 0.0).sum(axis=0)
-    typical: Floats = (total + PRIOR_DAYS * prior_kw) / (count + PRIOR_DAYS)
-    return typical
-
-
-def _means_over(day_kw: Floats, start_s: Floats, length_s: Floats) -> Floats:
-    """Means of a day's quarter hours over steps that begin at a second of the local day, by elapsed time.
+def step_shares(edges_local: Sequence[dt.datetime]) -> Floats:
+    """How much of each step lies in which quarter hour of a local day ``[T, 96]``, by elapsed time; rows add up to 1.
 
     A step that passes midnight goes on in the same day, since its own kind of day is all that is known of it.
     """
+    if len(edges_local) < 2:
+        raise refuse("edges_local", f"{len(edges_local)} edges", "at least two")
+    if any(edge.tzinfo is None for edge in edges_local):
+        raise refuse("edges_local", "a time without a zone", "local times that know their zone")
+    start_s = np.array([edge.hour * 3600 + edge.minute * 60 + edge.second for edge in edges_local[:-1]], dtype=float)
+    length_s = np.diff(np.array([edge.timestamp() for edge in edges_local]))
+    if (length_s <= 0).any():
+        bad = int(np.argmax(length_s <= 0))
+        raise refuse("edges_local", f"{edges_local[bad]} to {edges_local[bad + 1]}", "edges that go forward")
     days = int(np.ceil((start_s + length_s).max(initial=1.0) / DAY_S))
-    grid_s = np.arange(days * SLOTS + 1) * (DAY_S / SLOTS)
-    summed = np.concatenate([[0.0], np.cumsum(np.tile(day_kw, days))]) * (DAY_S / SLOTS)
-    means: Floats = (np.interp(start_s + length_s, grid_s, summed) - np.interp(start_s, grid_s, summed)) / length_s
-    return means
+    slot_s = np.arange(days * SLOTS) * SLOT_S
+    low = np.maximum(start_s[:, None], slot_s)
+    high = np.minimum((start_s + length_s)[:, None], slot_s + SLOT_S)
+    inside = np.maximum(high - low, 0.0).reshape(len(start_s), days, SLOTS).sum(axis=1)
+    shares: Floats = inside / length_s[:, None]
+    return shares
+
+
+def typical_day(days: Floats, prior_kw: Floats) -> Floats:
+    """Expected kW ``[96]``, building minus solar, of a day like ``days`` ``[N, 96]``: the newest of one kind.
+
+    ``nan`` is not measured, never 0; ``prior_kw`` ``[96]`` is the building type's own day.
+    """
+    check_array("prior_kw", prior_kw, (SLOTS,))
+    seen = np.isfinite(days)
+    total = np.where(seen, days, 0.0).sum(axis=0)
+    typical: Floats = (total + PRIOR_DAYS * prior_kw) / (seen.sum(axis=0) + PRIOR_DAYS)
+    return typical
 
 
 def worst_load_kw(history: Floats, prior_shape_kw: Floats, share: float = 0.98) -> Floats:

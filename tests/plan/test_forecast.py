@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from revere.core.errors import RevereError
 from revere.plan.default_profile import NIGHT_HOURS, PEAK_HOURS, SiteDefaults, site_defaults
-from revere.plan.forecast import load_forecast, lowest_mean_kw, nominate_kw, worst_load_kw
+from revere.plan.forecast import lowest_mean_kw, nominate_kw, step_shares, typical_day, worst_load_kw
 
 BOSTON = ZoneInfo("America/New_York")
 PRIOR = np.linspace(0, 95, 96)
@@ -24,26 +24,21 @@ def edges(*clock: str, day: str = "2023-09-07") -> list[dt.datetime]:
 
 
 def test_on_day_one_the_prior_shape_stands_in() -> None:
-    none = np.empty((0, 96))
-    got = load_forecast(edges("00:00", "00:15", "01:15"), ["school"] * 2, none, [], PRIOR)
-    assert got.tolist() == pytest.approx([0.0, (1 + 2 + 3 + 4) / 4])
+    shares = step_shares(edges("00:00", "00:15", "01:15"))
+    assert (shares @ typical_day(np.empty((0, 96)), PRIOR)).tolist() == pytest.approx([0.0, (1 + 2 + 3 + 4) / 4])
 
 
-def test_measured_days_of_the_same_kind_outweigh_the_prior() -> None:
-    """Two school days of 100 and 200 kW, one weekend of 900: (300 + 0.5 x 10) / 2.5 = 122 kW."""
-    history = np.array([[100.0] * 96, [900.0] * 96, [200.0] * 96])
-    got = load_forecast(
-        edges("08:00", "09:00"), ["school"], history, ["school", "weekend", "school"], np.full(96, 10.0)
-    )
-    assert got[0] == pytest.approx(122.0)
+def test_measured_days_outweigh_the_prior() -> None:
+    """Days of 100 and 200 kW: (300 + 0.5 x 10) / 2.5 = 122 kW."""
+    assert typical_day(np.array([[100.0] * 96, [200.0] * 96]), np.full(96, 10.0)) == pytest.approx(122.0)
 
 
 def test_a_gap_in_the_measurements_is_missing_and_not_zero() -> None:
     history = np.full((1, 96), np.nan)
     history[0, 40:] = 50.0
-    got = load_forecast(edges("02:00", "03:00", "12:00", "13:00"), ["d"] * 3, history, ["d"], np.full(96, 20.0))
-    assert got[0] == pytest.approx(20.0)
-    assert got[2] == pytest.approx((50 + 0.5 * 20) / 1.5)
+    day = typical_day(history, np.full(96, 20.0))
+    assert day[8] == pytest.approx(20.0)
+    assert day[48] == pytest.approx((50 + 0.5 * 20) / 1.5)
 
 
 def test_the_longest_and_shortest_day_of_the_year_keep_elapsed_time() -> None:
@@ -51,14 +46,28 @@ def test_the_longest_and_shortest_day_of_the_year_keep_elapsed_time() -> None:
         ends = [*edges("00:00", day=day), *edges("00:00", day=str(dt.date.fromisoformat(day) + dt.timedelta(days=1)))]
         seconds = (ends[1].astimezone(dt.UTC) - ends[0].astimezone(dt.UTC)).total_seconds()
         assert seconds == hours * 3600
-        assert load_forecast(ends, ["d"], np.empty((0, 96)), [], np.full(96, 7.0))[0] == pytest.approx(7.0)
+        assert step_shares(ends).sum() == pytest.approx(1.0)
+
+
+@given(
+    start=st.integers(0, 1439),
+    lengths=st.lists(st.integers(1, 600), min_size=1, max_size=20),
+    day=st.sampled_from(["2023-03-12", "2023-09-07", "2023-11-05"]),
+)
+def test_every_step_lies_wholly_in_its_quarter_hours(start: int, lengths: list[int], day: str) -> None:
+    first = edges("00:00", day=day)[0].astimezone(dt.UTC)
+    minutes = np.cumsum([start, *lengths])
+    shares = step_shares([(first + dt.timedelta(minutes=int(m))).astimezone(BOSTON) for m in minutes])
+    assert shares.sum(axis=1) == pytest.approx(1.0)
+    assert (shares >= 0).all()
+    assert shares.max() <= 1.0 + 1e-12
 
 
 def test_naive_or_backward_edges_are_refused() -> None:
     naive = [dt.datetime(2023, 9, 7), dt.datetime(2023, 9, 8)]  # noqa: DTZ001
     for wrong in (naive, edges("09:00", "08:00"), edges("09:00")):
         with pytest.raises(RevereError, match="edges_local"):
-            load_forecast(wrong, ["d"] * (len(wrong) - 1), np.empty((0, 96)), [], PRIOR)
+            step_shares(wrong)
 
 
 def test_the_worst_load_ignores_gaps_and_keeps_the_prior_below_it() -> None:
