@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo setup test bench lock clean check-python console
+.PHONY: demo setup test bench structs lock clean check-python console
 
 demo: setup
 	$(BIN)/revere demo
@@ -40,6 +40,10 @@ test: setup .venv/dev.stamp
 
 bench: setup
 	$(BIN)/revere bench
+
+# The OCPP wire structs, from the schemas of the development dependency ocpp.
+structs: setup .venv/dev.stamp
+	$(BIN)/python tools/ocpp_structs.py
 
 # New locks name no index: hashes only.
 lock: .venv/dev.stamp

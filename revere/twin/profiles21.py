@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from revere.links.ocpp2 import wire
+from revere.links.ocpp2.wire import v21 as wire
 
 PROFILES_MAX: Final = 20
 STACK_LEVEL_MAX: Final = 20
@@ -215,7 +215,7 @@ class ProfileStore:
             if same and not apart and other.profile.id != profile.id and _overlap(other.profile, profile):
                 raise Refusal("DuplicateProfile", f"profile {other.profile.id} has this purpose and stackLevel")
 
-    def update(self, profile_id: int, changes: wire.ScheduleUpdate, now_s: float) -> None:
+    def update(self, profile_id: int, changes: wire.ChargingScheduleUpdate, now_s: float) -> None:
         """UpdateDynamicSchedule: new values in a Dynamic profile."""
         kept = self.installed.get(profile_id)
         if kept is None or kept.bounds is None:
@@ -238,7 +238,7 @@ class ProfileStore:
         kept.bounds = new
         self._updated_at_s = now_s
 
-    def clear(self, profile_id: int | None, criteria: wire.ClearProfileCriteria | None) -> int:
+    def clear(self, profile_id: int | None, criteria: wire.ClearChargingProfile | None) -> int:
         """Remove by id or by criteria (all when neither is given); returns how many went."""
         gone = []
         for key, kept in self.installed.items():

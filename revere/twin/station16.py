@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from revere.links.ocpp2 import wire as wire21
+from revere.links.ocpp2.wire import v21 as wire21
 from revere.links.ocpp16 import wire
 from revere.twin.device21 import MEASURANDS
 from revere.twin.line import BadRequest, CallRefused, LinkDown, Message, Payload
@@ -339,7 +339,7 @@ class Station16(Station):
     def _clear_profile(self, payload: Payload) -> Payload:
         request = msgspec.convert(payload, wire.ClearChargingProfile)
         purpose: Any = PURPOSES.get(request.chargingProfilePurpose or "")
-        criteria = wire21.ClearProfileCriteria(
+        criteria = wire21.ClearChargingProfile(
             evseId=request.connectorId, chargingProfilePurpose=purpose, stackLevel=request.stackLevel
         )
         gone = self.profiles.clear(request.id, criteria)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from revere.links.ocpp2 import wire
+from revere.links.ocpp2.wire import v21 as wire
 from revere.twin.device21 import DeviceModel
 from revere.twin.line import BadRequest, CallRefused, LinkDown, Message, Payload
 from revere.twin.profiles21 import Abilities, Bounds, Moment, ProfileStore, Refusal

@@ -21,7 +21,7 @@ from revere.core.facts import (
 )
 from revere.core.ids import SessionId, SiteId
 from revere.links.ocpp2 import translate as translate2
-from revere.links.ocpp2 import wire as wire2
+from revere.links.ocpp2.wire import v21 as wire2
 from revere.links.ocpp16 import translate as translate16
 from revere.links.ocpp16 import wire as wire16
 from revere.links.ocppj.bounds import Counters

@@ -28,8 +28,8 @@ def tracked(*patterns: str) -> list[Path]:
 
 
 def modules() -> list[Path]:
-    """Python of the product, generated files left out."""
-    return [path for path in tracked("revere/*.py") if not GENERATED.search(path.read_text()[:400])]
+    """Python of the product and its tools, generated files left out."""
+    return [path for path in tracked("revere/*.py", "tools/*.py") if not GENERATED.search(path.read_text()[:400])]
 
 
 def test_modules_and_functions_fit_on_a_few_screens() -> None:

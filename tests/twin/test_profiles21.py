@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from revere.links.ocpp2 import wire
+from revere.links.ocpp2.wire import v21 as wire
 from revere.twin.profiles21 import Abilities, Moment, ProfileStore, Refusal
 
 T = 1_694_059_200.0  # 2023-09-07 04:00:00 UTC
@@ -192,10 +192,10 @@ def test_the_same_purpose_is_limited_in_rate_and_dynamic_updates_too() -> None:
     with pytest.raises(Refusal, match="RateLimitExceeded"):
         put(store, central(), moment=Moment(now_s=T + 59, transaction_id="tx-1"))
     put(store, central(), moment=Moment(now_s=T + 60, transaction_id="tx-1"))
-    store.update(101, wire.ScheduleUpdate(setpoint=-1.0), T + 70)
+    store.update(101, wire.ChargingScheduleUpdate(setpoint=-1.0), T + 70)
     with pytest.raises(Refusal, match="RateLimitExceeded"):
-        store.update(101, wire.ScheduleUpdate(setpoint=-2.0), T + 70.9)
-    store.update(101, wire.ScheduleUpdate(setpoint=-2.0), T + 71)
+        store.update(101, wire.ChargingScheduleUpdate(setpoint=-2.0), T + 70.9)
+    store.update(101, wire.ChargingScheduleUpdate(setpoint=-2.0), T + 71)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_bad_updates_change_nothing(profile_id: int, update: dict[str, float], c
     store = ProfileStore(abilities=BOTH)
     put(store, central())
     with pytest.raises(Refusal, match=code):
-        store.update(profile_id, wire.ScheduleUpdate(**update), T + 5)
+        store.update(profile_id, wire.ChargingScheduleUpdate(**update), T + 5)
     assert store.in_force(MOMENT)[0].setpoint_w == -42_000
 
 
@@ -277,7 +277,7 @@ def test_the_stations_maximum_caps_both_modes() -> None:
     put(store, cap, 0)
     put(store, central(setpoint=30_000))
     assert store.wanted_kw(store.in_force(MOMENT)[0]) == 7.0
-    store.update(101, wire.ScheduleUpdate(setpoint=-30_000.0), T + 5)
+    store.update(101, wire.ChargingScheduleUpdate(setpoint=-30_000.0), T + 5)
     assert store.wanted_kw(store.in_force(MOMENT)[0]) == -30.0
 
 
@@ -294,7 +294,7 @@ def test_clearing_by_criteria(criteria: dict[str, Any], left: set[int]) -> None:
     store = ProfileStore(abilities=BOTH)
     put(store, default(), 0)
     put(store, central())
-    store.clear(None, msgspec.convert(criteria, wire.ClearProfileCriteria))
+    store.clear(None, msgspec.convert(criteria, wire.ClearChargingProfile))
     assert set(store.installed) == left
 
 

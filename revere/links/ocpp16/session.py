@@ -18,7 +18,7 @@ from revere.core.facts import Fact
 from revere.core.ids import SessionId
 from revere.links.ocpp16 import translate, wire
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut, Reply
-from revere.links.ocppj.framing import Call, CallFailed, decode_payload
+from revere.links.ocppj.framing import Call, CallFailed
 from revere.links.ocppj.line import (
     HEARTBEAT_S,
     NO_DEFAULT,
@@ -28,6 +28,7 @@ from revere.links.ocppj.line import (
     session_id_of,
     transaction_id_of,
 )
+from revere.links.ocppj.payload import PayloadReader
 from revere.links.ocppj.samples import EXPORT_POWER, EXPORT_REGISTER, IMPORT_POWER, IMPORT_REGISTER, SOC
 from revere.links.ocppj.setpoints import DAY_S, check_setpoint, local_midnight
 
@@ -58,6 +59,8 @@ class Session16:
         route = _ROUTES.get(call.action)
         if route is None:
             self.line.counters.unknown_actions += 1
+            if call.action in wire.CALLS:
+                raise CallFailed("NotSupported", f"{call.action} is not for us to answer")
             raise CallFailed("NotImplemented", f"{call.action} is not known here")
         return await route(self, call.payload)
 
@@ -323,15 +326,15 @@ class Session16:
 def _route(
     kind: type[T], method: Callable[[Session16, T], Awaitable[Answered]]
 ) -> Callable[[Session16, msgspec.Raw], Awaitable[Answered]]:
-    decoder = msgspec.json.Decoder(kind)
+    reader = PayloadReader(kind)
 
     def handle(session: Session16, payload: msgspec.Raw) -> Awaitable[Answered]:
-        return method(session, decode_payload(decoder, payload))
+        return method(session, reader.read(payload, session.line.counters))
 
     return handle
 
 
-# The methods are this class's own doors: the table keeps decoder and method side by side.
+# The methods are this class's own doors: the table keeps reader and method side by side.
 _ROUTES: Final = {
     "BootNotification": _route(wire.BootNotification, Session16._boot),
     "Heartbeat": _route(wire.Heartbeat, Session16._heartbeat),

@@ -98,7 +98,9 @@ def status_reported(config: StationConfig, request: wire.StatusNotification, at:
     )
 
 
-def _samples(values: Sequence[wire.SampledValue], *, site_meter: bool, counters: Counters) -> list[Sample]:
+def _samples(
+    values: Sequence[wire.SampledValue | wire.TransactionDataSampledValue], *, site_meter: bool, counters: Counters
+) -> list[Sample]:
     samples = []
     for value in values:
         if value.measurand not in MEASURANDS:
@@ -123,7 +125,7 @@ def _samples(values: Sequence[wire.SampledValue], *, site_meter: bool, counters:
 def readings(
     config: StationConfig,
     connector_id: int,
-    meter_values: Sequence[wire.MeterValue],
+    meter_values: Sequence[wire.MeterValue | wire.TransactionData],
     *,
     at: dt.datetime,
     session_id: SessionId | None,
@@ -211,7 +213,7 @@ def central_profile(command: SetpointCommand, transaction_id: int, now: dt.datet
                 startSchedule=now,
                 duration=LEASE_S,
                 chargingSchedulePeriod=(
-                    wire.SchedulePeriod(startPeriod=0, limit=watts(max(command.setpoint_kw, 0.0))),
+                    wire.ChargingSchedulePeriod(startPeriod=0, limit=watts(max(command.setpoint_kw, 0.0))),
                 ),
             ),
         ),
@@ -221,7 +223,8 @@ def central_profile(command: SetpointCommand, transaction_id: int, now: dt.datet
 def default_profile(profile: DefaultProfile, now: dt.datetime) -> wire.SetChargingProfile:
     """The fallback as a recurring daily TxDefaultProfile of all connectors, from local midnight."""
     periods = tuple(
-        wire.SchedulePeriod(startPeriod=after_s, limit=watts(limit_kw)) for after_s, limit_kw in profile.limits_kw
+        wire.ChargingSchedulePeriod(startPeriod=after_s, limit=watts(limit_kw))
+        for after_s, limit_kw in profile.limits_kw
     )
     return wire.SetChargingProfile(
         connectorId=0,

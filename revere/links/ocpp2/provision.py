@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from revere.links.ocpp2 import wire
+from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.samples import EXPORT_POWER, EXPORT_REGISTER, MEASURANDS
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from revere.core.commands import Answer
 from revere.core.errors import Refused, RevereError
 from revere.core.facts import Fact, GridLost, GridRestored
 from revere.core.ids import SessionId
-from revere.links.ocpp2 import provision, translate, wire
+from revere.links.ocpp2 import provision, translate
+from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut, Reply
-from revere.links.ocppj.framing import Call, CallFailed, decode_payload
+from revere.links.ocppj.framing import Call, CallFailed
 from revere.links.ocppj.line import (
     HEARTBEAT_S,
     NO_DEFAULT,
@@ -28,6 +29,7 @@ from revere.links.ocppj.line import (
     session_id_of,
     transaction_id_of,
 )
+from revere.links.ocppj.payload import PayloadReader
 from revere.links.ocppj.setpoints import DAY_S, check_setpoint, local_midnight
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ class Session2:
         route = _ROUTES.get(call.action)
         if route is None:
             self.line.counters.unknown_actions += 1
+            if call.action in wire.CALLS:
+                raise CallFailed("NotSupported", f"{call.action} is not for us to answer")
             raise CallFailed("NotImplemented", f"{call.action} is not known here")
         return await route(self, call.payload)
 
@@ -450,15 +454,15 @@ def _reason(info: wire.StatusInfo | None) -> str:
 def _route(
     kind: type[T], method: Callable[[Session2, T], Awaitable[Answered]]
 ) -> Callable[[Session2, msgspec.Raw], Awaitable[Answered]]:
-    decoder = msgspec.json.Decoder(kind)
+    reader = PayloadReader(kind)
 
     def handle(session: Session2, payload: msgspec.Raw) -> Awaitable[Answered]:
-        return method(session, decode_payload(decoder, payload))
+        return method(session, reader.read(payload, session.line.counters))
 
     return handle
 
 
-# The methods are this class's own doors: the table keeps decoder and method side by side.
+# The methods are this class's own doors: the table keeps reader and method side by side.
 _ROUTES: Final = {
     "BootNotification": _route(wire.BootNotificationRequest, Session2._boot),
     "Heartbeat": _route(wire.HeartbeatRequest, Session2._heartbeat),

@@ -34,7 +34,7 @@ from revere.core.facts import (
 )
 from revere.core.ids import SessionId
 from revere.core.time import iso
-from revere.links.ocpp2 import wire
+from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.line import session_id_of
 from revere.links.ocppj.samples import CONTEXTS, MEASURANDS, SOC, Sample, in_base_unit, readings_of
 from revere.links.ocppj.setpoints import DAY_S, local_midnight, watts
@@ -280,11 +280,11 @@ def central_profile(
     )
 
 
-def schedule_update(command: SetpointCommand, *, bidirectional: bool) -> wire.ScheduleUpdate:
+def schedule_update(command: SetpointCommand, *, bidirectional: bool) -> wire.ChargingScheduleUpdate:
     """The new values of that profile, W."""
     if not bidirectional:
-        return wire.ScheduleUpdate(limit=watts(max(command.setpoint_kw, 0.0)))
-    return wire.ScheduleUpdate(
+        return wire.ChargingScheduleUpdate(limit=watts(max(command.setpoint_kw, 0.0)))
+    return wire.ChargingScheduleUpdate(
         limit=watts(command.charge_limit_kw),
         dischargeLimit=watts(-command.discharge_limit_kw),
         setpoint=watts(command.setpoint_kw),

@@ -8,8 +8,8 @@ import msgspec
 
 FRAME_MAX_BYTES: Final = 65_536
 """An ordinary frame. A whole TransactionEvent has about 1 kB."""
-REPORT_FRAME_MAX_BYTES: Final = 1_048_576
-"""A NotifyReport frame, the one message that is long by nature; also the socket's own bound."""
+LONG_FRAME_MAX_BYTES: Final = 1_048_576
+"""Reports and schedules, long by nature (1,024 periods have 122 kB); also the socket's own bound."""
 MESSAGE_ID_MAX_CHARS: Final = 36
 ACTION_MAX_CHARS: Final = 64
 STATION_ID_MAX_CHARS: Final = 48
@@ -36,6 +36,8 @@ INBOUND_WAITING_MAX: Final = 8
 FRAME_BURST: Final = 400.0
 FRAMES_PER_S_MAX: Final = 100.0
 """Beyond the burst a connection is read at this rate; the kernel's buffer holds the flood back."""
+SAMPLES_LOST_MAX: Final = 64
+"""Samples left out of one payload before all of it is refused."""
 BAD_PAYLOADS_MAX: Final = 50
 """Payloads refused on one connection before it is closed."""
 OPEN_TIMEOUT_S: Final = 60.0
@@ -58,6 +60,8 @@ class Counters(msgspec.Struct, kw_only=True):
     frames_refused: int = 0
     frames_throttled: int = 0
     payloads_refused: int = 0
+    payloads_mended: int = 0
+    unknown_fields: int = 0
     unknown_actions: int = 0
     calls_timed_out: int = 0
     calls_refused: int = 0

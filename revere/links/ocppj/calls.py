@@ -29,13 +29,14 @@ from revere.links.ocppj.bounds import (
     Counters,
 )
 from revere.links.ocppj.framing import (
+    LONG_ANSWERS,
     CallFailed,
     Failure,
     Result,
     call_frame,
-    decode_payload,
     result_error_frame,
 )
+from revere.links.ocppj.payload import PayloadReader
 from revere.links.ocppj.transport import Disconnected, Transport
 
 if TYPE_CHECKING:
@@ -129,7 +130,9 @@ class CallTable:
         self._next = 0
         self._pending: Pending | None = None
         self._closed = False
-        self._decoders: dict[type, msgspec.json.Decoder[object]] = {}
+        self._readers: dict[type, PayloadReader[object]] = {}
+        self.long_answer_may_come = False
+        """Whether anything was asked on this connection whose answer, even a late one, may be a long frame."""
 
     async def call(
         self,
@@ -167,6 +170,7 @@ class CallTable:
         loop = asyncio.get_running_loop()
         pending = Pending(f"r{self._next}", loop.create_future(), loop.time(), setpoint)
         self._pending = pending
+        self.long_answer_may_come = self.long_answer_may_come or action in LONG_ANSWERS
         try:
             await self._transport.send(call_frame(pending.message_id, action, payload))
             sent_wall_s = wall_s()
@@ -192,9 +196,11 @@ class CallTable:
             pending.future.set_exception(TimeoutError())
 
     async def _read(self, action: str, result: Result, answer: type[T]) -> T:
-        decoder = self._decoders.setdefault(answer, msgspec.json.Decoder(answer))
+        reader = self._readers.get(answer)
+        if reader is None:
+            reader = self._readers[answer] = PayloadReader(answer)
         try:
-            value = decode_payload(decoder, result.payload)
+            value = reader.read(result.payload, self._counters)
         except CallFailed as error:
             self._counters.payloads_refused += 1
             if self._result_errors:

@@ -50,6 +50,7 @@ NORMAL: Final = 1000
 _CODES_16: Final[dict[str, ErrorCode]] = {
     "FormatViolation": "FormationViolation",
     "MessageTypeNotSupported": "NotSupported",
+    "OccurrenceConstraintViolation": "OccurenceConstraintViolation",
     "RpcFrameworkError": "ProtocolError",
 }
 """Error codes that 1.6 spells or lumps otherwise."""
@@ -148,7 +149,7 @@ class StationLink:
             if wait_s > 0:
                 self._counters.frames_throttled += 1
                 await asyncio.sleep(wait_s)
-            frame = parse_frame(raw)
+            frame = parse_frame(raw, long_answer=self._calls.long_answer_may_come)
             if not isinstance(frame, Call):
                 if not isinstance(frame, Ignored):
                     self._calls.settle(frame)
@@ -180,6 +181,12 @@ class StationLink:
             self._counters.payloads_refused += 1
             self._bad_payloads += 1
             await self._send(error_frame(call.message_id, self._code(error.code), error.what))
+            return
+        except OverflowError as error:  # a stamp within a day of the calendar's ends has no UTC
+            self._counters.payloads_refused += 1
+            self._bad_payloads += 1
+            log.warning("%s: %s: a time or number out of range: %s", self.station_id, call.action, error)
+            await self._send(error_frame(call.message_id, "PropertyConstraintViolation", "a time out of range"))
             return
         except RevereError as error:  # not committed, so not acknowledged: the station will send it again
             log.warning("%s: %s not recorded: %s", self.station_id, call.action, error.text())
