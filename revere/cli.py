@@ -98,6 +98,7 @@ def run(
 
 ROWS: tuple[tuple[str, str, str], ...] = (
     ("performance_kw", "delivered in the event, kW by registers", ""),
+    ("performance_unmeasured_evse_h", "time that no register proves, EVSE hours", ""),
     ("performance_plant_kw", "the same by the plant itself", ""),
     ("nominated_kw", "promised at the notice", ""),
     ("nameplate_discharge_kw", "discharge nameplate", ""),

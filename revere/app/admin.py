@@ -16,13 +16,13 @@ from rich.table import Table
 from revere.app.running import find_running
 from revere.app.serve import bare_database, open_store, registered_fleet
 from revere.app.settings import secret_file
-from revere.control.closing import ledger_line, outside_outages, season_registers, seasons_at
+from revere.control.closing import every_line, ledger_line, season_registers, seasons_of
 from revere.control.directory import new_station_secret, secret_mac
 from revere.control.image import Image
 from revere.core.assets import program_of
 from revere.core.errors import Refused, RevereError
 from revere.core.ids import StationId, TenantId, check_id
-from revere.core.time import WallClock
+from revere.core.time import WallClock, local
 from revere.settle.rules import load_rulebook
 from revere.settle.statement import audit as audit_lines
 from revere.settle.statement import build_statement
@@ -190,25 +190,25 @@ async def audit_statement(desk: AdminDesk, statement_id: str) -> tuple[bool, str
     """Recompute a statement from stored registers."""
     fleet = await registered_fleet(desk.store)
     rulebook = load_rulebook()
-    posted = [ledger_line(line) for line in await desk.store.ledger(statement_id=statement_id)]
-    if not posted:
+    store = desk.store
+    found = await every_line(lambda after: store.ledger(statement_id=statement_id, after_seq=after))
+    if not found:
         raise Refused("no such statement", got=statement_id, remedy="The console's statements page lists them")
-    participant = posted[0].participant_id
-    mine = [ledger_line(line) for line in await desk.store.ledger(participant_id=participant)]
+    participant = ledger_line(found[0]).participant_id
+    mine = await every_line(lambda after: store.ledger(participant_id=participant, after_seq=after))
     image = Image(fleet)
-    async for fact in desk.store.journal(kinds=EVENT_KINDS):
+    async for fact in store.journal(kinds=EVENT_KINDS):
         image.apply(fact)
-    now = WallClock().now()
-    last = max((event.end for event in image.events.values() if not event.cancelled), default=now)
-    seasons = [s for s in seasons_at(image, rulebook, last) if s.participant_id == participant]
-    readings = [
-        reading
-        for season in seasons
-        for reading in outside_outages(await season_registers(desk.store, season), image.sites[season.site_id])
-    ]
+    settled_at = max(line.entry.posted_at for line in mine)
+    named = {line.entry.grid_event_id for line in found}
+    events = [event for event in image.events.values() if event.grid_event_id in named]
+    days = {local(event.start, fleet.programme.zone).date() for event in events}
+    seasons = [s for s in seasons_of(image, rulebook, days, settled_at) if s.participant_id == participant]
+    readings = [r for season in seasons for r in await season_registers(store, image, season, settled_at)]
     period = statement_id.rsplit(":", 1)[-1]
-    statement = build_statement(participant, period, posted, rulebook)
-    result = audit_lines(statement, readings, seasons, ledger=mine, now=last)
+    statement = build_statement(participant, period, [ledger_line(line) for line in found], rulebook)
+    ledger = [ledger_line(line) for line in mine]
+    result = audit_lines(statement, readings, seasons, ledger=ledger, now=settled_at)
     lines = [*result.steps, *(f"MISMATCH {text}" for text in result.mismatches)]
     lines.append("The statement agrees with its readings." if result.agrees else "The statement does NOT agree.")
     return result.agrees, "\n".join(lines)

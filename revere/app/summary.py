@@ -82,7 +82,11 @@ async def residual_pct(house: House, judge: Judge) -> dict[str, Any]:
 
 
 def event_figures(house: House, judge: Judge, event: EventImage | None) -> dict[str, Any]:
-    """The event: nominated, delivered by registers, and the plant's own view of it."""
+    """The event: nominated, delivered by registers, and the plant's own view of it.
+
+    Registers prove no more than they were read for: ``performance_unmeasured_evse_h`` is the time of enrolled EVSEs
+    without a good interval on the grid, in which the plant may have given or taken what ``performance_kw`` lacks.
+    """
     fleet = house.image.fleet
     figures: dict[str, Any] = {
         "nameplate_discharge_kw": round(fleet.discharge_nameplate_kw(), 3),
@@ -112,7 +116,9 @@ def event_figures(house: House, judge: Judge, event: EventImage | None) -> dict[
         figures |= {
             "ledger_lines": closed.lines,
             "expected_usd": usd_text(closed.cents),
-            "held": [f"{held.grid_event_id}: {held.reason}" for held in closed.held],
+            "held": [f"{site_id}: {reason}" for site_id, reason in closed.held.items()],
+            "performance_unmeasured_evse_h": round(sum(closed.unmeasured_h().values()), 3),
+            "performance_unmeasured_h_by_site": {site: round(h, 3) for site, h in closed.unmeasured_h().items()},
         }
     return figures
 

@@ -1,7 +1,8 @@
 """After an event: registers to performance, performance to ledger lines, a report for the utility.
 
 Live kW play no part here: what is settled comes from stored registers with their revision, so that late
-data changes a statement only by a correction.
+data changes a statement only by a correction. Settling the same event again is always safe: what stands already
+is not posted again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from revere.core.ids import ProgramId
 from revere.core.time import local
 from revere.program.enrolment import enrolments
 from revere.program.seasons import site_seasons
@@ -22,18 +22,21 @@ from revere.settle.performance import (
     EventPerformance,
     MeteredAsset,
     RegisterReading,
-    event_performance,
     fleet_performance_kw,
     interval_edges,
+    outside_outages,
+    performance_kw,
+    require_synchronised,
 )
 from revere.settle.posting import CalledEvent, SiteSeason, settle_season
 from revere.store.ledger import LedgerEntry, PostedLine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from revere.control.image import EventImage, Image, SiteImage
-    from revere.settle.posting import Held
+    from revere.control.image import EventImage, Image
+    from revere.core.ids import GridEventId, ProgramId, SiteId
+    from revere.settle.posting import Settlement
     from revere.settle.rules import Rulebook
     from revere.store.series import RegisterPair
 
@@ -50,8 +53,8 @@ class Books(Protocol):
         """Both registers of each meter at each edge, quarantined values left out."""
         ...
 
-    async def ledger(self, *, site_id: str | None = None) -> list[PostedLine]:
-        """Posted lines of a site."""
+    async def ledger(self, *, site_id: str | None = None, after_seq: int = 0) -> list[PostedLine]:
+        """A page of a site's posted lines, in order; empty after the last."""
         ...
 
     async def post(self, lines: Sequence[LedgerEntry]) -> list[int]:
@@ -61,14 +64,36 @@ class Books(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """What came of an event. ``cents`` is what its lines add to the expected season payments."""
+    """What an event has come to.
 
-    performance_kw: float
+    ``lines`` and ``cents`` are its own in the ledger, corrections included; ``held`` says by site why it pays nothing
+    there.
+    """
+
     performances: tuple[EventPerformance, ...]
     lines: int
     cents: int
-    held: tuple[Held, ...]
-    intervals: tuple[tuple[dt.datetime, dt.datetime, float], ...]
+    held: dict[SiteId, str]
+
+    def performance_kw(self) -> float:
+        """The fleet's mean relief that the registers prove, kW."""
+        return float(fleet_performance_kw(self.performances))
+
+    def unmeasured_h(self) -> dict[SiteId, float]:
+        """Hours in which an EVSE had no good interval, by site (an island's among them); such time proves nothing."""
+        hours = {one.site_id: one.unmeasured_s() / 3600 for one in self.performances}
+        return {site_id: hour for site_id, hour in hours.items() if hour}
+
+    def intervals(self) -> tuple[tuple[dt.datetime, dt.datetime, float], ...]:
+        """The fleet's relief by interval, kW, from the intervals that were measured well."""
+        sums: dict[tuple[dt.datetime, dt.datetime], Fraction] = {}
+        for performance in self.performances:
+            for interval in performance.intervals:
+                kw = performance_kw(interval)
+                if kw is not None:
+                    key = (interval.start, interval.end)
+                    sums[key] = sums.get(key, Fraction(0)) + kw
+        return tuple((start, end, float(kw)) for (start, end), kw in sorted(sums.items()))
 
 
 async def read_registers(
@@ -96,100 +121,116 @@ async def read_registers(
     ]
 
 
-async def season_registers(books: Books, season: SiteSeason) -> list[RegisterReading]:
-    """The registers that a season's events rest on."""
+async def season_registers(books: Books, image: Image, season: SiteSeason, now: dt.datetime) -> list[RegisterReading]:
+    """The registers that a season's events rest on, those of a dead grid set aside."""
     readings: list[RegisterReading] = []
     for called in season.events:
-        readings += await read_registers(books, season.assets, interval_edges(called.start, called.end))
-    return readings
+        if called.measurable(now):
+            readings += await read_registers(books, season.assets, interval_edges(called.start, called.end))
+    return outside_outages(readings, image.sites[season.site_id].outages)
 
 
-def seasons_at(image: Image, rulebook: Rulebook, now: dt.datetime) -> tuple[SiteSeason, ...]:
-    """Every enrolled site's season with all its events that have ended by ``now``."""
+async def every_line(page_after: Callable[[int], Awaitable[list[PostedLine]]]) -> list[PostedLine]:
+    """All lines of a ledger read page by page (``page_after`` a seq), in order."""
+    lines: list[PostedLine] = []
+    while page := await page_after(lines[-1].seq if lines else 0):
+        lines += page
+    return lines
+
+
+def seasons_of(image: Image, rulebook: Rulebook, days: Iterable[dt.date], now: dt.datetime) -> tuple[SiteSeason, ...]:
+    """Every enrolled site's season around each of these local dates, once, with all calls of it known by ``now``.
+
+    A season is settled under the rule in force today, or on its last day once it is over.
+    """
     fleet = image.fleet
-    day = local(now, fleet.programme.zone).date()
-    called: dict[ProgramId, list[CalledEvent]] = {program.id: [] for program in fleet.programs}
-    openadr = {program.id: program.openadr_program for program in fleet.programs}
-    for event in sorted(image.events.values(), key=lambda e: (e.start, e.grid_event_id)):
-        if event.cancelled or event.end > now or event.program_id not in openadr:
-            continue
+    today = local(now, fleet.programme.zone).date()
+    called = _called(image)
+    found: dict[tuple[SiteId, ProgramId, GridEventId], SiteSeason] = {}
+    for day in sorted(set(days)):
+        rules = {one.site_id: one.rule for one in enrolments(fleet, rulebook, day) if one.rule is not None}
+        settled_on = {site_id: min(today, rule.version.season.bounds(day)[1]) for site_id, rule in rules.items()}
+        for on_date in sorted(set(settled_on.values())):
+            standings = [s for s in enrolments(fleet, rulebook, on_date) if settled_on.get(s.site_id) == on_date]
+            for season in site_seasons(fleet, rulebook, standings, called, on_date):
+                found.setdefault((season.site_id, season.program_id, season.events[0].grid_event_id), season)
+    return tuple(found.values())
+
+
+def _called(image: Image) -> dict[ProgramId, list[CalledEvent]]:
+    """Every call by contract: one of the utility's OpenADR program reaches every contract that hangs on it."""
+    programs = image.fleet.programs
+    openadr = {program.id: program.openadr_program for program in programs}
+    called: dict[ProgramId, list[CalledEvent]] = {program.id: [] for program in programs}
+    for event in image.events.values():
         told = CalledEvent(
             grid_event_id=event.grid_event_id,
             start=event.start,
             end=event.end,
+            received_at=event.received_at,
             opt="out" if event.opt == "out" else "in",
+            cancelled=event.cancelled,
         )
-        # One call of the utility's OpenADR program reaches every contract that hangs on it.
-        for program in fleet.programs:
-            if program.openadr_program == openadr[event.program_id]:
+        for program in programs:
+            if program.openadr_program == openadr.get(event.program_id):
                 called[program.id].append(told)
-    return site_seasons(fleet, rulebook, enrolments(fleet, rulebook, day), called, day)
+    return called
 
 
-async def close_event(
-    image: Image, event: EventImage, books: Books, rulebook: Rulebook, now: dt.datetime, *, clock_synchronised: bool
-) -> Closed:
-    """Measure an event at every enrolled site, post what it adds to each season, return the whole."""
-    performances: list[EventPerformance] = []
-    held: list[Held] = []
-    lines = cents = 0
-    members = image.members(event)
-    for season in seasons_at(image, rulebook, now):
-        if season.site_id not in members:
+async def close_events(
+    image: Image,
+    events: Sequence[EventImage],
+    books: Books,
+    rulebook: Rulebook,
+    now: dt.datetime,
+    *,
+    clock_synchronised: bool,
+) -> dict[GridEventId, Closed]:
+    """Settle the seasons of these events at every site that they call, post what differs, return what each came to.
+
+    Raises ``Refused`` while our own clock is unsynchronised, ``Unavailable`` where the store is.
+    """
+    require_synchronised(clock_synchronised)
+    zone = image.fleet.programme.zone
+    members = {event.grid_event_id: image.members(event) for event in events}
+    parts: dict[GridEventId, list[tuple[SiteSeason, Settlement, list[LedgerLine]]]] = {key: [] for key in members}
+    for season in seasons_of(image, rulebook, [local(event.start, zone).date() for event in events], now):
+        asked = {
+            event.grid_event_id for event in season.events if season.site_id in members.get(event.grid_event_id, ())
+        }
+        if not asked:
             continue
-        readings = await season_registers(books, season)
-        posted = [ledger_line(line) for line in await books.ledger(site_id=season.site_id)]
-        paid_on = outside_outages(readings, image.sites[season.site_id])
-        settlement = settle_season(season, paid_on, now=now, clock_synchronised=clock_synchronised, posted=posted)
-        performances.append(
-            event_performance(
-                site_id=season.site_id,
-                grid_event_id=event.grid_event_id,
-                start=event.start,
-                end=event.end,
-                assets=season.assets,
-                readings=readings,
-                clock_synchronised=clock_synchronised,
-            )
-        )
-        held += [one for one in settlement.held if one.grid_event_id == event.grid_event_id]
-        await books.post([LedgerEntry(posted_at=now, **to_fields(line)) for line in settlement.lines])
-        lines += len(settlement.lines)
-        cents += sum(line.cents for line in settlement.lines)
-    return Closed(
-        performance_kw=float(fleet_performance_kw(performances)),
-        performances=tuple(performances),
-        lines=lines,
-        cents=cents,
-        held=tuple(held),
-        intervals=_relief_by_interval(performances),
-    )
+        readings = await season_registers(books, image, season, now)
+        posted = await _site_lines(books, season.site_id)
+        result = settle_season(season, readings, now=now, clock_synchronised=clock_synchronised, posted=posted)
+        if result.lines:
+            await books.post([LedgerEntry(posted_at=now, **to_fields(line)) for line in result.lines])
+        for key in asked:
+            parts[key].append((season, result, [*posted, *result.lines]))
+    return {key: _closed(key, found) for key, found in parts.items()}
 
 
-def outside_outages(readings: Sequence[RegisterReading], site: SiteImage) -> list[RegisterReading]:
-    """Readings with those of a dead grid set aside: what an island's vehicles give is no relief to the grid."""
-    return [
-        msgspec.structs.replace(reading, quarantined="outage")
-        if any(start < reading.ts and (end is None or reading.ts < end) for start, end in site.outages)
-        else reading
-        for reading in readings
+async def _site_lines(books: Books, site_id: SiteId) -> list[LedgerLine]:
+    posted = await every_line(lambda after: books.ledger(site_id=site_id, after_seq=after))
+    return [ledger_line(line) for line in posted]
+
+
+def _closed(key: GridEventId, parts: Sequence[tuple[SiteSeason, Settlement, list[LedgerLine]]]) -> Closed:
+    """One event out of its sites' settlements."""
+    own = [
+        line
+        for season, _, ledger in parts
+        for line in ledger
+        if (line.grid_event_id, line.program_id, line.state) == (key, season.program_id, "expected")
     ]
-
-
-def _relief_by_interval(
-    performances: Sequence[EventPerformance],
-) -> tuple[tuple[dt.datetime, dt.datetime, float], ...]:
-    """Fleet relief per interval, kW, from the intervals that were measured well."""
-    sums: dict[tuple[dt.datetime, dt.datetime], Fraction] = {}
-    for performance in performances:
-        for interval in performance.intervals:
-            if interval.quality != "good" or interval.import_wh is None or interval.export_wh is None:
-                continue
-            hours = Fraction(int((interval.end - interval.start).total_seconds()), 3600)
-            relief = Fraction(interval.export_wh - interval.import_wh, 1000) / hours
-            key = (interval.start, interval.end)
-            sums[key] = sums.get(key, Fraction(0)) + relief
-    return tuple((start, end, float(kw)) for (start, end), kw in sorted(sums.items()))
+    return Closed(
+        performances=tuple(one for _, result, _ in parts for one in result.measured if one.grid_event_id == key),
+        lines=len(own),
+        cents=sum(line.cents for line in own),
+        held={
+            season.site_id: one.reason for season, result, _ in parts for one in result.held if one.grid_event_id == key
+        },
+    )
 
 
 def ledger_line(posted: PostedLine) -> LedgerLine:

@@ -153,6 +153,7 @@ class Heart:
         image.on_building = self.history.add
 
     def _on_fact(self, fact: f.Fact) -> None:
+        self.events.notice(fact)
         if isinstance(fact, REPLAN_ON):
             self._replan.set()
         if isinstance(fact, f.EnergyNeeds):

@@ -129,7 +129,7 @@ class SiteImage:
 
 @dataclass(slots=True)
 class EventImage:
-    """One call under a program, its latest modification."""
+    """One call under a program, its latest modification; ``received_at`` is when it was first heard of."""
 
     grid_event_id: GridEventId
     program_id: ProgramId
@@ -144,6 +144,7 @@ class EventImage:
     nominated_by_site_kw: dict[str, float] = field(default_factory=dict)
     performance_kw: float | None = None
     reported: bool = False
+    held: dict[str, str] = field(default_factory=dict)
 
     def live(self) -> bool:
         """Neither cancelled nor opted out of."""
@@ -251,7 +252,7 @@ class Image:
     def _outcome(self, fact: f.PlanMade | f.EventReported) -> None:
         if isinstance(fact, f.EventReported) and fact.grid_event_id in self.events:
             event = self.events[fact.grid_event_id]
-            event.performance_kw, event.reported = fact.performance_kw, True
+            event.performance_kw, event.reported, event.held = fact.performance_kw, True, fact.held
 
     def _reading(self, fact: f.MeterReading) -> None:
         if fact.quarantined:
@@ -398,8 +399,9 @@ class Image:
                 source=fact.source,
             )
             if known is not None:
-                event.opt = known.opt
-                event.reported, event.performance_kw = known.reported, known.performance_kw
+                event.opt, event.received_at = known.opt, known.received_at
+                if (known.start, known.end) == (event.start, event.end):  # a call that moved is settled anew
+                    event.reported, event.performance_kw, event.held = known.reported, known.performance_kw, known.held
                 event.nominated_kw = known.nominated_kw
                 event.nominated_by_site_kw = known.nominated_by_site_kw
             self.events[fact.grid_event_id] = event

@@ -246,11 +246,15 @@ class AlarmCleared(FactBase, frozen=True, tag=True, kw_only=True):
 
 
 class EventReported(FactBase, frozen=True, tag=True, kw_only=True):
-    """We reported an event's performance to the utility. kW, relief positive."""
+    """We settled an event and reported its performance to the utility, kW, relief positive; again after late data.
+
+    ``held`` says by site why nothing is paid for it there (yet).
+    """
 
     grid_event_id: GridEventId
     performance_kw: float
     report_id: str
+    held: dict[str, str] = {}
 
 
 Fact = (

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
 
 def season_events(rule: Rule, events: Iterable[CalledEvent], on_date: dt.date) -> tuple[CalledEvent, ...]:
-    """The events of the season that is open on a local date (or opens next), in time order."""
-    first, last = rule.version.season.bounds(on_date)
-    own = [event for event in events if first <= local(event.start, rule.zone).date() <= last]
+    """The events of the season that is open on a local date (or opens next), in time order.
+
+    One called between two seasons is the later one's: there it is held, with the reason.
+    """
+    bounds = rule.version.season.bounds
+    own = [event for event in events if bounds(local(event.start, rule.zone).date()) == bounds(on_date)]
     return tuple(sorted(own, key=lambda event: (event.start, event.grid_event_id)))
 
 

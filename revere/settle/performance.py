@@ -2,13 +2,13 @@
 
 ::
 
-    register   r0      r1      r2      --      r4     r5 < r4
-    edge       |-------|-------|-------|-------|-------|
-    interval     good    good    gap     gap     quarantined
+    register   r0      r1      r2      --      r4     r5 < r4      r6
+    edge       |-------|-------|-------|-------|-------|-----------|
+    interval     good    good    gap     gap     quarantined  claimed
 
-The mean is taken over good intervals; a gap stays a gap (its time is stated as not covered, never filled with 0), and
-what a meter cannot have done is quarantined with a reason. Relief to the grid is positive: performance is baseline
-minus actual.
+What a rule pays is the mean over good intervals; a gap stays a gap (its time is stated as not covered, never filled
+with 0), what a meter cannot have done is quarantined with a reason, and what counts for another call is left to it.
+Relief to the grid is positive: performance is baseline minus actual.
 """
 
 from __future__ import annotations
@@ -44,7 +44,15 @@ REGISTER_STEP_WH = 100
 """Coarsest step of a register in the field: one step more than the rating allows is rounding, not a fault."""
 SHOWN_KW = Decimal("0.000001")
 
-Quality = Literal["good", "gap", "quarantined"]
+Quality = Literal["good", "gap", "quarantined", "claimed"]
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """Time ``[start, end)`` of a site whose energy counts for another call; ``by`` says for which."""
+
+    start: dt.datetime
+    end: dt.datetime
+    by: str
 
 
 class RegisterReading(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +96,7 @@ class IntervalEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """What one asset's meter shows of ``[start, end)``: energy each way in Wh.
 
     ``rev_start`` and ``rev_end`` are the (import, export) revisions of the readings at its edges. A quantity is None
-    where a reading is missing; ``reason`` says why an interval is not good.
+    where a reading is missing or the interval counts elsewhere; ``reason`` says why an interval is not good.
     """
 
     asset_id: str
@@ -116,12 +124,13 @@ class AssetPerformance(msgspec.Struct, frozen=True, kw_only=True):
     baseline_wh: int
     covered_s: int
 
+    def relief_wh(self) -> int:
+        """Energy by which the grid was relieved in good intervals."""
+        return self.baseline_wh - (self.import_wh - self.export_wh)
+
     def mean_kw(self) -> Fraction | None:
         """Mean relief over the covered time in kW, exact; None where nothing is covered."""
-        if self.covered_s == 0:
-            return None
-        relief_wh = self.baseline_wh - (self.import_wh - self.export_wh)
-        return Fraction(relief_wh * 3600, 1000 * self.covered_s)
+        return Fraction(self.relief_wh() * 3600, 1000 * self.covered_s) if self.covered_s else None
 
 
 class EventPerformance(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,9 +152,28 @@ class EventPerformance(msgspec.Struct, frozen=True, kw_only=True):
     asked_s: int
 
     def exact_kw(self) -> Fraction | None:
-        """Sum of the assets' means in kW, relief positive; None where no asset was measured at all."""
+        """What a rule pays: sum of the assets' means over their covered time in kW, relief positive.
+
+        None where no asset was measured at all.
+        """
         means = [mean for asset in self.assets if (mean := asset.mean_kw()) is not None]
         return sum(means, Fraction(0)) if means else None
+
+    def delivered_kw(self) -> Fraction:
+        """What the registers prove: measured relief over the event's whole length in kW, relief positive.
+
+        Nothing is made up for time that was not measured: it adds nothing here and is stated by ``unmeasured_s``.
+        """
+        length_s = int((self.end - self.start).total_seconds())
+        return Fraction(sum(asset.relief_wh() for asset in self.assets) * 3600, 1000 * length_s)
+
+    def unmeasured_s(self) -> int:
+        """Asset seconds without a good interval (those that count for another call left out)."""
+        return self.asked_s - self.covered_s - self.claimed_s()
+
+    def claimed_s(self) -> int:
+        """Asset seconds that count for another call."""
+        return sum(item.length_s for item in self.intervals if item.quality == "claimed")
 
     def coverage(self) -> Fraction:
         """Part of the event's asset time in good intervals, 0 to 1."""
@@ -223,15 +251,35 @@ class ReadingIndex:
 
 
 def interval_evidence(
-    asset: MeteredAsset,
-    edges: Sequence[dt.datetime],
-    readings: ReadingIndex,
+    asset: MeteredAsset, edges: Sequence[dt.datetime], readings: ReadingIndex, claims: Sequence[Claim] = ()
 ) -> list[IntervalEvidence]:
-    """An asset's intervals between ``edges``, each good, a gap, or quarantined with its reason."""
+    """An asset's intervals between ``edges``: good, a gap, quarantined, or claimed even in part by another call."""
     return [
-        _interval(asset, start, end, readings.at(asset.asset_id, start), readings.at(asset.asset_id, end))
+        _claimed(asset, start, end, claim)
+        if (claim := _claim_on(start, end, claims))
+        else _interval(asset, start, end, readings.at(asset.asset_id, start), readings.at(asset.asset_id, end))
         for start, end in itertools.pairwise(edges)
     ]
+
+
+def _claim_on(start: dt.datetime, end: dt.datetime, claims: Sequence[Claim]) -> Claim | None:
+    """The first claim on any part of ``[start, end)``."""
+    return next((claim for claim in claims if claim.start < end and start < claim.end), None)
+
+
+def _claimed(asset: MeteredAsset, start: dt.datetime, end: dt.datetime, claim: Claim) -> IntervalEvidence:
+    """An interval whose energy is left to another call."""
+    return IntervalEvidence(
+        asset_id=asset.asset_id,
+        start=start,
+        end=end,
+        import_wh=None,
+        export_wh=None,
+        rev_start=None,
+        rev_end=None,
+        quality="claimed",
+        reason=f"counts for {claim.by}",
+    )
 
 
 def _interval(
@@ -312,34 +360,6 @@ def _add_up(asset: MeteredAsset, intervals: Sequence[IntervalEvidence], baseline
     )
 
 
-def event_performance(
-    *,
-    site_id: SiteId,
-    grid_event_id: GridEventId,
-    start: dt.datetime,
-    end: dt.datetime,
-    assets: Sequence[MeteredAsset],
-    readings: Iterable[RegisterReading],
-    clock_synchronised: bool,
-    place: Place = "ac_inlet",
-    baseline: str = "none",
-) -> EventPerformance:
-    """What a site's assets gave over a grid event, from register readings at its five-minute edges.
-
-    Raises ``Refused`` while our own clock is unsynchronised: nothing settles on times that may be wrong.
-    """
-    require_synchronised(clock_synchronised)
-    return measure_event(
-        site_id=site_id,
-        grid_event_id=grid_event_id,
-        start=start,
-        end=end,
-        assets=assets,
-        readings=ReadingIndex(readings, place),
-        baseline=baseline,
-    )
-
-
 def measure_event(
     *,
     site_id: SiteId,
@@ -349,13 +369,19 @@ def measure_event(
     assets: Sequence[MeteredAsset],
     readings: ReadingIndex,
     baseline: str = "none",
+    claims: Sequence[Claim] = (),
 ) -> EventPerformance:
-    """The same over readings that are indexed already (:class:`ReadingIndex`)."""
+    """What a site's assets gave over a grid event, from register readings at its five-minute edges.
+
+    What ``claims`` name counts for another call: neither its energy nor its readings come into the result.
+    """
     edges = interval_edges(start, end)
     ordered = sorted(assets, key=lambda asset: asset.asset_id)
-    by_asset = [interval_evidence(asset, edges, readings) for asset in ordered]
+    by_asset = [interval_evidence(asset, edges, readings, claims) for asset in ordered]
     sums = tuple(_add_up(asset, items, BASELINES[baseline]) for asset, items in zip(ordered, by_asset, strict=True))
-    found = (readings.at(asset.asset_id, edge) for asset in ordered for edge in edges)
+    own = [pair for pair in itertools.pairwise(edges) if not _claim_on(*pair, claims)]
+    wanted = sorted({edge for pair in own for edge in pair})
+    found = (readings.at(asset.asset_id, edge) for asset in ordered for edge in wanted)
     used = tuple(reading for reading in found if reading is not None)
     performance = EventPerformance(
         site_id=site_id,
@@ -373,6 +399,21 @@ def measure_event(
     return performance if exact_kw is None else msgspec.structs.replace(performance, mean_kw=shown_kw(exact_kw))
 
 
+def outside_outages(
+    readings: Iterable[RegisterReading], outages: Sequence[tuple[dt.datetime, dt.datetime | None]]
+) -> list[RegisterReading]:
+    """A site's readings with those of a dead grid set aside: what an island's vehicles give is no relief to the grid.
+
+    ``outages`` are ``(lost, restored)``, None for one that goes on.
+    """
+    return [
+        msgspec.structs.replace(reading, quarantined="outage")
+        if any(lost < reading.ts and (back is None or reading.ts < back) for lost, back in outages)
+        else reading
+        for reading in readings
+    ]
+
+
 def require_synchronised(clock_synchronised: bool) -> None:
     """Refuse to settle while our own clock is not known to be right."""
     if not clock_synchronised:
@@ -385,8 +426,8 @@ def require_synchronised(clock_synchronised: bool) -> None:
 
 
 def fleet_performance_kw(performances: Iterable[EventPerformance]) -> Fraction:
-    """Sum of the sites' means in kW, relief positive; a site that was not measured adds nothing and says so itself."""
-    return sum((kw for item in performances if (kw := item.exact_kw()) is not None), Fraction(0))
+    """Relief that the registers prove over an event, kW, positive; what was not measured adds nothing."""
+    return sum((item.delivered_kw() for item in performances), Fraction(0))
 
 
 def shown_kw(exact_kw: Fraction) -> Decimal:

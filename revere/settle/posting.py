@@ -6,8 +6,16 @@ A season pays its mean, so each event moves the whole. An event's line is the di
     cents         0          1,000,000  750,000    800,000
     line                     +1,000,000 -250,000   +50,000
 
-The lines add up to the season's expected payment at every moment, to the cent. Settling again after late data posts
-only what differs, as corrections; settling again after nothing posts nothing.
+The lines add up to the season's expected payment at every moment, to the cent. Settling again after late data, a
+moved or a cancelled call posts only what differs, as corrections; settling again after nothing posts nothing.
+
+No register interval counts twice. Where calls overlap, the rule's ``overlap`` says which comes first; a later one is
+left with the rest of its time, and is held if that is below the rule's minimum coverage::
+
+    e1, received first    |== counts for e1 ==|
+    e2                              |- claimed -|== counts for e2 ==|
+
+What another program's lines pay for is claimed in the same way, whoever called first: paid once is paid.
 """
 
 from __future__ import annotations
@@ -24,6 +32,9 @@ from revere.core.time import local
 from revere.settle import connectedsolutions as cs
 from revere.settle.ledger import PARTICIPANT_KINDS, Evidence, Kind, LedgerLine, period_of, statement_id_of
 from revere.settle.performance import (
+    EDGE_TOLERANCE,
+    EVENT_MAX_S,
+    Claim,
     EventPerformance,
     MeteredAsset,
     ReadingIndex,
@@ -34,16 +45,36 @@ from revere.settle.performance import (
 from revere.settle.rules import HolidayCalendar, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from decimal import Decimal
+
+    from revere.settle.rules import Overlap
 
 
 class CalledEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A grid event as it stands: the last modification, not cancelled; ``opt`` is our answer for the site."""
+    """A grid event as it stands after its last modification; ``opt`` is our answer for the site.
+
+    ``received_at`` is when we first heard of it. A cancelled one stays in its season, so that what was posted for it
+    before is taken back.
+    """
 
     grid_event_id: GridEventId
     start: dt.datetime
     end: dt.datetime
+    received_at: dt.datetime
     opt: Literal["in", "out"] = "in"
+    cancelled: bool = False
+
+    def measurable(self, now: dt.datetime) -> bool:
+        """Whether registers can say what was given: it is over, we took part, and it is not endless."""
+        length_s = (self.end - self.start).total_seconds()
+        return self.end <= now and self.opt == "in" and not self.cancelled and length_s <= EVENT_MAX_S
+
+
+CLAIM_ORDER: Mapping[Overlap, Callable[[CalledEvent], tuple[dt.datetime, dt.datetime, str]]] = {
+    "first_call": lambda event: (event.received_at, event.start, event.grid_event_id),
+}
+"""Which of two overlapping calls their common time counts for: the one with the lower key."""
 
 
 class SiteSeason(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,12 +118,28 @@ class SeasonValue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of settling a season: what to post, what it rests on, what is held back."""
+    """The result of settling a season: what to post, what it rests on, what is held back.
+
+    ``measured`` holds what the registers say of every event that can be measured, paid or not.
+    """
 
     lines: tuple[LedgerLine, ...]
     settled: tuple[SettledEvent, ...]
     held: tuple[Held, ...]
     value: SeasonValue
+    measured: tuple[EventPerformance, ...]
+
+
+class _Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What one event is worth by itself: the kW that count (None: none, for ``reason``).
+
+    ``called`` says whether it counts towards the rule's number of events: one that only repeats another does not.
+    """
+
+    kw: Fraction | None
+    reason: str = ""
+    performance: EventPerformance | None = None
+    called: bool = False
 
 
 def cents_of(usd: Fraction) -> int:
@@ -123,38 +170,37 @@ def settle_season(
 ) -> Settlement:
     """Settle a site's season as of ``now`` and say what must be posted beyond the lines ``posted`` already.
 
-    Same readings in any order, twice or late, give the same lines. An event that has not ended is left alone; one
-    that the rule does not allow, or that was measured for less than the rule's minimum coverage, is held with its
-    reason. Opting out counts what the rule says (0). Raises ``Refused`` while our own clock is unsynchronised.
+    ``posted`` are the site's lines in every program. Same readings in any order, twice or late, give the same lines.
+    An event that has not ended is left alone; one that the rule does not allow, that was cancelled, or that was
+    measured for less than the rule's minimum coverage, is held with its reason. Opting out counts what the rule says
+    (0). Raises ``Refused`` while our own clock is unsynchronised.
     """
     require_synchronised(clock_synchronised)
+    posted = list(posted)
     index = ReadingIndex(readings, season.rule.version.place)
+    verdicts = _verdicts(season, index, _paid_elsewhere(season, posted), now)
     means: list[cs.EventMean] = []
     settled: list[SettledEvent] = []
     held: list[Held] = []
     shares_before = [0, 0, 0]
-    called = sorted(season.events, key=lambda event: (event.start, event.grid_event_id))
-    called_valid = 0
-    for event in called:
-        if event.end > now:
+    called = 0
+    for event in sorted(season.events, key=lambda event: (event.start, event.grid_event_id)):
+        verdict = verdicts.get(event.grid_event_id)
+        if verdict is None:
             continue
-        check = _check(season, event, called_valid)
-        if not check.valid:
-            held.append(Held(grid_event_id=event.grid_event_id, reason="; ".join(text for _, text in check.reasons)))
+        reason = "" if event.cancelled else _against(season, event, called)
+        called += verdict.called and not reason
+        if reason or verdict.kw is None:
+            held.append(Held(grid_event_id=event.grid_event_id, reason=reason or verdict.reason))
             continue
-        called_valid += 1
-        performance, exact_kw, reason = _measure(season, event, index)
-        if exact_kw is None:
-            held.append(Held(grid_event_id=event.grid_event_id, reason=reason))
-            continue
-        means.append(_event_mean(season, event, exact_kw))
+        means.append(_event_mean(season, event, verdict.kw))
         payment = cs.payment_under(season.rule, means)
         shares = _shares(season.rule, cents_of(payment.usd))
         settled.append(
             SettledEvent(
                 event=event,
                 mean=means[-1],
-                performance=performance,
+                performance=verdict.performance,
                 payment_after=payment,
                 cents_after=cents_of(payment.usd),
                 participant_cents=shares[0] - shares_before[0],
@@ -163,30 +209,54 @@ def settle_season(
             )
         )
         shares_before = shares
-    value = expected_season_value(season.rule, means, local(now, season.rule.zone).date())
-    lines = _lines(season, settled, list(posted), now)
-    return Settlement(lines=tuple(lines), settled=tuple(settled), held=tuple(held), value=value)
-
-
-def _check(season: SiteSeason, event: CalledEvent, called_before: int) -> cs.EventCheck:
-    """Whether the rule allows the event, in its local time."""
-    zone = season.rule.zone
-    return cs.check_event(
-        season.rule,
-        season.calendar,
-        start_local=local(event.start, zone),
-        end_local=local(event.end, zone),
-        events_before_this_season=called_before,
+    return Settlement(
+        lines=tuple(_lines(season, settled, posted, now)),
+        settled=tuple(settled),
+        held=tuple(held),
+        value=expected_season_value(season.rule, means, local(now, season.rule.zone).date()),
+        measured=tuple(one.performance for one in verdicts.values() if one.performance is not None),
     )
 
 
-def _measure(
-    season: SiteSeason, event: CalledEvent, index: ReadingIndex
-) -> tuple[EventPerformance | None, Fraction | None, str]:
-    """An event's performance and the kW that count for it, or why none can."""
+def _verdicts(
+    season: SiteSeason, index: ReadingIndex, claims: list[Claim], now: dt.datetime
+) -> dict[GridEventId, _Verdict]:
+    """Each event that is over or cancelled by itself, in the order in which overlapping calls claim their time.
+
+    A call that counts keeps its whole time to itself, from when it is received: one that still runs as well, so that
+    what overlaps it need not be corrected when it ends.
+    """
+    found: dict[GridEventId, _Verdict] = {}
+    for event in sorted(season.events, key=CLAIM_ORDER[season.rule.version.overlap]):
+        if event.cancelled:
+            found[event.grid_event_id] = _Verdict(kw=None, reason="cancelled by the utility")
+            continue
+        allowed = not _against(season, event, 0)
+        counts = allowed and event.opt == "in"
+        if event.end <= now:
+            verdict = _judge(season, event, index, claims, allowed=allowed, now=now)
+            found[event.grid_event_id] = verdict
+            counts = counts and verdict.kw is not None
+        if counts:
+            claims = [*claims, Claim(start=event.start, end=event.end, by=event.grid_event_id)]
+    return found
+
+
+def _judge(
+    season: SiteSeason,
+    event: CalledEvent,
+    index: ReadingIndex,
+    claims: Sequence[Claim],
+    *,
+    allowed: bool,
+    now: dt.datetime,
+) -> _Verdict:
+    """Measure an event that is over, and say what of it counts."""
     version = season.rule.version
     if event.opt == "out":
-        return None, Fraction(version.missed_counts_kw), ""
+        return _Verdict(kw=Fraction(version.missed_counts_kw), called=allowed)
+    if not event.measurable(now):
+        return _Verdict(kw=None, reason=f"longer than {EVENT_MAX_S // 3600} h: not measured", called=allowed)
     performance = measure_event(
         site_id=season.site_id,
         grid_event_id=event.grid_event_id,
@@ -195,13 +265,52 @@ def _measure(
         assets=season.assets,
         readings=index,
         baseline=version.baseline,
+        claims=claims,
     )
-    if performance.coverage() < Fraction(version.minimum_coverage):
-        faults = performance.faults()
-        got = f"{performance.covered_s} of {performance.asked_s} asset seconds measured"
-        first = f"; first of {len(faults)} faults: {faults[0]}" if faults else ""
-        return performance, None, f"{got}, the rule asks for {version.minimum_coverage}{first}"
-    return performance, performance.exact_kw(), ""
+    least = Fraction(version.minimum_coverage)
+    called = allowed and performance.asked_s - performance.claimed_s() >= least * performance.asked_s
+    kw = performance.exact_kw() if performance.coverage() >= least else None
+    reason = "" if kw is not None else _too_little(performance, version.minimum_coverage)
+    return _Verdict(kw=kw, reason=reason, performance=performance, called=called)
+
+
+def _too_little(performance: EventPerformance, least: Decimal) -> str:
+    """Why an event's good intervals do not do."""
+    faults = performance.faults()
+    claimed = f", {performance.claimed_s()} count for another call" if performance.claimed_s() else ""
+    first = f"; first of {len(faults)} faults: {faults[0]}" if faults else ""
+    measured = f"{performance.covered_s} of {performance.asked_s} asset seconds measured"
+    return f"{measured}{claimed}, the rule asks for {least}{first}"
+
+
+def _paid_elsewhere(season: SiteSeason, posted: Sequence[LedgerLine]) -> list[Claim]:
+    """The time of this site that lines of another program pay for, as the evidence of their last lines shows it."""
+    by_event: dict[tuple[str, str], list[LedgerLine]] = {}
+    for line in posted:
+        own = line.site_id == season.site_id and line.state == "expected" and line.kind in PARTICIPANT_KINDS
+        if own and line.program_id != season.program_id:
+            by_event.setdefault((line.program_id, line.grid_event_id), []).append(line)
+    claims = []
+    for (program_id, grid_event_id), lines in sorted(by_event.items()):
+        stands = any(sum(getattr(line, name) for line in lines) for name in ("import_wh", "export_wh", "cents"))
+        stamps = [item.ts for item in lines[-1].evidence]
+        if stands and stamps:
+            start, end = min(stamps) + EDGE_TOLERANCE, max(stamps) - EDGE_TOLERANCE
+            claims.append(Claim(start=start, end=end, by=f"{grid_event_id} in {program_id}"))
+    return claims
+
+
+def _against(season: SiteSeason, event: CalledEvent, called_before: int) -> str:
+    """What the rule has against the event in its local time, empty for nothing."""
+    zone = season.rule.zone
+    check = cs.check_event(
+        season.rule,
+        season.calendar,
+        start_local=local(event.start, zone),
+        end_local=local(event.end, zone),
+        events_before_this_season=called_before,
+    )
+    return "; ".join(text for _, text in check.reasons)
 
 
 def _event_mean(season: SiteSeason, event: CalledEvent, exact_kw: Fraction) -> cs.EventMean:

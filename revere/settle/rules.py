@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MeanOver = Literal["events", "hours"]
+Overlap = Literal["first_call"]
 HOLIDAY_FILE = "holidays.toml"
 
 
@@ -78,6 +79,7 @@ class Version(Struct, frozen=True, kw_only=True):
 
     Rates are dollars a kW of the season's mean. ``floor_usd`` absent means that a season may go below zero.
     ``minimum_coverage`` is the part of an event's asset time that good intervals must cover for it to be paid.
+    ``overlap`` says which of two calls their common time counts for (``first_call``: the one received first).
     """
 
     key: str
@@ -101,6 +103,7 @@ class Version(Struct, frozen=True, kw_only=True):
     place: Place
     baseline: Literal["none"]
     minimum_coverage: Decimal
+    overlap: Overlap
     split: Split
     source: str
     verified: bool

@@ -131,7 +131,7 @@ class Judge:
             self.feeder_idle_kw,
         )
         self._assets = [evse_asset(station.id, 1) for station in self.fleet.stations]
-        self._stations_kwh = np.zeros((len(sites), self.inputs.steps))
+        self._on_grid_kwh = np.zeros((len(sites), self.inputs.steps))
         self._start_s = self.inputs.start.timestamp()
         self.snapshots: dict[int, Snapshot] = {}
 
@@ -172,9 +172,9 @@ class Judge:
         """Count one step. Arrays [site] and [feeder], mean kW over the step; ``connected`` = fed by the grid."""
         self.sampled_s += dt_s * (len(stations_kw) + len(feeder_kw))
         step = int((at_s - self._start_s) // self.inputs.step_s)
-        self._stations_kwh[:, step] += stations_kw * (dt_s / 3600)
         building = np.where(connected, building_kw, 0.0)
         adding = np.where(connected, stations_kw, 0.0)
+        self._on_grid_kwh[:, step] += adding * (dt_s / 3600)
         alone = (building > self.site_watch.import_kw) | (building < -self.site_watch.export_kw - TOLERANCE_KW)
         if alone.any():
             self.building_over_limit_s += dt_s * float(alone.sum())
@@ -211,10 +211,13 @@ class Judge:
             self.details_dropped += 1
 
     def relief_kw(self, start: dt.datetime, end: dt.datetime, site_ids: tuple[str, ...] | None = None) -> Floats:
-        """True mean relief per 5-minute step of ``[start, end)``, kW, discharge positive, summed over sites."""
+        """True mean relief per 5-minute step of ``[start, end)``, kW, discharge positive, summed over sites.
+
+        What feeds an island relieves no grid and is left out.
+        """
         first, last = (int((at.timestamp() - self._start_s) // self.inputs.step_s) for at in (start, end))
         rows = [i for i, site in enumerate(self.fleet.sites) if site_ids is None or site.id in site_ids]
-        return np.asarray(-self._stations_kwh[rows, first:last].sum(axis=0) * (3600 / self.inputs.step_s))
+        return np.asarray(-self._on_grid_kwh[rows, first:last].sum(axis=0) * (3600 / self.inputs.step_s))
 
     def residual_pct(
         self, stored: Mapping[str, tuple[int, int]], start: dt.datetime, end: dt.datetime

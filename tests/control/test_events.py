@@ -3,84 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from revere.control.events import CLOSE_RETRY_LAST, EventDesk
-from revere.control.inbox import Inbox
+from revere.control.events import CLOSE_RETRY_LAST
 from revere.control.snapshot import take_snapshot
 from revere.core import facts as f
-from revere.core.errors import Unavailable
 from revere.core.ids import GridEventId, SiteId
 from revere.plan.schedule import Scheduler
-from revere.settle.rules import load_rulebook
-from tests.control.scenes import NOON, FakeJournal, House, called, fleet, minutes, opted, ready_image, seconds
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from revere.core.ids import ProgramId
-    from revere.store.ledger import LedgerEntry, PostedLine
-    from revere.store.series import RegisterPair
+from tests.control.books import Desk
+from tests.control.scenes import NOON, House, called, fleet, minutes, opted, ready_image
 
 E1 = GridEventId("e1")
-
-
-class EmptyBooks:
-    """A store without any register (fills ``Books``)."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.lines: list[LedgerEntry] = []
-
-    async def registers_at(
-        self, asset_ids: Sequence[str], edges: Sequence[dt.datetime], *, tolerance_s: float = 0.0
-    ) -> dict[str, list[RegisterPair | None]]:
-        self.asked += 1
-        return {asset: [None] * len(edges) for asset in asset_ids}
-
-    async def ledger(self, *, site_id: str | None = None) -> list[PostedLine]:
-        return []
-
-    async def post(self, lines: Sequence[LedgerEntry]) -> list[int]:
-        self.lines += lines
-        return []
-
-
-class Utility:
-    """A VTN that may be away (fills ``Utility``)."""
-
-    def __init__(self) -> None:
-        self.away = False
-        self.reports: list[str] = []
-
-    async def report_performance(
-        self, grid_event_id: GridEventId, program_id: ProgramId, intervals: Sequence[Any]
-    ) -> str:
-        if self.away:
-            raise Unavailable("the utility does not answer")
-        self.reports.append(grid_event_id)
-        return f"r-{grid_event_id}"
-
-
-class Desk:
-    """An event desk over an image with one call that has just ended."""
-
-    def __init__(self, *facts: f.Fact) -> None:
-        self.image = ready_image(fleet())
-        for fact in facts or (called(start=NOON - minutes(180)), opted()):
-            self.image.apply(fact)
-        self.journal = FakeJournal()
-        self.utility = Utility()
-        self.books = EmptyBooks()
-        self.desk = EventDesk(self.image, Inbox(self.journal, self.image), self.books, load_rulebook(), self.utility)
-
-    async def every(self, step_s: float, total_s: float, *, synchronised: bool = True) -> None:
-        for step in range(int(total_s / step_s)):
-            await self.desk.close_due(NOON + minutes(8) + seconds(step * step_s), clock_synchronised=synchronised)
 
 
 def test_a_call_is_opted_into_once_and_never_after_its_end() -> None:

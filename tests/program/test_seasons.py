@@ -25,7 +25,10 @@ NOW = START + dt.timedelta(hours=12)
 
 
 def event(name: str, start: dt.datetime) -> CalledEvent:
-    return CalledEvent(grid_event_id=GridEventId(name), start=start, end=start + dt.timedelta(hours=3))
+    day_before = start - dt.timedelta(days=1)
+    return CalledEvent(
+        grid_event_id=GridEventId(name), start=start, end=start + dt.timedelta(hours=3), received_at=day_before
+    )
 
 
 EVENTS = [event("sep", START), event("year-before", START.replace(year=2022)), event("june", START.replace(month=6))]

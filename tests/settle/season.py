@@ -18,14 +18,25 @@ SECOND_BUS = MeteredAsset(asset_id="depot-2/1", import_rating_w=60_000, export_r
 SETTLED_AT = dt.datetime(2023, 9, 20, 12, 0, tzinfo=dt.UTC)
 
 
-def called(day: int, month: int = 9, hours: int = 3, name: str = "", opt: str = "in") -> CalledEvent:
-    """An event at 16:00 local (20:00 UTC in summer) of a day in 2023."""
-    start = dt.datetime(2023, month, day, 20, 0, tzinfo=dt.UTC)
+def called(
+    day: int,
+    month: int = 9,
+    hours: float = 3,
+    name: str = "",
+    opt: str = "in",
+    at: float = 20,
+    received: int = 0,
+    cancelled: bool = False,
+) -> CalledEvent:
+    """An event at 16:00 local (20:00 UTC in summer) of a day in 2023, heard of a day before plus ``received`` min."""
+    start = dt.datetime(2023, month, day, tzinfo=dt.UTC) + dt.timedelta(hours=at)
     return CalledEvent(
         grid_event_id=GridEventId(name or f"e{month:02}{day:02}"),
         start=start,
         end=start + dt.timedelta(hours=hours),
+        received_at=dt.datetime(2023, month, day, tzinfo=dt.UTC) + dt.timedelta(days=-1, minutes=received),
         opt="out" if opt == "out" else "in",
+        cancelled=cancelled,
     )
 
 

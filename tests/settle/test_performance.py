@@ -11,15 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revere.core.errors import Refused, RevereError
+from revere.core.errors import RevereError
 from revere.core.ids import GridEventId, SiteId
 from revere.settle.performance import (
     EventPerformance,
     MeteredAsset,
+    ReadingIndex,
     RegisterReading,
-    event_performance,
     fleet_performance_kw,
     interval_edges,
+    measure_event,
+    outside_outages,
     performance_kw,
     shown_kw,
 )
@@ -29,16 +31,18 @@ EVENT = called(7)
 
 
 def measure(
-    readings: list[RegisterReading], assets: tuple[MeteredAsset, ...] = (BUS,), synchronised: bool = True
+    readings: list[RegisterReading],
+    assets: tuple[MeteredAsset, ...] = (BUS,),
+    start: dt.datetime = EVENT.start,
+    end: dt.datetime = EVENT.end,
 ) -> EventPerformance:
-    return event_performance(
+    return measure_event(
         site_id=SiteId("acton-depot"),
         grid_event_id=GridEventId("e"),
-        start=EVENT.start,
-        end=EVENT.end,
+        start=start,
+        end=end,
         assets=assets,
-        readings=readings,
-        clock_synchronised=synchronised,
+        readings=ReadingIndex(readings),
     )
 
 
@@ -70,16 +74,7 @@ def test_the_mean_is_over_time_not_over_intervals() -> None:
         RegisterReading(asset_id=BUS.asset_id, ts=ts, import_wh=0, export_wh=wh)
         for ts, wh in zip(edges, (0, 0, 4000), strict=True)
     ]
-    performance = event_performance(
-        site_id=SiteId("s"),
-        grid_event_id=GridEventId("e"),
-        start=edges[0],
-        end=edges[-1],
-        assets=[BUS],
-        readings=readings,
-        clock_synchronised=True,
-    )
-    assert performance.exact_kw() == 30
+    assert measure(readings, start=edges[0], end=edges[-1]).exact_kw() == 30
 
 
 def test_a_gap_stays_a_gap() -> None:
@@ -91,6 +86,26 @@ def test_a_gap_stays_a_gap() -> None:
     assert performance.mean_kw == 60
     assert performance.export_wh() == 180_000 - 10_000
     assert "no reading at 2023-09-07T20:50:00.000Z" in performance.faults()[0]
+
+
+def test_what_was_not_measured_adds_nothing_to_what_was_delivered() -> None:
+    # 60 kW, of which the last of three hours never came: paid is the mean of two, proved is their energy over three.
+    readings = [item for item in steady(EVENT, 60) if item.ts <= EVENT.start + dt.timedelta(hours=2)]
+    performance = measure(readings)
+    assert performance.exact_kw() == 60
+    assert performance.delivered_kw() == 40
+    assert performance.unmeasured_s() == 3600
+    assert fleet_performance_kw([performance, measure([])]) == 40
+
+
+def test_what_an_island_gives_is_no_relief() -> None:
+    lost = EVENT.start + dt.timedelta(minutes=60, seconds=1)
+    back = EVENT.start + dt.timedelta(minutes=119, seconds=59)
+    performance = measure(outside_outages(steady(EVENT, 60), [(lost, back)]))
+    assert (performance.delivered_kw(), performance.unmeasured_s()) == (40, 3600)
+    assert {item.reason for item in performance.intervals if item.quality != "good"} == {"outage"}
+    still_dead = measure(outside_outages(steady(EVENT, 60), [(lost, None)]))
+    assert still_dead.delivered_kw() == 20
 
 
 def test_nothing_measured_is_unknown_not_zero() -> None:
@@ -166,11 +181,6 @@ def test_of_two_values_near_an_edge_the_nearer_counts() -> None:
     near = msgspec.structs.replace(readings[-1], ts=EVENT.end - dt.timedelta(milliseconds=300))
     assert measure([*readings[:-1], near, decoy]).mean_kw == 60
     assert measure([*readings, decoy]).mean_kw == 60
-
-
-def test_nothing_settles_while_our_clock_is_unsynchronised() -> None:
-    with pytest.raises(Refused, match="unsynchronised"):
-        measure(steady(EVENT, 60), synchronised=False)
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,17 @@ def test_registers_batteries_and_losses_close_for_the_fleet_and_the_worst_statio
 
 def test_the_plant_itself_saw_what_the_registers_say(played: Played) -> None:
     shown = played.summary
-    assert shown["performance_kw"] == pytest.approx(shown["performance_plant_kw"], rel=0.005)
+    assert shown["performance_kw"] == pytest.approx(shown["performance_plant_kw"], rel=0.0005)
+
+
+def test_time_that_no_register_proves_on_the_grid_is_stated_by_site(played: Played) -> None:
+    by_hand = {
+        site: sum(EVENT_HOURS - len(_good(played, asset)) / 12 for asset in played.stations[site])
+        for site in RATE_USD_PER_KW
+    }
+    assert played.summary["performance_unmeasured_h_by_site"] == pytest.approx({s: h for s, h in by_hand.items() if h})
+    assert played.summary["performance_unmeasured_evse_h"] == pytest.approx(sum(by_hand.values()))
+    assert by_hand["fire-station"] >= 2, "two stations for an hour without a grid"
 
 
 def test_the_promise_is_journaled_at_the_notice_with_its_ten_per_cent(played: Played) -> None:
@@ -164,14 +174,19 @@ def _export_wh(pair: RegisterPair) -> int:
 
 
 def _relief_kw(played: Played, asset: str) -> Fraction:
-    """Mean of given less taken over the intervals with registers at both ends, kW, by integers alone.
+    """Mean of given less taken over the good intervals, kW, by integers alone."""
+    good = _good(played, asset)
+    return Fraction(sum(good) * 12, 1000 * len(good))
+
+
+def _good(played: Played, asset: str) -> list[int]:
+    """Given less taken, Wh, in each interval with registers at both ends.
 
     A charge-only station's meter has no export register: it gives nothing. What an island's vehicles give while the
     grid is dead is no relief: values stamped inside an outage are left out.
     """
-    wh = intervals = 0
-    pairs = played.registers[asset]
-    for first, last in itertools.pairwise(pairs):
+    found = []
+    for first, last in itertools.pairwise(played.registers[asset]):
         if first is None or last is None or first.import_wh is None or last.import_wh is None:
             continue
         if any(
@@ -181,6 +196,5 @@ def _relief_kw(played: Played, asset: str) -> Fraction:
         ):
             continue
         given_wh = 0 if asset in played.charge_only else _export_wh(last) - _export_wh(first)
-        wh += given_wh - (last.import_wh - first.import_wh)
-        intervals += 1
-    return Fraction(wh * 12, 1000 * intervals)
+        found.append(given_wh - (last.import_wh - first.import_wh))
+    return found

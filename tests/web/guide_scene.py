@@ -242,6 +242,7 @@ def _grid_facts() -> list[f.Fact]:
         f.TransferSwitchReported(at=at("14:02:20"), site_id="hall", open=True, ts=at("14:02:20")),
         f.GridRestored(at=at("14:31:00"), site_id="hall", ts=at("14:31:00")),
         f.GridLost(at=at("14:02:00"), site_id="home1", ts=at("14:02:00")),
+        f.GridRestored(at=at("14:31:00"), site_id="home1", ts=at("14:31:00")),
     ]
 
 
@@ -262,7 +263,7 @@ def _desk_facts() -> list[f.Fact]:
         f.GridEventReceived(at=at("10:40"), start=EVENT, modification=1, **call),
         f.OptDecided(at=at("10:41"), grid_event_id=EVENT_ID, opt="in", by="policy", why="standing"),
         f.Nominated(at=at("10:42"), grid_event_id=EVENT_ID, nominated_kw=100.0, lowest_mean_kw=111.0, by_site_kw={}),
-        f.EventReported(at=at("20:30"), grid_event_id=EVENT_ID, performance_kw=118.8, report_id="r"),
+        f.EventReported(at=at("20:30"), grid_event_id=EVENT_ID, performance_kw=106.8, report_id="r"),
         f.AlarmRaised(at=at("11:00"), key="a", severity="critical", subject="x", text="x"),
         f.AlarmCleared(at=at("11:10"), key="a"),
         f.AlarmRaised(at=at("11:00"), key="b", severity="warning", subject="x", text="x"),

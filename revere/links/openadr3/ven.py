@@ -35,6 +35,7 @@ REASON_MAX_CHARS = 500
 REPORT_TRIES = 5
 BACKOFF_FIRST_S = 2.0
 BACKOFF_MAX_S = 300.0
+CONFLICT = 409
 SILENT_POLLS = 3
 SILENT_ALARM = "openadr3-vtn"
 
@@ -151,8 +152,9 @@ class Ven:
         """Post ``intervals`` (start, end, kW with relief positive) to the VTN; returns its report's id.
 
         On the wire DEMAND (KW) and USAGE (KWH) count consumption positive, so relief becomes negative.
-        The report's name is made from its content: before a second try we look whether the first one
-        arrived, so one performance is reported once. Raises ``Unavailable`` after ``REPORT_TRIES`` tries,
+        The report's name is made from its content: before a second try, and where the VTN has that name
+        already (told by a life that ended before it could journal it), we look whether it arrived, so one
+        performance is reported once. Raises ``Unavailable`` after ``REPORT_TRIES`` tries,
         ``VtnRefused`` at once when the VTN declines. Reports name an event; the program follows from it.
         """
         event_id = self._book.event_id(grid_event_id)
@@ -170,7 +172,7 @@ class Ven:
         for attempt in range(1, REPORT_TRIES + 1):
             try:
                 found = await self._find_report(report) if attempt > 1 else None
-                report_id = found or wire.as_wire(await self.http.post("/reports", body), wire.ReportAnswer).id
+                report_id = found or await self._post_report(report, body)
             except (Unavailable, msgspec.ValidationError) as error:
                 if attempt == REPORT_TRIES:
                     raise Unavailable("report not accepted", where=str(grid_event_id), got=str(error)) from error
@@ -181,6 +183,15 @@ class Ven:
                 self.counters.reports_posted += 1
                 return report_id
         raise AssertionError("the last try returns or raises")
+
+    async def _post_report(self, report: wire.Report, body: bytes) -> str:
+        try:
+            return wire.as_wire(await self.http.post("/reports", body), wire.ReportAnswer).id
+        except VtnRefused as refused:
+            found = await self._find_report(report) if refused.got == CONFLICT else None
+            if found is None:
+                raise
+            return found
 
     async def _find_report(self, report: wire.Report) -> str | None:
         """The id of an equal report that the VTN already holds."""

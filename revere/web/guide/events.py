@@ -17,6 +17,7 @@ from revere.settle.performance import (
     fleet_performance_kw,
     interval_edges,
     measure_event,
+    outside_outages,
     performance_kw,
 )
 from revere.web.guide.groups import shown_groups, splits_safely
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from revere.core.assets import Fleet, Site
     from revere.core.facts import GridEventReceived
-    from revere.core.ids import GridEventId
     from revere.settle.performance import EventPerformance
     from revere.settle.rules import Rulebook
     from revere.store.ledger import PostedLine
@@ -66,9 +66,7 @@ async def _one(
     reported = chronicle.reported.get(key)
     members = _called_sites(fleet, call)
     state = _state(call.cancelled, call.start, call.end, now)
-    measured = (
-        await _measure(reader, fleet, members, call.start, call.end, call.grid_event_id) if state == "over" else []
-    )
+    measured = await _measure(reader, fleet, members, call, chronicle) if state == "over" else []
     exact = [one for one in measured if one.exact_kw() is not None]
     intervals = _intervals(measured)
     known = [item.relief_kw for item in intervals if item.relief_kw is not None]
@@ -125,36 +123,40 @@ def _state(
 
 
 async def _measure(
-    reader: Reads, fleet: Fleet, members: tuple[Site, ...], start: dt.datetime, end: dt.datetime, key: GridEventId
+    reader: Reads, fleet: Fleet, members: tuple[Site, ...], call: GridEventReceived, chronicle: Chronicle
 ) -> list[EventPerformance]:
-    """Each site's performance, from the same registers and by the same function as settlement."""
+    """Each site's performance, from the same registers and by the same functions as settlement."""
     assets = {site.id: [MeteredAsset.of_station(s) for s in fleet.stations if s.site_id == site.id] for site in members}
     wanted = [asset.asset_id for own in assets.values() for asset in own]
-    found = await reader.registers_at(wanted, interval_edges(start, end), tolerance_s=EDGE_TOLERANCE.total_seconds())
-    index = ReadingIndex(
-        RegisterReading(
-            asset_id=asset,
-            ts=pair.ts,
-            import_rev=pair.import_rev,
-            export_rev=pair.export_rev,
-            import_wh=pair.import_wh,
-            export_wh=pair.export_wh,
+    edges = interval_edges(call.start, call.end)
+    found = await reader.registers_at(wanted, edges, tolerance_s=EDGE_TOLERANCE.total_seconds())
+    measured = []
+    for site in members:
+        readings = [
+            RegisterReading(
+                asset_id=asset.asset_id,
+                ts=pair.ts,
+                import_rev=pair.import_rev,
+                export_rev=pair.export_rev,
+                import_wh=pair.import_wh,
+                export_wh=pair.export_wh,
+            )
+            for asset in assets[site.id]
+            for pair in found[asset.asset_id]
+            if pair is not None
+        ]
+        dead = [(outage.lost, outage.restored) for outage in chronicle.outages if outage.site_id == site.id]
+        measured.append(
+            measure_event(
+                site_id=site.id,
+                grid_event_id=call.grid_event_id,
+                start=call.start,
+                end=call.end,
+                assets=assets[site.id],
+                readings=ReadingIndex(outside_outages(readings, dead)),
+            )
         )
-        for asset, pairs in found.items()
-        for pair in pairs
-        if pair is not None
-    )
-    return [
-        measure_event(
-            site_id=site.id,
-            grid_event_id=key,
-            start=start,
-            end=end,
-            assets=assets[site.id],
-            readings=index,
-        )
-        for site in members
-    ]
+    return measured
 
 
 def _intervals(measured: Sequence[EventPerformance]) -> tuple[IntervalFigure, ...]:

@@ -345,6 +345,11 @@ def test_a_report_fits_the_standard_and_is_posted_once() -> None:
         vtn.faults = [web.json_response({"title": "no such event"}, status=404)]
         with pytest.raises(VtnRefused, match="404"):
             await ven.report_performance(GridEventId("evt-9"), ProgramId("cs-daily"), rows)
+        vtn.faults = [web.json_response({"title": "reportName is taken"}, status=409)]
+        assert await ven.report_performance(GridEventId("evt-1"), ProgramId("cs-daily"), rows) == "rep-1"
+        vtn.faults = [web.json_response({"title": "reportName is taken"}, status=409)]
+        with pytest.raises(VtnRefused, match="409"):
+            await ven.report_performance(GridEventId("evt-1"), ProgramId("cs-daily"), rows[:1])
 
     play(body)
 
