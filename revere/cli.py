@@ -151,6 +151,7 @@ def demo(
     speed: float = 60.0,
     port: int = 8080,
     ocpp_port: int = 9000,
+    keep: Path | None = None,
 ) -> None:
     """Show SCENARIO from 14:30 of its event day with three days of history, a minute a second.
 
@@ -159,11 +160,13 @@ def demo(
     speed: simulated seconds a second.
     port: the console's port on 127.0.0.1.
     ocpp_port: the stations' port on 127.0.0.1.
+    keep: a new state folder in which the record stays; `REVERE_STATE=FOLDER revere guide` reads it later.
     """
-    from revere.app.demo import show
+    from revere.app.demo import DemoOptions, show
     from revere.app.play import load_scenario
 
-    show(load_scenario(scenario), speed=speed, port=port, ocpp_port=ocpp_port, say=out.print)
+    options = DemoOptions(speed=speed, port=port, ocpp_port=ocpp_port, keep=keep, say=out.print)
+    show(load_scenario(scenario), options)
 
 
 @app.command
@@ -201,12 +204,21 @@ def serve(*, config: Config = None) -> None:
 
 
 @site_app.command(name="add")
-def site_add(scenario: Path, *, config: Config = None) -> None:
-    """Register the programme, sites, stations and vehicles of a scenario file."""
-    from revere.app.admin import add_fleet
-    from revere.app.play import load_scenario
+def site_add(scenario: Path, *, block_groups: Path | None = None, config: Config = None) -> None:
+    """Register the programme, sites, stations and vehicles of a scenario file.
 
-    out.print(_admin(config, lambda desk: add_fleet(desk, load_scenario(scenario).fleet)))
+    Parameters
+    ----------
+    scenario: TOML file such as scenarios/massachusetts.toml.
+    block_groups: the state's CSV of census block groups, for the equity share (else the scenario's own).
+    """
+    from revere.app.admin import add_fleet
+    from revere.app.play import load_scenario, with_block_groups
+
+    fleet = load_scenario(scenario).fleet
+    if block_groups is not None:
+        fleet = with_block_groups(fleet, block_groups)
+    out.print(_admin(config, lambda desk: add_fleet(desk, fleet)))
 
 
 @site_app.command(name="list")

@@ -61,7 +61,7 @@ async def at_desk(settings: Settings, folder: Path, work: Callable[[AdminDesk], 
     clock = WallClock()
     mark = find_running(folder)
     if mark is not None:
-        store = await Store.open(mark.dsn, clock, TenantId(settings.programme), require_durable=True)
+        store = await Store.open(mark.dsn, clock, TenantId(settings.programme), require_durable=mark.durable)
         try:
             return await work(AdminDesk(store, folder, mark.owner_dsn, Path(mark.bin_dir) if mark.bin_dir else None))
         finally:
@@ -80,9 +80,19 @@ async def add_fleet(desk: AdminDesk, fleet: Fleet) -> str:
             remedy="Set programme in revere.toml",
         )
     await desk.store.save_fleet(fleet)
-    return (
+    known = {group.id for group in fleet.block_groups}
+    unknown = sum(person.block_group not in known for person in fleet.participants)
+    lines = [
         f"{len(fleet.sites)} sites, {len(fleet.stations)} stations and {len(fleet.vehicles)} vehicles are registered."
-    )
+    ]
+    if unknown:
+        lines.append(
+            f"The equity share counts {unknown} of {len(fleet.participants)} participants as outside: nothing is known "
+            "of their census block groups (--block-groups FILE takes them from the state's CSV)."
+        )
+    if fleet.programme.simulated is None:
+        lines.append("Say `simulated = true` or `false` under [programme]: the guide tells its readers.")
+    return "\n".join(lines)
 
 
 async def list_sites(desk: AdminDesk) -> Table:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from revere.app.house import House, UtilityAccess, open_house
 from revere.control.directory import new_station_secret, secret_mac
 
 if TYPE_CHECKING:
-    from revere.control.view import EquityView
     from revere.core.scenario import Scenario
     from revere.core.time import Clock
     from revere.store.store import Store
     from revere.twin.world import World
+
+
+def of_the_twin(scenario: Scenario) -> Scenario:
+    """The same, its registry saying that vehicles and buildings are simulated, whatever its author said."""
+    replace = msgspec.structs.replace
+    fleet = scenario.fleet
+    return replace(scenario, fleet=replace(fleet, programme=replace(fleet.programme, simulated=True)))
 
 
 async def open_beside(
@@ -22,7 +30,6 @@ async def open_beside(
     store: Store,
     clock: Clock,
     *,
-    equity: EquityView,
     port: int = 0,
     speed: float = 1.0,
     publish: bool = True,
@@ -44,6 +51,5 @@ async def open_beside(
         ping_interval_s=None,
         speed=speed,
         publish=publish,
-        equity=equity,
     )
     return house, station_secrets

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import sys
 import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from revere.app.beside import open_beside
-from revere.app.serve import one_time_link, pages, until_stopped
-from revere.app.summary import equity_view
+from revere.app.beside import of_the_twin, open_beside
+from revere.app.running import running_mark
+from revere.app.serve import Place, mark_of, one_time_link, pages, until_stopped
 from revere.control.building import fallback_profiles
+from revere.core.errors import Refused
 from revere.core.facts import MeterReading
 from revere.core.ids import SiteId
 from revere.core.time import at_local
@@ -40,23 +45,44 @@ DAYS_AHEAD = 6
 WATCH_TWIN_S = 30.0
 
 
-def show(scenario: Scenario, *, speed: float, port: int, ocpp_port: int, say: Callable[[str], None]) -> None:
-    """Run until Ctrl-C; nothing is left running or lying about."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """How to show it. ``keep`` is a state folder in which the record stays; without it nothing is left."""
+
+    speed: float
+    port: int
+    ocpp_port: int
+    keep: Path | None
+    say: Callable[[str], None]
+
+
+def show(scenario: Scenario, options: DemoOptions) -> None:
+    """Run until Ctrl-C; nothing is left running, and nothing lying about but what was asked for."""
     opens = at_local(scenario.run.event_day, OPENS_AT, scenario.fleet.programme.zone)
-    with tempfile.TemporaryDirectory(prefix="revere-demo-") as folder:
-        Path(folder).chmod(0o711)  # the database's own user must be able to pass; what is inside is closed
-        run_twin(lambda clock: _show(scenario, clock, Path(folder), speed, port, ocpp_port, say), opens, speed=speed)
+    with _state(options.keep) as folder:
+        run_twin(lambda clock: _show(of_the_twin(scenario), clock, folder, options), opens, speed=options.speed)
 
 
-async def _show(
-    scenario: Scenario,
-    clock: TwinClock,
-    folder: Path,
-    speed: float,
-    port: int,
-    ocpp_port: int,
-    say: Callable[[str], None],
-) -> None:
+@contextmanager
+def _state(keep: Path | None) -> Iterator[Path]:
+    """The state folder; the database's own user must be able to pass it, what is inside is closed."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="revere-demo-") as folder:
+            Path(folder).chmod(0o711)
+            yield Path(folder)
+        return
+    if (keep / "postgres").exists():
+        raise Refused(
+            "a record is kept there already",
+            where=str(keep),
+            remedy="Name another folder with --keep, or remove that one",
+        )
+    keep.mkdir(mode=0o711 if os.getuid() == 0 else 0o700, parents=True, exist_ok=True)
+    yield keep.absolute()
+
+
+async def _show(scenario: Scenario, clock: TwinClock, folder: Path, options: DemoOptions) -> None:
+    say = options.say
     say("starting a PostgreSQL of its own …")
     postgres = await EmbeddedPostgres.start(folder / "postgres", throwaway=True, clock=clock)
     try:
@@ -72,29 +98,33 @@ async def _show(
         say(f"connecting {len(scenario.fleet.stations)} stations …")
         world = World(scenario, past.inputs, scenario.run.seed, clock, plant=past.history.plant)
         house, station_secrets = await open_beside(
-            world, scenario, store, clock, equity=equity_view(scenario), port=ocpp_port, speed=speed
+            world, scenario, store, clock, port=options.ocpp_port, speed=options.speed
         )
         past.teach(house.heart.history)
         past.remind(house.image)
-        settings = WebSettings(port=port)
+        settings = WebSettings(port=options.port)
         links = OneTimeLinks(wall_seconds)
         web = WebThread(pages(house, store, scenario.fleet, settings, links), settings)
         try:
             bound = web.start()
             await world.start(f"ws://127.0.0.1:{house.port}/ocpp", station_secrets)
-            _greet(scenario, speed, bound, one_time_link(links, settings, bound), house.port, say)
-            await until_stopped(house, watch_s=WATCH_TWIN_S)
+            place = Place(postgres.dsn, postgres.owner_dsn, postgres.bin_dir)
+            mark = await mark_of(store, place, f"http://127.0.0.1:{bound}", durable=False)
+            with running_mark(folder, mark):
+                _greet(scenario, options, bound, one_time_link(links, settings, bound), house.port, folder)
+                await until_stopped(house, watch_s=WATCH_TWIN_S)
         finally:
             say("stopping …")
             web.stop()
             await world.stop()
             await house.close()
     finally:
-        await postgres.stop()
+        await postgres.stop(keep=options.keep is not None)
 
 
-def _greet(scenario: Scenario, speed: float, port: int, link: str, ocpp_port: int, say: Callable[[str], None]) -> None:
+def _greet(scenario: Scenario, options: DemoOptions, port: int, link: str, ocpp_port: int, folder: Path) -> None:
     """Where to look, what comes when and how to stop. Addresses stand on lines of their own, so that none is broken."""
+    say, speed = options.say, options.speed
     start = scenario.run.event_start
     ahead = dt.datetime.combine(dt.date.min, start) - dt.datetime.combine(dt.date.min, OPENS_AT)
     say("")
@@ -106,10 +136,14 @@ def _greet(scenario: Scenario, speed: float, port: int, link: str, ocpp_port: in
     say("")
     say(f"  Stations connect to ws://127.0.0.1:{ocpp_port}/ocpp/{{station_id}}")
     say("")
+    say("  From another terminal, the guide of what has happened so far, and any other command:")
+    say(f"  REVERE_STATE={folder} {Path(sys.argv[0])} guide --out guide.pdf")
+    say("")
+    left = "leaves nothing behind" if options.keep is None else f"leaves the record in {options.keep}"
     say(
         f"There it is {OPENS_AT:%H:%M} of {scenario.run.event_day:%A %d %B %Y}; {speed:g} seconds pass in one. "
         f"The event starts at {start:%H:%M}, in {ahead.total_seconds() / speed:.0f} s. "
-        "Ctrl-C stops everything and leaves nothing behind."
+        f"Ctrl-C stops everything and {left}."
     )
 
 

@@ -8,6 +8,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from revere.app.summary import equity_view
 from revere.control.building import fallback_profiles
 from revere.control.directory import Directory
 from revere.control.heart import Heart, run_inline
@@ -23,7 +24,6 @@ from revere.settle.rules import load_rulebook
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
-    from revere.control.view import EquityView
     from revere.core.assets import Fleet
     from revere.core.time import Clock
     from revere.store.store import Store
@@ -101,7 +101,6 @@ async def open_house(
     offload: Callable[[Callable[[], Any]], Awaitable[Any]] = run_inline,
     speed: float = 1.0,
     publish: bool = True,
-    equity: EquityView | None = None,
     clock_synchronised: Callable[[], bool] = lambda: True,
 ) -> House:
     """Wire a house over an open store and start it. Facts of an earlier life are folded first.
@@ -125,7 +124,7 @@ async def open_house(
         utility=ven,
         offload=offload,
         speed=speed,
-        equity=equity,
+        equity=equity_view(fleet),
         clock_synchronised=clock_synchronised,
     )
     heart.tracker.resume(clock.now())

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from revere.app.beside import open_beside
+from revere.app.beside import of_the_twin, open_beside
 from revere.app.house import House
 from revere.app.summary import equity_view, event_figures, residual_pct, speed_figures
 from revere.core.errors import ScenarioError
 from revere.core.scenario import Scenario, parse_scenario
 from revere.core.time import at_local, wall_s
-from revere.program.block_groups import BlockGroups, block_groups_of, load_block_groups
+from revere.program.block_groups import inputs_of, load_block_groups
 from revere.store.postgres import EmbeddedPostgres
 from revere.store.store import Store
 from revere.twin.inputs import PlantInputs, synthetic_inputs
@@ -30,6 +30,8 @@ from revere.web.guide.render import render
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from revere.core.assets import Fleet
 
 PROGRESS_S = 900
 DATA_MAX_BYTES = 32 << 20
@@ -77,25 +79,33 @@ def on_day(scenario: Scenario, event_day: dt.date | None) -> Scenario:
 
 def play(scenario: Scenario, options: PlayOptions) -> dict[str, Any]:
     """Run to the end and return the summary."""
-    scenario = on_day(scenario, options.event_day)
+    scenario = of_the_twin(on_day(scenario, options.event_day))
+    if options.data_dir is not None and (file := options.data_dir / EJ_FILE).is_file():
+        scenario = msgspec.structs.replace(scenario, fleet=with_block_groups(scenario.fleet, file))
     start = start_of(scenario, scenario.run.event_day)
     with tempfile.TemporaryDirectory(prefix="revere-") as folder:
         Path(folder).chmod(0o711)  # the database's own user must be able to pass; what is inside is closed
         return run_twin(lambda clock: _play(scenario, options, start, clock, Path(folder)), start)
 
 
-def read_inputs(
-    scenario: Scenario, start: dt.datetime, days: float, seed: int, data_dir: Path | None
-) -> tuple[PlantInputs, BlockGroups]:
+def with_block_groups(fleet: Fleet, file: Path) -> Fleet:
+    """The fleet with the criteria's inputs of its participants' block groups from the state's published CSV."""
+    try:
+        if (size := file.stat().st_size) > DATA_MAX_BYTES:
+            raise ScenarioError("the block-group file is too large", where=str(file), got=size, expected=DATA_MAX_BYTES)
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"cannot be read: {error}", where=str(file), remedy="Name the published CSV") from error
+    wanted = [person.block_group for person in fleet.participants if person.block_group]
+    return msgspec.structs.replace(fleet, block_groups=inputs_of(load_block_groups(text), wanted, file.name))
+
+
+def read_inputs(scenario: Scenario, start: dt.datetime, days: float, seed: int, data_dir: Path | None) -> PlantInputs:
     """What drives the plant: synthetic days, or the published files in ``data_dir``."""
     rng = np.random.default_rng([seed, 1])
-    groups = block_groups_of(scenario.block_groups)
     if data_dir is None:
-        return synthetic_inputs(scenario, start, days, rng), groups
-    ej_file = data_dir / EJ_FILE
-    if ej_file.is_file() and ej_file.stat().st_size <= DATA_MAX_BYTES:
-        groups = load_block_groups(ej_file.read_text(encoding="utf-8"))
-    return real_inputs(scenario, start, days, data_dir, rng), groups
+        return synthetic_inputs(scenario, start, days, rng)
+    return real_inputs(scenario, start, days, data_dir, rng)
 
 
 async def _play(
@@ -104,7 +114,7 @@ async def _play(
     wall_start = wall_s()
     days = options.days if options.days is not None else float(scenario.run.days)
     seed = options.seed if options.seed is not None else scenario.run.seed
-    inputs, groups = read_inputs(scenario, start, days + 0.5, seed, options.data_dir)
+    inputs = read_inputs(scenario, start, days + 0.5, seed, options.data_dir)
     postgres = await EmbeddedPostgres.start(folder / "postgres", throwaway=True, clock=clock)
     try:
         store = await Store.open(
@@ -112,14 +122,12 @@ async def _play(
         )
         await store.save_fleet(scenario.fleet)
         world = World(scenario, inputs, seed, clock)
-        house, station_secrets = await open_beside(
-            world, scenario, store, clock, equity=equity_view(scenario, groups), publish=False
-        )
+        house, station_secrets = await open_beside(world, scenario, store, clock, publish=False)
         try:
             await world.start(f"ws://127.0.0.1:{house.port}/ocpp", station_secrets)
             await _until(house, clock, start, days, options)
             await world.stop()
-            figures = await _figures(scenario, house, world, inputs, days, seed, groups, options.guide_file)
+            figures = await _figures(scenario, house, world, inputs, days, seed, options.guide_file)
             if options.look is not None:
                 await options.look(house, world)
         finally:
@@ -150,13 +158,12 @@ async def _figures(
     inputs: PlantInputs,
     days: float,
     seed: int,
-    groups: BlockGroups,
     guide_file: Path | None,
 ) -> dict[str, Any]:
     judge = world.judge
     events = [event for event in house.image.events.values() if not event.cancelled]
     event = min(events, key=lambda e: (e.start, e.grid_event_id), default=None)
-    equity = equity_view(scenario, groups)
+    equity = equity_view(scenario.fleet)
     figures: dict[str, Any] = {
         "scenario": scenario.name,
         "event_day": scenario.run.event_day.isoformat(),
@@ -169,9 +176,9 @@ async def _figures(
         **judge.summary(),
         **await residual_pct(house, judge),
         **speed_figures(house),
-        "equity_share": round(equity.share, 6),
-        "equity_more_than_one_third": equity.more_than_one_third,
-        "equity_unknown": equity.unknown,
+        "equity_share": round(equity.share, 6) if equity else None,
+        "equity_more_than_one_third": equity.more_than_one_third if equity else None,
+        "equity_unknown": equity.unknown if equity else None,
         "alarms_open": sorted(house.image.alarms),
         "inputs": dict(inputs.sources),
         "notes": list(inputs.notes),
@@ -181,5 +188,5 @@ async def _figures(
     figures["journal_hash"] = await house.store.journal_hash()
     figures["ledger_hash"] = await house.store.ledger_hash()
     if guide_file is not None:
-        render(await gather(house.store, world.clock.now(), block_groups=groups, simulated=True), guide_file)
+        render(await gather(house.store, world.clock.now()), guide_file)
     return figures

@@ -25,6 +25,8 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     dsn: str
     owner_dsn: str
     bin_dir: str | None
+    durable: bool = True
+    """False for a demonstration: its database may lose what it acknowledged."""
 
 
 @contextmanager

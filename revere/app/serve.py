@@ -165,16 +165,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
         try:
             port = web.start()
             url = f"{'https' if settings.web.secure else 'http'}://{settings.web.host}:{port}"
-            token = await command_line_token(store, clock)
-            mark = Running(
-                pid=os.getpid(),
-                web_url=url,
-                token=token,
-                dsn=place.dsn,
-                owner_dsn=place.owner_dsn,
-                bin_dir=str(place.bin_dir) if place.bin_dir else None,
-            )
-            with running_mark(folder, mark):
+            with running_mark(folder, await mark_of(store, place, url)):
                 say(f"console   {url}")
                 say(f"stations  ws://{settings.ocpp.host}:{house.port}/ocpp/{{station_id}}")
                 if not [user for user in await store.users() if user.role == OPERATOR and user.password_hash]:
@@ -183,6 +174,19 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
         finally:
             web.stop()
             await house.close()
+
+
+async def mark_of(store: Store, place: Place, url: str, *, durable: bool = True) -> Running:
+    """What this machine's command line needs to know of the server that we are."""
+    return Running(
+        pid=os.getpid(),
+        web_url=url,
+        token=await command_line_token(store, WallClock()),
+        dsn=place.dsn,
+        owner_dsn=place.owner_dsn,
+        bin_dir=str(place.bin_dir) if place.bin_dir else None,
+        durable=durable,
+    )
 
 
 async def command_line_token(store: Store, clock: Clock) -> str:

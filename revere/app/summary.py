@@ -9,7 +9,7 @@ from revere.control.view import EquityView
 from revere.core.assets import program_of
 from revere.core.facts import evse_asset
 from revere.core.money import usd_text
-from revere.program.block_groups import BlockGroups, block_groups_of
+from revere.program.block_groups import block_groups_of
 from revere.program.grants import funding, grants_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from revere.app.house import House
     from revere.control.image import EventImage
-    from revere.core.scenario import Scenario
+    from revere.core.assets import Fleet
     from revere.twin.judge import Judge
 
 EDGE = dt.timedelta(minutes=5)
@@ -31,11 +31,11 @@ def percentile(values: Sequence[float], share: float) -> float | None:
     return ordered[min(len(ordered) - 1, max(0, -(-int(share * len(ordered) * 1000) // 1000) - 1))]
 
 
-def equity_view(scenario: Scenario, groups: BlockGroups | None = None) -> EquityView:
-    """The equity share from grants and block-group criteria, as the pages show it."""
-    known = groups or block_groups_of(scenario.block_groups)
-    people = scenario.fleet.participants
-    share = funding(people, grants_of(people), known)
+def equity_view(fleet: Fleet) -> EquityView | None:
+    """The equity share from grants and block-group criteria, as the pages show it; None without census data."""
+    if not fleet.block_groups:
+        return None
+    share = funding(fleet.participants, grants_of(fleet.participants), block_groups_of(fleet.block_groups))
     exact = share.equity.share()
     return EquityView(
         ej_usd=str(share.equity.ej_usd),

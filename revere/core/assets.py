@@ -137,14 +137,30 @@ class Program(Struct, frozen=True, kw_only=True):
     openadr_program: str
 
 
+class BlockGroupInputs(Struct, frozen=True, kw_only=True):
+    """What the environmental-justice criteria look at in a census block group; shares 0 to 1, absent = unknown."""
+
+    id: str
+    income_usd: Decimal | None = None
+    minority: Decimal | None = None
+    limited_english: Decimal | None = None
+    town_income_usd: Decimal | None = None
+    statewide_income_usd: Decimal | None
+    source: str
+
+
 class Programme(Struct, frozen=True, kw_only=True):
-    """The whole: whose it is, where its clock stands, which days school is shut."""
+    """The whole: whose it is, where its clock stands, which days school is shut.
+
+    ``simulated`` says whether vehicles and buildings are the twin's; absent: nobody said, and the guide says so.
+    """
 
     id: TenantId
     name: str
     zone: str
     school_closed: tuple[dt.date, ...] = ()
     holidays: tuple[dt.date, ...] = ()
+    simulated: bool | None = None
 
 
 class Fleet(Struct, frozen=True, kw_only=True):
@@ -158,6 +174,7 @@ class Fleet(Struct, frozen=True, kw_only=True):
     participants: tuple[Participant, ...]
     programs: tuple[Program, ...]
     tariffs: tuple[Tariff, ...]
+    block_groups: tuple[BlockGroupInputs, ...] = ()
 
     def discharge_nameplate_kw(self) -> float:
         """Sum of the stations' discharge nameplates, kW, a magnitude."""

@@ -101,18 +101,6 @@ class SiteEntry(Record, frozen=True, kw_only=True):
     chargers: tuple[ChargerGroup, ...] = ()
 
 
-class BlockGroupEntry(Record, frozen=True, kw_only=True):
-    """Inputs of the environmental-justice criteria for a block group; shares 0 to 1, None = unknown."""
-
-    id: str
-    income_usd: Decimal | None = None
-    minority: Decimal | None = None
-    limited_english: Decimal | None = None
-    town_income_usd: Decimal | None = None
-    statewide_income_usd: Decimal
-    source: str
-
-
 class Outage(Record, frozen=True, kw_only=True):
     """The grid dies at a site, ``day`` days after the event day, local time. ``switch_works`` = it islands."""
 
@@ -146,7 +134,7 @@ class Entry(Record, frozen=True, kw_only=True):
     station_models: dict[str, StationModel]
     vehicle_models: dict[str, VehicleModel]
     sites: tuple[SiteEntry, ...]
-    block_groups: tuple[BlockGroupEntry, ...] = ()
+    block_groups: tuple[assets.BlockGroupInputs, ...] = ()
     outages: tuple[Outage, ...] = ()
     plant: PlantFacts = PlantFacts()
 
@@ -157,7 +145,6 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     fleet: assets.Fleet
     run: Run
-    block_groups: tuple[BlockGroupEntry, ...]
     outages: tuple[Outage, ...]
     plant: PlantFacts
 
@@ -275,12 +262,12 @@ def _expand(entry: Entry, file: str) -> Scenario:
         participants=tuple(participants),
         programs=entry.programs,
         tariffs=entry.tariffs,
+        block_groups=entry.block_groups,
     )
     return Scenario(
         name=entry.programme.name,
         fleet=fleet,
         run=entry.run,
-        block_groups=entry.block_groups,
         outages=entry.outages,
         plant=entry.plant,
     )

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from revere.core.assets import BlockGroupInputs
 from revere.core.errors import RevereError
 from revere.program.equity import EjInputs, EjStatus, EjVerdict, ej_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from revere.core.scenario import BlockGroupEntry
 
 TEXT_MAX_CHARS = 20_000_000
 ROWS_MAX = 300_000
@@ -74,8 +73,8 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
         return self.yes + self.no + self.unknown
 
 
-def block_groups_of(entries: Iterable[BlockGroupEntry]) -> BlockGroups:
-    """The block groups that a scenario brings along, judged by the same criteria (checked when it was read)."""
+def block_groups_of(entries: Iterable[BlockGroupInputs]) -> BlockGroups:
+    """The block groups of the registry, judged by the same criteria (checked when they were read)."""
     groups = {}
     for entry in entries:
         inputs = EjInputs(
@@ -88,6 +87,26 @@ def block_groups_of(entries: Iterable[BlockGroupEntry]) -> BlockGroups:
         groups[entry.id] = BlockGroup(geoid=entry.id, town="", inputs=inputs, verdict=ej_status(inputs))
     without_income = sum(1 for group in groups.values() if group.inputs.income is None)
     return BlockGroups(groups=groups, refused_rows=0, refused=(), without_income=without_income)
+
+
+def inputs_of(groups: BlockGroups, geoids: Iterable[str], source: str) -> tuple[BlockGroupInputs, ...]:
+    """What a file holds of these block groups, for the registry; one that it lacks is left out."""
+    found = []
+    for geoid in dict.fromkeys(geoids):
+        if geoid in groups.groups:
+            inputs = groups.groups[geoid].inputs
+            found.append(
+                BlockGroupInputs(
+                    id=geoid,
+                    income_usd=inputs.income,
+                    minority=inputs.minority,
+                    limited_english=inputs.limited_english,
+                    town_income_usd=inputs.town_income,
+                    statewide_income_usd=inputs.statewide_income,
+                    source=source,
+                )
+            )
+    return tuple(found)
 
 
 class _RowError(ValueError):

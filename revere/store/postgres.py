@@ -138,10 +138,10 @@ class EmbeddedPostgres:
         await self._launch()
         return True
 
-    async def stop(self) -> None:
+    async def stop(self, *, keep: bool = False) -> None:
         """Stop the server in order (fast shutdown), at the latest after ``STOP_DEADLINE_S`` by force.
 
-        The data of a throw-away cluster are removed.
+        The data of a throw-away cluster are removed, unless they are to ``keep``.
         """
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
@@ -152,7 +152,7 @@ class EmbeddedPostgres:
                     self.process.send_signal(signal.SIGQUIT)
                     await asyncio.to_thread(self.process.wait)
         self._sweep()
-        if self.throwaway:
+        if self.throwaway and not keep:
             shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def kill(self) -> None:

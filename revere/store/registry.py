@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from revere.core.assets import Feeder, Fleet, Participant, Program, Programme, Site, Station, Vehicle
+from revere.core.assets import (
+    BlockGroupInputs,
+    Feeder,
+    Fleet,
+    Participant,
+    Program,
+    Programme,
+    Site,
+    Station,
+    Vehicle,
+)
 from revere.core.errors import RevereError
 from revere.core.tariff import Tariff
 
@@ -16,7 +26,7 @@ if TYPE_CHECKING:
 
     from revere.store.connection import Queries
 
-Asset = Programme | Feeder | Site | Station | Vehicle | Participant | Program | Tariff
+Asset = Programme | Feeder | Site | Station | Vehicle | Participant | Program | Tariff | BlockGroupInputs
 A = TypeVar("A", bound=Asset)
 
 KINDS: dict[type[Any], str] = {
@@ -28,6 +38,7 @@ KINDS: dict[type[Any], str] = {
     Participant: "participant",
     Program: "program",
     Tariff: "tariff",
+    BlockGroupInputs: "block_group",
 }
 ASSETS_MAX = 2_000_000
 
@@ -58,6 +69,7 @@ def fleet_assets(fleet: Fleet) -> list[Asset]:
         *fleet.participants,
         *fleet.programs,
         *fleet.tariffs,
+        *fleet.block_groups,
     ]
 
 
@@ -95,6 +107,7 @@ class RegistryReads:
             participants=await self.assets(Participant),
             programs=await self.assets(Program),
             tariffs=await self.assets(Tariff),
+            block_groups=await self.assets(BlockGroupInputs),
         )
 
 

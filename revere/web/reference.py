@@ -33,7 +33,7 @@ TABLES: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("[[sites]]", scenario.SiteEntry),
     ("[[sites.chargers]]", scenario.ChargerGroup),
     ("trips of a charger group", assets.Trip),
-    ("[[block_groups]]", scenario.BlockGroupEntry),
+    ("[[block_groups]]", assets.BlockGroupInputs),
     ("[[outages]]", scenario.Outage),
 )
 MADE = "<!-- Made by `python -m revere.web.reference`. Change the code, not this page. -->\n"

@@ -116,7 +116,7 @@ def test_all_sites_of_the_scenario_are_enrolled_but_the_light_plants(massachuset
 
 def test_more_than_a_third_of_the_scenario_reaches_ej_communities(massachusetts: Scenario) -> None:
     people = massachusetts.fleet.participants
-    groups = block_groups_of(massachusetts.block_groups)
+    groups = block_groups_of(massachusetts.fleet.block_groups)
     result = funding(people, grants_of(people), groups)
     assert result.total_usd == sum(person.grant_usd for person in people)
     yes_usd = sum(person.grant_usd for person in people if groups.verdict(person.block_group).ej == "yes")

@@ -11,7 +11,18 @@ import msgspec
 import pytest
 
 from revere.control.directory import secret_mac
-from revere.core.assets import Feeder, Fleet, Participant, Program, Programme, Site, Station, Trip, Vehicle
+from revere.core.assets import (
+    BlockGroupInputs,
+    Feeder,
+    Fleet,
+    Participant,
+    Program,
+    Programme,
+    Site,
+    Station,
+    Trip,
+    Vehicle,
+)
 from revere.core.errors import Refused
 from revere.core.ids import FeederId, ParticipantId, ProgramId, SiteId, StationId, TenantId, VehicleId
 from revere.core.tariff import Tariff, Window
@@ -77,7 +88,11 @@ def fleet() -> Fleet:
     )
     return Fleet(
         programme=Programme(
-            id=TenantId("acton"), name="MA", zone="America/New_York", school_closed=(dt.date(2023, 9, 25),)
+            id=TenantId("acton"),
+            name="MA",
+            zone="America/New_York",
+            school_closed=(dt.date(2023, 9, 25),),
+            simulated=False,
         ),
         feeders=(Feeder(id=FeederId("f1"), name="F", import_limit_kw=900.0, export_limit_kw=900.0),),
         sites=(site,),
@@ -95,6 +110,15 @@ def fleet() -> Fleet:
             ),
         ),
         tariffs=(tariff,),
+        block_groups=(
+            BlockGroupInputs(
+                id="250173631011",
+                income_usd=Decimal("48000"),
+                minority=Decimal("0.255"),
+                statewide_income_usd=Decimal("101341"),
+                source="ACS",
+            ),
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from revere.store.postgres import APPLICATION, OWNER, EmbeddedPostgres
-from tests.trips.rig import ONE_HOME
+from tests.trips.rig import ONE_HOME, SMALL
 from tests.trips.walls import Site, registered
 
 COMMANDS = {
@@ -64,6 +65,38 @@ def test_a_run_of_one_home_writes_its_figures(tmp_path: Path) -> None:
     assert figures["missed_departures"] == 0
     assert len(figures["journal_hash"]) == 64
     assert "missed departures" in done.stdout
+
+
+GROUPS_CSV = (
+    "GEOID,MUNI,minorityPctE,limitEngpctE,medHHincE,medHHincMA,medHHincMUNIE\n"
+    "250250001022,Boston,71.0,18.0,48000,101341,81000\n"
+    "250010101002,Acton,1,1,1,100000,1\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("edit", "words", "said"),
+    [
+        pytest.param((), (), "counts 1 of 4 participants as outside", id="the scenario's own"),
+        pytest.param((r"(?s)\[\[block_groups.+?\n\n", ""), (), "counts 4 of 4 participants as outside", id="none"),
+        pytest.param(
+            (r"(?s)\[\[block_groups.+?\n\n", ""),
+            ("--block-groups", "groups.csv"),
+            "counts 1 of 4 participants as outside",
+            id="the state's",
+        ),
+        pytest.param(("simulated = true\n", ""), (), "Say `simulated = true` or `false`", id="nobody said"),
+        pytest.param((), ("--block-groups", "none.csv"), "none.csv: cannot be read", id="no such file"),
+    ],
+)
+def test_site_add_says_what_the_guide_will_lack(
+    place: Site, edit: tuple[str, str] | tuple[()], words: tuple[str, ...], said: str
+) -> None:
+    text = SMALL.read_text(encoding="utf-8")
+    (place.folder / "edited.toml").write_text(re.sub(*edit, text, count=1) if edit else text)
+    (place.folder / "groups.csv").write_text(GROUPS_CSV)
+    done = place.command("site", "add", "edited.toml", *words, "--config", str(place.config), check=False)
+    assert said in done.stdout + done.stderr
 
 
 def test_doctor_works_without_a_server_and_its_bundle_holds_no_secret(place: Site) -> None:

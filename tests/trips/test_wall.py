@@ -21,9 +21,13 @@ from websockets.sync.client import connect as dial
 
 from revere.app.serve import open_store
 from revere.core.facts import Fact, MeterReading, StationBooted, evse_asset
+from revere.core.ids import TenantId
 from revere.core.time import UTC, WallClock, iso, wall_now, wall_s
 from revere.store.ledger import GENESIS, LedgerEntry
+from revere.store.reader import Reader
 from revere.store.series import QUANTITIES, Quantity, SeriesRows
+from revere.web.guide.figures import gather
+from revere.web.guide.shapes import GuideFigures
 from tests.trips.walls import Site, copy_of, registered, soon, without_site
 
 pytestmark = pytest.mark.wall
@@ -227,6 +231,31 @@ def test_one_command_stops_all_discharge(place: Site) -> None:
         " WHERE k.quantity = 'power_kw' AND k.place = 'ac_inlet' AND s.value < -0.5"
     )
     assert (last[0]["ts"] - before).total_seconds() < 10
+
+
+# ---- what a live store tells ------------------------------------------------------------------------
+
+
+def test_a_live_server_shows_its_equity_share_and_its_guide_has_the_chapter(place: Site) -> None:
+    equity = soon(lambda: place.view().get("equity"), "the first picture")
+    assert (equity["ej_usd"], equity["total_usd"], equity["unknown"]) == ("226500", "241000", 1)
+    file = place.folder / "guide.pdf"
+    place.command("guide", "--out", str(file), "--config", str(place.config))
+    assert file.read_bytes().startswith(b"%PDF")
+    figures = asyncio.run(_guide_figures(place))
+    assert figures.simulated is True
+    assert figures.equity is not None
+    assert figures.equity.share == equity["share"]
+
+
+async def _guide_figures(place: Site) -> GuideFigures:
+    mark = place.mark()
+    assert mark is not None
+    reader = Reader(mark["dsn"], TenantId("masscec"))
+    try:
+        return await gather(reader, wall_now())
+    finally:
+        await reader.close()
 
 
 # ---- backup and audit -------------------------------------------------------------------------------

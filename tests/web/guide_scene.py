@@ -11,12 +11,21 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from revere.core import facts as f
-from revere.core.assets import Feeder, Fleet, Participant, Program, Programme, Site, Station, Trip, Vehicle
+from revere.core.assets import (
+    BlockGroupInputs,
+    Feeder,
+    Fleet,
+    Participant,
+    Program,
+    Programme,
+    Site,
+    Station,
+    Trip,
+    Vehicle,
+)
 from revere.core.ids import CommandId, GridEventId, SessionId, TenantId
-from revere.core.scenario import BlockGroupEntry
 from revere.core.tariff import Tariff
 from revere.core.time import WallClock
-from revere.program.block_groups import BlockGroups, block_groups_of
 from revere.store.ledger import LedgerEntry
 from revere.store.store import Store
 from revere.web.guide.figures import gather
@@ -135,7 +144,7 @@ def fleet(homes: int = HOMES) -> Fleet:
         ),
     )
     return Fleet(
-        programme=Programme(id=TENANT, name="Paper programme", zone="America/New_York"),
+        programme=Programme(id=TENANT, name="Paper programme", zone="America/New_York", simulated=True),
         feeders=(Feeder(id="f", name="F", import_limit_kw=500.0, export_limit_kw=500.0),),
         sites=tuple(sites),
         stations=tuple(stations),
@@ -143,14 +152,15 @@ def fleet(homes: int = HOMES) -> Fleet:
         participants=tuple(people),
         programs=programs,
         tariffs=(Tariff(id="t", name="Flat", source="memory", verified=False, base_usd_per_kwh=Decimal("0.2")),),
+        block_groups=block_groups(),
     )
 
 
-def block_groups() -> BlockGroups:
+def block_groups() -> tuple[BlockGroupInputs, ...]:
     """One block group that counts by income, one that does not."""
     known = {"minority": Decimal(0), "limited_english": Decimal(0), "town_income_usd": Decimal(200_000)}
-    return block_groups_of(
-        BlockGroupEntry(
+    return tuple(
+        BlockGroupInputs(
             id=f"bg-{name}", income_usd=Decimal(income), statewide_income_usd=Decimal(100_000), source="paper", **known
         )
         for name, income in (("yes", 40_000), ("no", 90_000))
@@ -306,7 +316,7 @@ def figures_of(dsn: str, homes: int = HOMES, now: dt.datetime = NOW, **options: 
             await store.save_fleet(fleet(homes))
             await store.record(facts(homes))
             await store.post(ledger(homes))
-            return await gather(store, now, block_groups=options.pop("block_groups", block_groups()), **options)
+            return await gather(store, now, **options)
         finally:
             await store.close()
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def figures(pg: EmbeddedPostgres) -> GuideFigures:
     """The scene's figures, gathered once for the module."""
     with fresh_database(pg) as name:
-        return figures_of(pg.dsn_of(name), simulated=True)
+        return figures_of(pg.dsn_of(name))
 
 
 def test_event_power_is_what_good_intervals_prove_over_the_whole_event(figures: GuideFigures) -> None:

@@ -30,7 +30,7 @@ TEXT_TOOL = shutil.which("pdftotext")
 
 @pytest.fixture
 def figures(pg_dsn: str) -> GuideFigures:
-    return figures_of(pg_dsn, simulated=True)
+    return figures_of(pg_dsn)
 
 
 def test_the_guide_is_an_accessible_pdf_and_the_same_each_time(figures: GuideFigures, tmp_path: Path) -> None:

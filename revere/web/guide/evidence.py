@@ -123,7 +123,7 @@ def equity_chapter(figures: GuideFigures) -> Block:
                 "state's; minorities at least 40 % of the people; at least a quarter of households with limited "
                 "English; or minorities at least 25 % where the town's income is at most 150 % of the state's. The "
                 "status is worked out here from those inputs, never read from a flag. A school or town counts by the "
-                f"block group that it stands in. {count(equity.block_groups, 'block group')} in the data."
+                f"block group that it stands in; {count(equity.block_groups, 'block group')} are on record."
             ),
         ],
     )

@@ -33,7 +33,6 @@ from revere.web.guide.tracks import Stored, counted_wh, edges_expected, edges_pr
 
 if TYPE_CHECKING:
     from revere.core.assets import Fleet, Site, Station
-    from revere.program.block_groups import BlockGroups
     from revere.settle.rules import Rulebook
     from revere.store.reader import Reads
     from revere.web.guide.chronicle import Chronicle
@@ -73,14 +72,11 @@ async def gather(
     reader: Reads,
     now: dt.datetime,
     *,
-    block_groups: BlockGroups | None = None,
     rulebook: Rulebook | None = None,
     since: dt.datetime | None = None,
-    simulated: bool | None = None,
 ) -> GuideFigures:
     """The figures of ``[since or the first fact, now]``, or up to the last fact of a record that is over.
 
-    ``simulated`` says whether the plant behind them is the twin.
     Raises ``RevereError`` for an empty registry or journal, a period over ``PERIOD_MOST``, or a programme so small
     that its totals would be somebody's own figures.
     """
@@ -108,20 +104,20 @@ async def gather(
     ledger = await read_ledger(reader)
     sums = await _read_stations(reader, fleet, chronicle, start, end)
     groups = shown_groups(fleet.sites)
-    events = await event_figures(reader, fleet, book, chronicle, ledger, now)
+    events = await event_figures(reader, fleet, book, chronicle, ledger, end)
     return GuideFigures(
         made_at=now,
         start=start,
         end=end,
-        simulated=simulated,
+        simulated=fleet.programme.simulated,
         programme=programme_figures(fleet, book, local(end, fleet.programme.zone).date()),
         events=events,
         readiness=readiness(sums.departed, groups, len(chronicle.orders)),
         outages=await _outages(reader, fleet, chronicle),
         money=money_figures(fleet, ledger, await reader.ledger_hash()),
-        equity=equity_figures(fleet, block_groups),
+        equity=equity_figures(fleet),
         quality=_quality(fleet, groups, chronicle, sums, start, end),
-        unverified=_unverified(fleet, events, simulated=simulated),
+        unverified=_unverified(fleet, events),
         journal_hash=await reader.journal_hash(),
     )
 
@@ -282,7 +278,7 @@ async def _given_wh(
     return sum(given) if given else None
 
 
-def _unverified(fleet: Fleet, events: tuple[EventFigures, ...], *, simulated: bool | None) -> tuple[Unverified, ...]:
+def _unverified(fleet: Fleet, events: tuple[EventFigures, ...]) -> tuple[Unverified, ...]:
     """What the figures rest on and no source confirms: rules, tariffs, and our own methods."""
     found: dict[str, str] = {}
     for event in events:
@@ -299,10 +295,10 @@ def _unverified(fleet: Fleet, events: tuple[EventFigures, ...], *, simulated: bo
     found["Equal losses each way"] = "the round trip takes charging and discharging to lose the same share"
     found["Unknown community status"] = "counts as not environmental justice, so the share is not overstated"
     found["The utility's figures"] = "nothing here is confirmed or paid unless a column says so"
-    if simulated is not False:
+    if fleet.programme.simulated is not False:
         found["The plant"] = (
             "vehicles, buildings and the utility's calls are simulated"
-            if simulated
+            if fleet.programme.simulated
             else "the record does not say whether its stations are real or simulated"
         )
     return tuple(Unverified(what=what, assumption=why) for what, why in found.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from revere.core.money import to_cents
+from revere.program.block_groups import block_groups_of
 from revere.program.grants import funding, grants_of
 from revere.settle.ledger import PARTICIPANT_KINDS
 from revere.web.guide.groups import LABELS
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from revere.core.assets import Fleet
-    from revere.program.block_groups import BlockGroups
     from revere.program.grants import FundingRow
     from revere.store.ledger import PostedLine
     from revere.store.reader import Reads
@@ -61,11 +61,11 @@ def money_figures(fleet: Fleet, lines: Sequence[PostedLine], ledger_hash: str) -
     )
 
 
-def equity_figures(fleet: Fleet, block_groups: BlockGroups | None) -> Equity | None:
-    """The equity share as ``program`` computes it; None where no census data were given."""
-    if block_groups is None:
+def equity_figures(fleet: Fleet) -> Equity | None:
+    """The equity share as ``program`` computes it; None where no census data are registered."""
+    if not fleet.block_groups:
         return None
-    found = funding(fleet.participants, grants_of(fleet.participants), block_groups)
+    found = funding(fleet.participants, grants_of(fleet.participants), block_groups_of(fleet.block_groups))
     share = found.equity.share()
     homes = [row for row in found.rows if row.kind == "home"]
     return Equity(
@@ -83,7 +83,7 @@ def equity_figures(fleet: Fleet, block_groups: BlockGroups | None) -> Equity | N
             if row.kind != "home"
         ),
         homes_text=_homes_text(homes),
-        block_groups=len(block_groups.groups),
+        block_groups=len(fleet.block_groups),
     )
 
 
