@@ -110,4 +110,16 @@ def bench_store() -> dict[str, Any]:
         return readings_per_s(Path(folder))
 
 
-BENCHES: dict[str, Callable[[], dict[str, Any]]] = {"twin": bench_twin, "plan": bench_plan, "store": bench_store}
+def bench_ocpp() -> dict[str, Any]:
+    """OCPP messages read, checked in full and answered on one core, beside the Python peer's."""
+    from revere.app.bench_ocpp import messages_per_s
+
+    return messages_per_s()
+
+
+BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
+    "twin": bench_twin,
+    "plan": bench_plan,
+    "ocpp": bench_ocpp,
+    "store": bench_store,
+}

@@ -52,6 +52,11 @@ def wall_s() -> float:
     return time.perf_counter()
 
 
+def cpu_s() -> float:
+    """Seconds of processor time that this process has used: what one core can do, whoever else uses the machine."""
+    return time.process_time()
+
+
 def wall_now() -> dt.datetime:
     """The machine's own time of day, for web sessions, logs and file names, never for control."""
     return dt.datetime.now(UTC)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from ocpp_rig import bench, config, play
-from ocpp_schemas import fullest
+from ocpp_schemas import fullest, validator
 
+from revere.app import bench_ocpp
 from revere.core.facts import MeterReading, SessionEnded
 from revere.links.ocpp2.wire import v21
 from revere.links.ocpp16 import wire as wire16
@@ -209,3 +210,16 @@ def test_an_escaped_nul_is_told_from_an_escaped_backslash(text: str, refused: bo
             parse_frame(frame)
     else:
         parse_frame(frame)
+
+
+def test_the_bench_measures_an_ordinary_message_with_every_check_on() -> None:
+    frame = bench_ocpp.transaction_event()
+    assert len(frame) == bench_ocpp.FRAME_BYTES
+    _, message_id, action, payload = json.loads(frame)
+    assert len(message_id) <= 36
+    validator("v21", f"{action}Request").validate(payload)
+    assert len(payload["meterValue"][0]["sampledValue"]) == 4
+    counters = Counters()
+    bench_ocpp.prove_checks(frame, counters)
+    assert json.loads(bench_ocpp.answer(frame, counters)) == [3, message_id, {}]
+    assert counters == Counters()
