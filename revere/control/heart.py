@@ -19,6 +19,7 @@ import structlog
 
 from revere.control.bounds import Standing
 from revere.control.building import BuildingHistory, default_limit_kw, fallback_profiles
+from revere.control.calm import Calm
 from revere.control.events import EventDesk
 from revere.control.islands import Islands
 from revere.control.outlook import late_text, outlook
@@ -36,6 +37,8 @@ from revere.plan.schedule import Plan, Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+    import numpy.typing as npt
 
     from revere.control.closing import Books
     from revere.control.events import Utility
@@ -144,7 +147,8 @@ class Heart:
         self._relief: list[float] = []
         self.usable_at_start_kwh: dict[str, float] = {}
         self._relief_event: str | None = None
-        self._target_kw: float | None = None
+        self._calm = Calm()
+        self._decision: Decision | None = None
         self._sessions: dict[str, str | None] = {}
         self._told: dict[str, bool] = {}  # alarms that this life raised or cleared, journaled yet or not
         profiles, _short = fallback_profiles(image.fleet)
@@ -153,6 +157,7 @@ class Heart:
         image.on_building = self.history.add
 
     def _on_fact(self, fact: f.Fact) -> None:
+        self._calm.note(fact)
         self.events.notice(fact)
         if isinstance(fact, REPLAN_ON):
             self._replan.set()
@@ -276,17 +281,30 @@ class Heart:
         called = self._called(events)
         self._sample(called or self._called(self._running_events(now + EVENT_LEAD)), now)
         island_kw = self.islands.refresh(now, self.ticker.standing)
-        decided_wall_s = wall_s()
-        decision = self.ticker.decide(now, self.snapshot, self.plan, events, island_kw, self.islands.return_shares(now))
-        self._send(decision, now, decided_wall_s, called)
-        self._reasons = dict(zip(decision.assets, decision.reasons, strict=True))
-        self._target_kw = decision.target_kw
+        self._decide(now, events, island_kw, called)
         self._track_relief(events[0] if events else None, now)
         if self.figures.ticks % WATCH_TICKS == 0:
             self._watch_departures(now)
             self._watch_links(now)
         if self.publish is not None:
             self.publish(self.picture(now))
+
+    def _decide(
+        self, now: dt.datetime, events: list[EventImage], island_kw: dict[str, float], called: frozenset[SiteId]
+    ) -> None:
+        """Let the arbiter decide where anything moves; where all is calm the last decision stands, and is renewed."""
+        shares = self.islands.return_shares(now)
+        busy = bool(events or island_kw or shares)
+        decided_wall_s = wall_s()
+        decision = self._decision
+        fresh = busy or decision is None or not self._calm.holds(now, self.plan)
+        if fresh or decision is None:
+            decision = self.ticker.decide(now, self.snapshot, self.plan, events, island_kw, shares)
+        changed = self._send(decision, now, decided_wall_s, called)
+        if fresh:
+            self._calm.decided(now, self.plan, decision, changed, busy=busy)
+            self._decision = decision
+            self._reasons = dict(zip(decision.assets, decision.reasons, strict=True))
 
     def _notice_sessions(self) -> None:
         for row, asset in enumerate(self.ticker.assets):
@@ -308,7 +326,10 @@ class Heart:
         """The sites of all of them."""
         return frozenset().union(*(self.image.members(event) for event in events))
 
-    def _send(self, decision: Decision, now: dt.datetime, decided_wall_s: float, members: frozenset[SiteId]) -> None:
+    def _send(
+        self, decision: Decision, now: dt.datetime, decided_wall_s: float, members: frozenset[SiteId]
+    ) -> npt.NDArray[np.bool_]:
+        """Tell each station what changed, was not followed or has to be renewed; returns whose setpoint changed."""
         kw = decision.setpoints.kw
         changed = np.zeros(len(kw), dtype=bool)
         for row, asset in enumerate(decision.assets):
@@ -341,6 +362,7 @@ class Heart:
             )
             self.sender.send(wire, command, decided_wall_s)
         self.ticker.accept(decision, changed, now)
+        return changed
 
     def _sample(self, members: frozenset[SiteId], now: dt.datetime) -> None:
         """Ten-second values at the called sites, from shortly before an event until its end.
@@ -456,7 +478,7 @@ class Heart:
                 setpoints_kw=setpoints,
                 reasons=self._reasons,
                 planned_kwh=self._planned_kwh,
-                plan_relief_kw=self._target_kw,
+                plan_relief_kw=(self._decision.target_kw if self._decision else None),
                 relief_mean_kw=sum(self._relief) / len(self._relief) if self._relief else None,
                 islands=self.islands.plans,
                 equity=self._equity,
