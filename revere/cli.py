@@ -58,14 +58,14 @@ def run(
 ) -> None:
     """Play SCENARIO in twin time, as fast as it goes, and print what it has shown.
 
-    Parameters
-    ----------
-    days: days from 00:00 local time of the day before the event (default: the scenario's).
-    seed: one seed replays one run (default: the scenario's).
-    event_day: another event day, such as 2024-07-16.
-    data: folder of published files that take the place of the synthetic series.
-    json_file: write the summary there as JSON.
-    guide_file: write the guide (PDF) of this run there.
+    Args:
+        scenario: a programme's TOML file, such as scenarios/massachusetts.toml.
+        days: days from 00:00 local time of the day before the event (default: the scenario's).
+        seed: one seed replays one run (default: the scenario's).
+        event_day: another event day, such as 2024-07-16.
+        data: folder of published files that take the place of the synthetic series.
+        json_file: write the summary there as JSON.
+        guide_file: write the guide (PDF) of this run there.
     """
     from revere.app.play import PlayOptions, load_scenario, play
 
@@ -155,12 +155,12 @@ def demo(
 ) -> None:
     """Show SCENARIO from 14:30 of its event day with three days of history, a minute a second.
 
-    Parameters
-    ----------
-    speed: simulated seconds a second.
-    port: the console's port on 127.0.0.1.
-    ocpp_port: the stations' port on 127.0.0.1.
-    keep: a new state folder in which the record stays; `REVERE_STATE=FOLDER revere guide` reads it later.
+    Args:
+        scenario: a programme's TOML file.
+        speed: simulated seconds a second.
+        port: the console's port on 127.0.0.1.
+        ocpp_port: the stations' port on 127.0.0.1.
+        keep: a new state folder in which the record stays; `REVERE_STATE=FOLDER revere guide` reads it later.
     """
     from revere.app.demo import DemoOptions, show
     from revere.app.play import load_scenario
@@ -179,11 +179,11 @@ def twin(
 ) -> None:
     """Run SCENARIO's stations as a process of their own, in wall time, against a server.
 
-    Parameters
-    ----------
-    connect: the server's station address, such as ws://127.0.0.1:9000/ocpp.
-    secrets_file: what ``revere station add --all --out FILE`` wrote.
-    seed: the twin's seed.
+    Args:
+        scenario: a programme's TOML file; its stations must be in the server's registry.
+        connect: the server's station address, such as ws://127.0.0.1:9000/ocpp.
+        secrets_file: what ``revere station add --all --out FILE`` wrote.
+        seed: the twin's seed (default: the scenario's).
     """
     from revere.app.apart import run_apart
     from revere.app.play import load_scenario
@@ -207,10 +207,9 @@ def serve(*, config: Config = None) -> None:
 def site_add(scenario: Path, *, block_groups: Path | None = None, config: Config = None) -> None:
     """Register the programme, sites, stations and vehicles of a scenario file.
 
-    Parameters
-    ----------
-    scenario: TOML file such as scenarios/massachusetts.toml.
-    block_groups: the state's CSV of census block groups, for the equity share (else the scenario's own).
+    Args:
+        scenario: a programme's TOML file, such as scenarios/massachusetts.toml.
+        block_groups: the state's CSV of census block groups, for the equity share (else the scenario's own).
     """
     from revere.app.admin import add_fleet
     from revere.app.play import load_scenario, with_block_groups
@@ -233,17 +232,16 @@ def site_list(*, config: Config = None) -> None:
 def station_add(
     station_id: str | None = None,
     *,
-    all_stations: Annotated[bool, Parameter(name="--all")] = False,
+    all_stations: Annotated[bool, Parameter(name="--all", negative="")] = False,
     to: Annotated[Path | None, Parameter(name="--out")] = None,
     config: Config = None,
 ) -> None:
     """Give a registered station (or all) a new 160-bit secret, shown once.
 
-    Parameters
-    ----------
-    station_id: which station.
-    all_stations: every station of the registry.
-    to: write the secrets to this file (mode 0600) and not to the screen.
+    Args:
+        station_id: the station's id; `revere station list` shows all.
+        all_stations: every station of the registry.
+        to: write the secrets to this file (mode 0600) and not to the screen.
     """
     from revere.app.admin import new_secrets
 
@@ -264,12 +262,11 @@ def user_add(
 ) -> None:
     """Add a person; the password is asked for (or read from standard input).
 
-    Parameters
-    ----------
-    name: sign-in name.
-    role: operator, site_manager, resident, analyst or auditor.
-    site: the site of a site manager or resident.
-    participant: the participant of a resident.
+    Args:
+        name: sign-in name.
+        role: operator, site_manager, resident, analyst or auditor.
+        site: the site of a site manager or resident.
+        participant: the participant of a resident.
     """
     from revere.app.admin import add_user, ask_password
 
@@ -296,11 +293,10 @@ def _admin(config: Path | None, work: Any) -> Any:
 def event_call(program: str, start: dt.datetime, end: dt.datetime) -> None:
     """Record a GridEvent by hand at the running server.
 
-    Parameters
-    ----------
-    program: the program's id, such as cs-daily.
-    start: RFC 3339 with a zone, such as 2026-07-15T16:00-04:00.
-    end: the same.
+    Args:
+        program: the program's id, such as cs-daily.
+        start: RFC 3339 with a zone, such as 2026-07-15T16:00-04:00.
+        end: the same.
     """
     from revere.app.remote import call_event
     from revere.app.settings import state_folder
@@ -310,7 +306,12 @@ def event_call(program: str, start: dt.datetime, end: dt.datetime) -> None:
 
 @app.command
 def stop_discharge(*, site: str | None = None, why: str = "") -> None:
-    """Stop all discharge now (or at one SITE). One person is enough."""
+    """Stop all discharge now (or at one site). One person is enough.
+
+    Args:
+        site: the site's id; without it, everywhere.
+        why: the reason, for the journal and for whoever releases it.
+    """
     from revere.app.remote import stop_discharge as stop
     from revere.app.settings import state_folder
 
@@ -319,17 +320,28 @@ def stop_discharge(*, site: str | None = None, why: str = "") -> None:
 
 @app.command
 def guide(*, to: Annotated[Path, Parameter(name="--out")], config: Config = None) -> None:
-    """Write the public guide (PDF) from the ledger and series."""
+    """Write the public guide (PDF) from the ledger and series.
+
+    Args:
+        to: the PDF to write.
+    """
     from revere.app.admin import write_guide
 
     out.print(_admin(config, lambda desk: write_guide(desk, to)))
 
 
 @app.command
-def audit(statement: str, *, config: Config = None) -> None:
-    """Recompute STATEMENT from raw readings and print each step; exits 1 where it does not agree."""
-    from revere.app.admin import audit_statement
+def audit(statement: str | None = None, *, config: Config = None) -> None:
+    """Recompute STATEMENT from raw readings and print each step; exits 1 where it does not agree.
 
+    Args:
+        statement: the statement's id, such as p-boston:2023-09; without it, all are listed.
+    """
+    from revere.app.admin import audit_statement, list_statements
+
+    if statement is None:
+        out.print(_admin(config, list_statements))
+        return
     agrees, text = _admin(config, lambda desk: audit_statement(desk, statement))
     out.print(text)
     if not agrees:
@@ -349,7 +361,11 @@ def migrate(*, config: Config = None) -> None:
 
 @app.command
 def backup(file: Path, *, config: Config = None) -> None:
-    """Dump everything to FILE (pg_dump, custom format)."""
+    """Dump everything to FILE (pg_dump, custom format).
+
+    Args:
+        file: the dump to write, mode 0600.
+    """
     from revere.app.admin import back_up
 
     out.print(_admin(config, lambda desk: back_up(desk, file)))
@@ -357,7 +373,11 @@ def backup(file: Path, *, config: Config = None) -> None:
 
 @app.command
 def restore(file: Path, *, config: Config = None) -> None:
-    """Restore FILE into an empty store; the ledger's hash is checked against the dump's."""
+    """Restore FILE into an empty store; every line of the ledger is computed again, and its hash printed.
+
+    Args:
+        file: what `revere backup` wrote, with this release or an earlier one.
+    """
     from revere.app.admin import restore_from
     from revere.app.settings import load_settings, state_folder
 
@@ -366,7 +386,11 @@ def restore(file: Path, *, config: Config = None) -> None:
 
 @app.command
 def doctor(*, to: Annotated[Path | None, Parameter(name="--out")] = None, config: Config = None) -> None:
-    """Check this installation and write a redacted bundle for a report of trouble."""
+    """Check this installation and write a redacted bundle for a report of trouble.
+
+    Args:
+        to: write the bundle (a zip without secrets) there.
+    """
     from revere.app.doctor import examine
     from revere.app.settings import state_folder
 
@@ -377,10 +401,9 @@ def doctor(*, to: Annotated[Path | None, Parameter(name="--out")] = None, config
 def bench(name: str | None = None, *, json_file: Annotated[Path | None, Parameter(name="--json")] = None) -> None:
     """Measure; without NAME, everything.
 
-    Parameters
-    ----------
-    name: twin, plan, ocpp or store.
-    json_file: write the figures there as JSON.
+    Args:
+        name: twin, plan, ocpp or store.
+        json_file: write the figures there as JSON.
     """
     from revere.app.bench import BENCHES, measure
 

@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -22,7 +23,9 @@ from revere.control.image import Image
 from revere.core.assets import program_of
 from revere.core.errors import Refused, RevereError
 from revere.core.ids import StationId, TenantId, check_id
+from revere.core.money import usd_text
 from revere.core.time import WallClock, local
+from revere.settle.ledger import PARTICIPANT_KINDS
 from revere.settle.rules import load_rulebook
 from revere.settle.statement import audit as audit_lines
 from revere.settle.statement import build_statement
@@ -31,6 +34,7 @@ from revere.store.backup import backup, restore
 from revere.store.schema import newest_version
 from revere.store.store import Store
 from revere.web.guide.figures import gather
+from revere.web.guide.money import read_ledger
 from revere.web.guide.render import render
 from revere.web.ports import ROLES
 
@@ -196,6 +200,19 @@ async def list_users(desk: AdminDesk) -> Table:
     return table
 
 
+async def list_statements(desk: AdminDesk) -> Table:
+    """Statements in the order of their first line, with each state's sum kept apart."""
+    sums: dict[str, Counter[str]] = {}
+    for line in await read_ledger(desk.store):
+        if line.entry.kind in PARTICIPANT_KINDS:
+            sums.setdefault(line.entry.statement_id, Counter())[line.entry.state] += line.entry.cents
+    states = ("expected", "confirmed", "paid")
+    table = Table("statement", *states)
+    for statement_id, cents in sums.items():
+        table.add_row(statement_id, *(usd_text(cents[state]) if state in cents else "" for state in states))
+    return table
+
+
 async def audit_statement(desk: AdminDesk, statement_id: str) -> tuple[bool, str]:
     """Recompute a statement from stored registers."""
     fleet = await registered_fleet(desk.store)
@@ -203,7 +220,7 @@ async def audit_statement(desk: AdminDesk, statement_id: str) -> tuple[bool, str
     store = desk.store
     found = await every_line(lambda after: store.ledger(statement_id=statement_id, after_seq=after))
     if not found:
-        raise Refused("no such statement", got=statement_id, remedy="The console's statements page lists them")
+        raise Refused("no such statement", got=statement_id, remedy="`revere audit` alone lists them")
     participant = ledger_line(found[0]).participant_id
     mine = await every_line(lambda after: store.ledger(participant_id=participant, after_seq=after))
     image = Image(fleet)

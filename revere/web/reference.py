@@ -125,8 +125,8 @@ def _commands(app: Any, path: str) -> list[str]:
         if command.default_command is None:
             parts += _commands(command, words)
             continue
-        told, own_help = _told(command.default_command)
-        arguments = list(command.assemble_argument_collection())
+        told = _flat((inspect.getdoc(command.default_command) or "").partition("\nArgs:")[0])
+        arguments = list(command.assemble_argument_collection(parse_docstring=True))
         usage = [words]
         rows = []
         for argument in arguments:
@@ -139,24 +139,12 @@ def _commands(app: Any, path: str) -> list[str]:
             usage.append(shape if argument.required else f"[{shape}]")
             default = argument.field_info.default
             shown = "**required**" if argument.required else "none" if default in (None, False) else f"`{default}`"
-            says = argument.parameter.help or own_help.get(argument.field_info.name, "")
+            says = argument.parameter.help or ""
             rows.append(f"| `{option}` | {shown} | {says.replace('``', '`')} |")
         parts += [f"## {words}\n", told + "\n", f"```console\n{' '.join(usage)}\n```\n"]
         if rows:
             parts += ["| argument | default | |\n|---|---|---|", *rows, ""]
     return parts
-
-
-def _told(function: Any) -> tuple[str, dict[str, str]]:
-    """What a command's docstring says of it, and of each parameter (``name: words`` under *Parameters*)."""
-    text = inspect.getdoc(function) or ""
-    intro, _, listed = text.partition("Parameters\n----------\n")
-    own = {}
-    for line in listed.splitlines():
-        name, _, words = line.partition(":")
-        if words:
-            own[name.strip()] = words.strip()
-    return _flat(intro), own
 
 
 def api_page() -> str:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cyclopts import App
+
+from revere import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTION_MAX_LINES = 70
@@ -116,3 +121,34 @@ def test_public_names_are_documented() -> None:
             if named and not node.name.startswith("_") and not ast.get_docstring(node):
                 bare.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
     assert not bare, "\n".join(bare)
+
+
+def _commands(app: App, path: str) -> Iterator[tuple[str, App]]:
+    """Every command with its words, those of groups included."""
+    for name in app:
+        if name.startswith("-"):
+            continue
+        if app[name].default_command is None:
+            yield from _commands(app[name], f"{path} {name}")
+        else:
+            yield f"{path} {name}", app[name]
+
+
+def test_help_explains_every_command_and_option() -> None:
+    bare = []
+    for words, command in _commands(cli.app, "revere"):
+        if not command.help:
+            bare.append(words)
+        arguments = command.assemble_argument_collection(parse_docstring=True)
+        bare += [f"{words} {argument.name}" for argument in arguments if not (argument.parameter.help or "").strip()]
+    assert not bare, "say what it is in the docstring under Args: " + ", ".join(bare)
+
+
+def test_no_argument_is_explained_that_is_not_there() -> None:
+    stray = []
+    for words, command in _commands(cli.app, "revere"):
+        function = command.default_command
+        assert callable(function)
+        listed = re.findall(r"^    (\w+): ", inspect.getdoc(function).partition("Args:")[2], re.MULTILINE)
+        stray += [f"{words} {name}" for name in listed if name not in inspect.signature(function).parameters]
+    assert not stray, ", ".join(stray)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -47,6 +48,8 @@ def place(pg_folder: Path) -> Iterator[Site]:
 
 
 def test_a_statement_agrees_with_its_readings_and_a_changed_reading_does_not(place: Site) -> None:
+    listed = place.command("audit", "--config", str(place.config)).stdout
+    assert re.search(rf"{STATEMENT}\W+\$[\d,]+\.\d\d", listed)
     said = place.command("audit", STATEMENT, "--config", str(place.config))
     assert "The statement agrees with its readings." in said.stdout
     assert "MISMATCH" not in said.stdout
