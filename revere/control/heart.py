@@ -65,6 +65,8 @@ PROVE_STOP = dt.timedelta(minutes=2)
 WATCH_TICKS = 12
 """Once a minute is soon enough to tell a person."""
 OFFLINE_TOLD_AFTER = dt.timedelta(minutes=10)
+METER_TOLD_FOR = dt.timedelta(minutes=15)
+"""So long after its last impossible value a meter is still spoken of."""
 MOVED_KW = 0.001
 LEASE_RENEW = dt.timedelta(minutes=10)
 """OCPP 1.6 profiles end by themselves after 15 minutes."""
@@ -286,6 +288,7 @@ class Heart:
         if self.figures.ticks % WATCH_TICKS == 0:
             self._watch_departures(now)
             self._watch_links(now)
+            self._watch_meters(now)
         if self.publish is not None:
             self.publish(self.picture(now))
 
@@ -425,6 +428,17 @@ class Heart:
             at = f"{local(since, self.image.fleet.programme.zone):%H:%M}"
             text = f"{evse.station.id} has been out of reach since {at} and charges by its own profile"
             self._alarm(key, "warning", evse.station.id, text, now)
+
+    def _watch_meters(self, now: dt.datetime) -> None:
+        """Say whose values are not believed, and why."""
+        for asset, (at, why) in self.image.refused.items():
+            key = f"meter:{asset}"
+            if now - at >= METER_TOLD_FOR:
+                self._clear(key, now)
+                continue
+            said = "its clock is over a minute off" if why == "clock" else why
+            text = f"{asset} is not believed: {said}. Its last good value stands for a while, then none. "
+            self._alarm(key, "warning", asset, text + "Check the unit, the wiring and the clock of this meter.", now)
 
     # ---- the slow things ------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
+from revere.control.screen import RATING_SLACK, building_range_kw
 from revere.core import facts as f
 from revere.core.assets import program_of
 from revere.core.ids import GridEventId, ProgramId, SessionId, SiteId, StationId, VehicleId
@@ -24,8 +25,6 @@ ALIGNED_KEEP = 6
 REGISTERS_KEEP = 160
 GAP_MAX_S = 400.0
 EDGE_GAP_MAX_H = 0.3
-RATING_SLACK = 1.2
-"""Energy beyond a rating times this, or a main meter beyond twice what its site can carry, is a meter's fault."""
 RATING_SLACK_WH = 200.0
 MOVING_KW = 0.3
 """Less than this at an EVSE's meter counts as rest."""
@@ -183,6 +182,8 @@ class Image:
         self.stopped_at: dt.datetime | None = None
         self.facts_seen = 0
         self.readings_refused = 0
+        self.refused: dict[str, tuple[dt.datetime, str]] = {}
+        """When a meter last said what is not believed, and why not."""
         self.last_fact_at: dt.datetime = EPOCH
         self.on_building: Callable[[SiteId, dt.datetime, float], None] | None = None
 
@@ -257,6 +258,7 @@ class Image:
     def _reading(self, fact: f.MeterReading) -> None:
         if fact.quarantined:
             self.readings_refused += 1
+            self.refused[fact.asset_id] = (fact.at, fact.quarantined)
             return
         evse = self.evses.get(fact.asset_id)
         net_wh = _net_wh(fact, evse.station if evse else None)
@@ -300,8 +302,10 @@ class Image:
                 continue
             net_wh = site.aligned_net_wh[end] - site.aligned_net_wh[start]
             building_kw = (net_wh - stations_wh) / 1000 / hours
-            carries_kw = site.site.import_limit_kw + site.site.export_limit_kw + site.site.load_peak_kw
-            if abs(building_kw) > 2 * carries_kw:
+            low_kw, high_kw = building_range_kw(site.site)
+            if not low_kw <= building_kw <= high_kw:
+                why = f"a building of {building_kw:.1f} kW by its registers, its range is {low_kw:g} to {high_kw:g} kW"
+                self.refused[site.site.id] = (self.last_fact_at, why)
                 return
             site.building_kw, site.building_at = building_kw, end
             if self.on_building is not None:

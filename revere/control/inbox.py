@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from revere.control.screen import Screen
 from revere.core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Inbox:
     def __init__(self, journal: Journal, image: Image) -> None:
         self._journal = journal
         self._image = image
+        self.screen = Screen(image.fleet)
         self._watchers: list[Callable[[Fact], None]] = []
         self._under_way: dict[int, dt.datetime] = {}
         self._number = 0
@@ -54,7 +56,8 @@ class Inbox:
         self._watchers.append(watcher)
 
     async def record(self, facts: Sequence[Fact]) -> None:
-        """Commit ``facts``, fold them into the image, tell the watchers."""
+        """Screen ``facts``, commit them, fold them into the image, tell the watchers."""
+        facts = self.screen.pass_on(facts)
         if self.waiting + len(facts) > WAITING_MAX:
             self.refused += len(facts)
             raise Unavailable(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from revere.control.bounds import EFFICIENCY, LEASE_OVER, RULES, Bounds, Standing, site_limits_kw
+from revere.control.screen import station_range_kw
 from revere.core.ids import GridEventId
 from revere.plan.dispatch import EventTarget, FleetState, Setpoints, SiteState, arbitrate
 from revere.plan.even import even_discharge
@@ -66,6 +67,7 @@ class Ticker:
         self.fallback_kw: Callable[[StationId, dt.datetime], float] = lambda _station_id, _now: 0.0
         self.bounds = Bounds(image, self._evses)
         self._zeros = np.zeros(n)
+        self._range_kw = np.array([station_range_kw(evse.station) for evse in self._evses]).reshape(n, 2).T
         self._efficiency = np.full(n, EFFICIENCY)
         self._event_sites: dict[ProgramId, npt.NDArray[np.bool_]] = {}
         self._plan_rows: tuple[Snapshot | None, npt.NDArray[np.int64]] = (None, np.zeros(n, dtype=np.int64))
@@ -175,6 +177,8 @@ class Ticker:
             if plugged[row] and not evse.online and now - evse.power_at > LEASE_OVER:
                 # Its lease is over: it charges on its own fallback, and that room is not for others.
                 measured[row] = self.fallback_kw(evse.station.id, now)
+        # Whatever its meter says, a station takes no more room than its nameplate can fill.
+        measured = np.clip(measured, *self._range_kw)
         return FleetState(
             site=self._site,
             charge_max_kw=bounds.charge_kw,

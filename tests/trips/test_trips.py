@@ -308,3 +308,23 @@ async def _crashed(trip: Trip) -> None:
 
 def test_an_event_over_two_crashes_is_received_settled_and_reported_once(fresh_dsn: Callable[[], str]) -> None:
     take_trip(small(), fresh_dsn(), dt.time(15, 45), _crashed)
+
+
+async def _lied_to(trip: Trip) -> None:
+    """A home's charger of 9.6 kW says from 19:10 until the morning that it draws 5,000 kW."""
+    await trip.until(trip.at(dt.time(19, 10)))
+    asset, morning = "home-cs01/1", trip.at(dt.time(8, 0), day=1)
+    while (now := trip.clock.now()) < morning:
+        lie = f.MeterReading(at=now, asset_id=asset, place="ac_inlet", ts=now, context="periodic", power_kw=5000.0)
+        await trip.house.inbox.record([lie])
+        await trip.until(min(now + dt.timedelta(seconds=60), morning))
+        assert trip.house.heart.picture(trip.clock.now()).power_kw < 1000
+    judge = trip.world.judge
+    assert judge.departures >= 4
+    assert judge.missed == []
+    told = [alarm for alarm in await trip.facts(f.AlarmRaised) if alarm.key == f"meter:{asset}"]
+    assert len(told) == 1
+
+
+def test_one_lying_meter_does_not_stop_its_feeder(fresh_dsn: Callable[[], str]) -> None:
+    take_trip(small(), fresh_dsn(), dt.time(19, 0), _lied_to)
