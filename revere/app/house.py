@@ -38,7 +38,7 @@ REMEMBERED: tuple[tuple[dt.timedelta | None, tuple[str, ...]], ...] = (
             "OptDecided", "EventReported", "AlarmRaised", "AlarmCleared",
         ),
     ),
-    (dt.timedelta(days=1), ("StationBooted", "ClockSkewMeasured", "CommandIssued", "CommandEnded")),
+    (dt.timedelta(days=1), ("StationBooted", "ScheduleRead", "ClockSkewMeasured", "CommandIssued", "CommandEnded")),
     (dt.timedelta(hours=1), ("MeterReading",)),
 )  # fmt: skip
 """How far back each kind is read at a start. The groups touch different parts of the image; readings come last."""

@@ -24,14 +24,15 @@ from revere.control.events import EventDesk
 from revere.control.islands import Islands
 from revere.control.outlook import late_text, outlook
 from revere.control.publisher import Now, available, build_view
+from revere.control.reconcile import Reconciler
 from revere.control.scribe import Scribe
 from revere.control.sender import Sender
 from revere.control.snapshot import Snapshot, read_slots, take_snapshot
 from revere.control.ticker import Ticker
 from revere.control.tracking import CommandTracker
 from revere.core import facts as f
-from revere.core.commands import ReportingCommand, SetpointCommand
-from revere.core.errors import RevereError, Unavailable
+from revere.core.commands import SCHEDULE_READ_S, ReportingCommand, SetpointCommand
+from revere.core.errors import Refused, RevereError, Unavailable
 from revere.core.time import floor_to, local, wall_s
 from revere.plan.schedule import Plan, Scheduler
 
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from revere.control.inbox import Inbox
     from revere.control.ticker import Decision
     from revere.control.view import ConsoleView, EquityView
-    from revere.core.ids import SiteId
+    from revere.core.ids import SiteId, StationId
     from revere.core.ports import ChargingLink
     from revere.core.time import Clock
     from revere.settle.rules import Rulebook
@@ -155,13 +156,15 @@ class Heart:
         self._told: dict[str, bool] = {}  # alarms that this life raised or cleared, journaled yet or not
         profiles, _short = fallback_profiles(image.fleet)
         self.ticker.fallback_kw = lambda station_id, now: default_limit_kw(profiles[station_id], now)
+        self.reconciler = Reconciler(image, self.ticker.fallback_kw)
         inbox.watch(self._on_fact)
         image.on_building = self.history.add
 
     def _on_fact(self, fact: f.Fact) -> None:
         self._calm.note(fact)
         self.events.notice(fact)
-        if isinstance(fact, REPLAN_ON):
+        back_in_event = isinstance(fact, f.StationConnected) and self._running_events(fact.at)
+        if isinstance(fact, REPLAN_ON) or back_in_event:  # a plan counts on nobody who is out of reach
             self._replan.set()
         if isinstance(fact, f.EnergyNeeds):
             self.ticker.bounds.mark()
@@ -170,6 +173,29 @@ class Heart:
         if isinstance(fact, f.StationConnected | f.StationProvisioned):
             # While it was away its lease may have ended: what it was told last is told again.
             self._sent_at.pop(f.evse_asset(fact.station_id, 1), None)
+        if isinstance(fact, f.ScheduleRead):
+            self._reconcile(fact)
+
+    def _reconcile(self, fact: f.ScheduleRead) -> None:
+        """Correct a station that follows something else than it was told, and say so."""
+        key = f"schedule:{fact.station_id}"
+        found = self.reconciler.compare(fact)
+        if found is None:
+            self._clear(key, fact.at)
+            return
+        if found.tell:
+            self._alarm(key, found.severity, fact.station_id, found.text, fact.at)
+        self._sent_at.pop(found.asset_id, None)
+        if found.fallback:
+            self.sender.chore(self.link.restore_fallback(fact.station_id))
+
+    async def _read_again(self, station_id: StationId) -> None:
+        """Ask a corrected station what it follows now; one that does not say is asked again later."""
+        try:
+            steps = await self.link.composite_limits_kw(station_id, 1, SCHEDULE_READ_S)
+        except (Unavailable, Refused):
+            return
+        self.scribe.write([f.ScheduleRead(at=self.clock.now(), station_id=station_id, evse_id=1, steps=tuple(steps))])
 
     async def run(self) -> None:
         """Beat until cancelled."""
@@ -285,6 +311,8 @@ class Heart:
         island_kw = self.islands.refresh(now, self.ticker.standing)
         self._decide(now, events, island_kw, called)
         self._track_relief(events[0] if events else None, now)
+        for station_id in self.reconciler.due(now):
+            self.sender.chore(self._read_again(station_id))
         if self.figures.ticks % WATCH_TICKS == 0:
             self._watch_departures(now)
             self._watch_links(now)
@@ -335,7 +363,8 @@ class Heart:
         """Tell each station what changed, was not followed or has to be renewed; returns whose setpoint changed."""
         kw = decision.setpoints.kw
         changed = np.zeros(len(kw), dtype=bool)
-        for row, asset in enumerate(decision.assets):
+        for row in self.reconciler.first(decision.assets):
+            asset = decision.assets[row]
             evse = self.image.evses[asset]
             if evse.session_id is None or not evse.online:
                 continue

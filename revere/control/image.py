@@ -97,6 +97,12 @@ class EvseImage:
     discharge_max_kw: float | None = None
     last_reading: dt.datetime | None = None
     problems: tuple[str, ...] = ()
+    told: tuple[tuple[dt.datetime, float], ...] = ()
+    """Setpoints of this session that it may follow, (when, kW): the last one, and the one before until that is met."""
+    back_at: dt.datetime = EPOCH
+    silent: dt.timedelta = dt.timedelta.max
+    """How long it had been out of reach when it came back at ``back_at``."""
+    schedules_read: int = 0
 
     def gives(self) -> bool:
         """Whether the last reading is of discharge."""
@@ -212,10 +218,8 @@ class Image:
         match fact:
             case f.MeterReading():
                 self._reading(fact)
-            case f.CommandIssued():
-                self.open_commands[fact.command_id] = fact
-            case f.CommandEnded():
-                self.open_commands.pop(fact.command_id, None)
+            case f.CommandIssued() | f.CommandEnded():
+                self._command(fact)
             case f.PlanMade() | f.EventReported():
                 self._outcome(fact)
             case (
@@ -223,6 +227,7 @@ class Image:
                 | f.StationDisconnected()
                 | f.StationBooted()
                 | f.StationProvisioned()
+                | f.ScheduleRead()
                 | f.StatusReported()
                 | f.ClockSkewMeasured()
                 | f.SessionStarted()
@@ -249,6 +254,24 @@ class Image:
                 self.alarms.pop(fact.key, None)
             case _:
                 assert_never(fact)
+
+    def _command(self, fact: f.CommandIssued | f.CommandEnded) -> None:
+        if isinstance(fact, f.CommandIssued):
+            self.open_commands[fact.command_id] = fact
+            for evse in self.stations_of(fact.station_id):
+                if evse.session_id is not None and fact.at >= evse.session_since:
+                    evse.told = (*evse.told[-1:], (fact.at, float(fact.detail.get("setpoint_kw", 0.0))))
+            return
+        issued = self.open_commands.pop(fact.command_id, None)
+        if issued is None:
+            return
+        for evse in self.stations_of(issued.station_id):
+            if not evse.told or evse.told[-1][0] != issued.at:
+                continue
+            if fact.outcome == "confirmed":
+                evse.told = evse.told[-1:]
+            elif fact.outcome == "rejected" and not fact.why.startswith("timeout"):  # it may have heard it
+                evse.told = evse.told[:-1]
 
     def _outcome(self, fact: f.PlanMade | f.EventReported) -> None:
         if isinstance(fact, f.EventReported) and fact.grid_event_id in self.events:
@@ -337,6 +360,7 @@ class Image:
         | f.StationDisconnected
         | f.StationBooted
         | f.StationProvisioned
+        | f.ScheduleRead
         | f.StatusReported
         | f.ClockSkewMeasured
         | f.SessionStarted
@@ -346,6 +370,7 @@ class Image:
         for evse in self.stations_of(fact.station_id):
             match fact:
                 case f.StationConnected():
+                    evse.silent, evse.back_at = _silence(evse, fact.at), fact.at
                     evse.online, evse.protocol, evse.generation = True, fact.protocol, fact.generation
                 case f.StationDisconnected():
                     # The end of an older socket does not take the newer one away.
@@ -355,6 +380,8 @@ class Image:
                     evse.booted = True
                 case f.StationProvisioned():
                     evse.problems = fact.problems
+                case f.ScheduleRead():
+                    evse.schedules_read += 1
                 case f.StatusReported():
                     evse.status = fact.status
                 case f.ClockSkewMeasured():
@@ -364,6 +391,7 @@ class Image:
                 case f.SessionEnded():
                     if evse.session_id == fact.session_id:
                         evse.session_id = None
+                        evse.told = ()
                         evse.power_kw, evse.power_at = 0.0, max(evse.power_at, fact.ts)
                         self._left(evse, fact.ts)
                 case f.EnergyNeeds():
@@ -378,6 +406,7 @@ class Image:
         evse.session_id, evse.session_since = fact.session_id, fact.ts
         evse.vehicle = self.by_token.get(fact.token, evse.vehicle)
         evse.soc = None
+        evse.told = ()
         evse.charge_max_kw = evse.discharge_max_kw = None
 
     def _left(self, evse: EvseImage, ts: dt.datetime) -> None:
@@ -454,6 +483,14 @@ class Image:
         if evse.vehicle is None or evse.soc is None:
             return None
         return evse.soc * evse.vehicle.capacity_kwh
+
+
+def _silence(evse: EvseImage, at: dt.datetime) -> dt.timedelta:
+    """How long a station that is back at ``at`` was out of reach; unknown (an earlier life) counts as for ever."""
+    if evse.online:
+        return dt.timedelta(0)
+    heard = [moment for moment in (evse.offline_at, evse.last_reading) if moment is not None]
+    return at - max(heard) if heard else dt.timedelta.max
 
 
 def _net_wh(fact: f.MeterReading, station: Station | None) -> int | None:

@@ -14,6 +14,11 @@ OFFLINE_LEASE_S = 300
 
 Links put it into the station, and the arbiter leaves as much energy above a floor as may go in that time.
 """
+LIMIT_LEASE_S = 900
+"""How long a limit holds without renewal at a station that knows no offline duration (OCPP 1.6)."""
+
+SCHEDULE_READ_S = 3600
+"""How far ahead a station is asked what it would do: beyond any lease, so that the fallback below it shows."""
 
 
 class SetpointCommand(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,6 +59,17 @@ class StationProvisioned(FactBase, frozen=True, tag=True, kw_only=True):
     problems: tuple[str, ...] = ()
 
 
+class ScheduleRead(FactBase, frozen=True, tag=True, kw_only=True):
+    """What a station says it follows, read when it comes back before anything is asked of it anew.
+
+    ``steps``: (from, kW): the setpoint where one holds, else the most that it would charge with.
+    """
+
+    station_id: StationId
+    evse_id: int
+    steps: tuple[tuple[dt.datetime, float], ...]
+
+
 class StatusReported(FactBase, frozen=True, tag=True, kw_only=True):
     """An EVSE's availability."""
 
@@ -262,6 +273,7 @@ Fact = (
     | StationDisconnected
     | StationBooted
     | StationProvisioned
+    | ScheduleRead
     | StatusReported
     | ClockSkewMeasured
     | SessionStarted

@@ -11,6 +11,7 @@ from revere.core.commands import DefaultProfile
 from revere.core.ids import SiteId, StationId
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Sequence
 
     from revere.core.commands import Answer, ReportingCommand, SetpointCommand
@@ -65,6 +66,16 @@ class ChargingLink(Protocol):
 
     async def set_reporting(self, command: ReportingCommand) -> Answer:
         """Change the sampling interval of a station."""
+        ...
+
+    async def composite_limits_kw(
+        self, station_id: StationId, evse_id: int, duration_s: int
+    ) -> list[tuple[dt.datetime, float]]:
+        """What the station says it would do, (from, kW). Raises ``Unavailable`` or ``Refused``."""
+        ...
+
+    async def restore_fallback(self, station_id: StationId) -> Answer:
+        """Put the charge-only default back in the place of any other default."""
         ...
 
     async def remote_stop(self, station_id: StationId, session_id: str) -> Answer:

@@ -21,6 +21,7 @@ import msgspec
 from revere.links.ocpp2.wire import v21 as wire
 
 PROFILES_MAX: Final = 20
+COMPOSITE_PERIODS_MAX: Final = 100
 STACK_LEVEL_MAX: Final = 20
 DAY_S, WEEK_S = 86_400.0, 604_800.0
 
@@ -290,6 +291,16 @@ class ProfileStore:
             setpoint = None if bounds.setpoint_w is None else min(bounds.setpoint_w, limit)
             bounds = replace(bounds, limit_w=limit, setpoint_w=setpoint)
         return bounds, until_s
+
+    def composite(self, moment: Moment, duration_s: int) -> list[tuple[int, Bounds]]:
+        """What will hold from ``moment`` on, as (after s, bounds)."""
+        start_s = moment.now_s
+        periods: list[tuple[int, Bounds]] = []
+        while moment.now_s < start_s + duration_s and len(periods) < COMPOSITE_PERIODS_MAX:
+            bounds, until_s = self.in_force(moment)
+            periods.append((int(moment.now_s - start_s), bounds))
+            moment = replace(moment, now_s=until_s)
+        return periods
 
     def wanted_kw(self, bounds: Bounds) -> float:
         """The power that the station will aim at, AC kW, charging positive."""

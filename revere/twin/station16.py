@@ -348,15 +348,18 @@ class Station16(Station):
 
     def _composite(self, payload: Payload) -> Payload:
         moment = self._moment()
-        bounds, _ = self.profiles.in_force(moment)
+        periods = [
+            {"startPeriod": after_s, "limit": round(self.profiles.wanted_kw(bounds) * 1000, 1)}
+            for after_s, bounds in self.profiles.composite(moment, int(payload["duration"]))
+        ]
         return {
             "status": "Accepted",
             "connectorId": int(payload["connectorId"]),
-            "scheduleStart": self.time.stamp(),
+            "scheduleStart": self.time.stamp(moment.now_s),
             "chargingSchedule": {
                 "duration": int(payload["duration"]),
                 "chargingRateUnit": "W",
-                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": self.profiles.wanted_kw(bounds) * 1000}],
+                "chargingSchedulePeriod": periods,
             },
         }
 

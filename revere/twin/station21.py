@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 SETTLE_S: Final = (12.0, 24.0)
 """From plug-in to the start of charging: handshake, insulation test (ISO 15118), drawn per session."""
-COMPOSITE_PERIODS_MAX: Final = 100
 V2X_TRANSFERS: Final = frozenset({"DC_BPT", "AC_BPT", "AC_BPT_DER", "DC_ACDP_BPT"})
 UNITS: Final = {"SoC": "Percent", "Power.Active.Import": "W", "Power.Active.Export": "W"}
 
@@ -389,11 +387,9 @@ class Station21(Station):
         if request.evseId not in (0, 1) or request.chargingRateUnit == "A":
             return {"status": "Rejected", "statusInfo": {"reasonCode": "UnsupportedRateUnit"}}
         moment = self._moment()
-        start_s, end_s = moment.now_s, moment.now_s + request.duration
         periods: list[Payload] = []
-        while moment.now_s < end_s and len(periods) < COMPOSITE_PERIODS_MAX:
-            bounds, until_s = self.profiles.in_force(moment)
-            period: Payload = {"startPeriod": int(moment.now_s - start_s), "operationMode": bounds.mode}
+        for after_s, bounds in self.profiles.composite(moment, request.duration):
+            period: Payload = {"startPeriod": after_s, "operationMode": bounds.mode}
             for name, value in (
                 ("limit", bounds.limit_w),
                 ("setpoint", bounds.setpoint_w),
@@ -402,13 +398,12 @@ class Station21(Station):
                 if value is not None:
                     period[name] = value
             periods.append(period)
-            moment = replace(moment, now_s=until_s)
         return {
             "status": "Accepted",
             "schedule": {
                 "evseId": request.evseId,
                 "duration": request.duration,
-                "scheduleStart": self.time.stamp(start_s),
+                "scheduleStart": self.time.stamp(moment.now_s),
                 "chargingRateUnit": "W",
                 "chargingSchedulePeriod": periods,
             },

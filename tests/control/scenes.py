@@ -14,8 +14,9 @@ from revere.control.inbox import Inbox
 from revere.core import assets
 from revere.core import facts as f
 from revere.core.commands import Answer, ReportingCommand, SetpointCommand
-from revere.core.errors import Unavailable
+from revere.core.errors import Refused, Unavailable
 from revere.core.ids import (
+    CommandId,
     FeederId,
     GridEventId,
     ParticipantId,
@@ -160,6 +161,28 @@ def dropped(station_id: str, at: dt.datetime = NOON, generation: int = 1) -> f.S
     return f.StationDisconnected(at=at, station_id=StationId(station_id), generation=generation)
 
 
+def follows(station_id: str, *kws: float, at: dt.datetime = NOON) -> f.ScheduleRead:
+    """It says that it follows the first power now and the others five minutes later each."""
+    steps = tuple((at + minutes(5 * i), kw) for i, kw in enumerate(kws))
+    return f.ScheduleRead(at=at, station_id=StationId(station_id), evse_id=1, steps=steps)
+
+
+def told(station_id: str, kw: float, at: dt.datetime = NOON, number: int = 1) -> f.CommandIssued:
+    """A setpoint was given to it."""
+    return f.CommandIssued(
+        at=at,
+        command_id=CommandId(f"sp-{number}"),
+        station_id=StationId(station_id),
+        kind="setpoint",
+        detail={"setpoint_kw": kw},
+    )
+
+
+def ended(outcome: Any, at: dt.datetime = NOON, number: int = 1) -> f.CommandEnded:
+    """How it ended."""
+    return f.CommandEnded(at=at, command_id=CommandId(f"sp-{number}"), outcome=outcome)
+
+
 def plug(station_id: str, ts: dt.datetime = NOON, session: str = "s1", token: str = "") -> f.SessionStarted:
     """Its own vehicle plugs in."""
     return f.SessionStarted(
@@ -269,6 +292,8 @@ class FakeLink:
         self.reporting: list[ReportingCommand] = []
         self.answer = Answer(status="accepted")
         self.gate: asyncio.Event | None = None
+        self.follows: dict[str, list[tuple[dt.datetime, float]]] = {}
+        self.restored: list[str] = []
 
     def connected(self) -> frozenset[StationId]:
         return frozenset()
@@ -282,6 +307,17 @@ class FakeLink:
     async def set_reporting(self, command: ReportingCommand) -> Answer:
         self.reporting.append(command)
         return Answer(status="accepted")
+
+    async def composite_limits_kw(
+        self, station_id: StationId, evse_id: int, duration_s: int
+    ) -> list[tuple[dt.datetime, float]]:
+        if station_id not in self.follows:
+            raise Refused("no composite schedule", where=station_id)
+        return self.follows[station_id]
+
+    async def restore_fallback(self, station_id: StationId) -> Answer:
+        self.restored.append(station_id)
+        return self.answer
 
     async def remote_stop(self, station_id: StationId, session_id: str) -> Answer:
         return self.answer

@@ -59,6 +59,10 @@ class Peer21(Station21):
         results = [{"attribute_status": "UnknownVariable", **{k: d[k] for k in keep}} for d in get_variable_data]
         return result21.GetVariables(get_variable_result=results)
 
+    @on("GetCompositeSchedule")
+    async def composite(self, **_: Any) -> Any:
+        return result21.GetCompositeSchedule(status="Rejected")
+
     @on("GetBaseReport")
     async def get_base_report(self, **_: Any) -> Any:
         return result21.GetBaseReport(status="NotSupported")

@@ -13,6 +13,7 @@ from revere.core.commands import ReportingCommand, SetpointCommand
 from revere.core.facts import (
     EnergyNeeds,
     MeterReading,
+    ScheduleRead,
     SessionEnded,
     SessionStarted,
     StationBooted,
@@ -394,6 +395,93 @@ def test_reporting_remote_start_stop_clear_and_composite() -> None:
                 (NOW, -42.5),
                 (NOW + dt.timedelta(seconds=900), 2.5),
             ]
+
+    play(story)
+
+
+COMPOSITE: dict[str, dict[str, Any]] = {
+    "ocpp2.1": {
+        "status": "Accepted",
+        "schedule": {
+            "evseId": 1,
+            "duration": 3600,
+            "scheduleStart": "2026-07-16T19:30:00Z",
+            "chargingRateUnit": "W",
+            "chargingSchedulePeriod": [{"startPeriod": 0, "setpoint": -42500}, {"startPeriod": 900, "limit": 2500}],
+        },
+    },
+    "ocpp1.6": {  # without the start that the standard calls optional
+        "status": "Accepted",
+        "connectorId": 1,
+        "chargingSchedule": {
+            "chargingRateUnit": "W",
+            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 7000}, {"startPeriod": 900, "limit": 2500}],
+        },
+    },
+}
+"""What a station says that it follows, by hand."""
+
+
+@pytest.mark.parametrize(("protocol", "now_kw"), [("ocpp2.1", -42.5), ("ocpp1.6", 7.0)])
+def test_what_a_station_follows_is_read_before_anything_is_asked_of_it_anew(
+    protocol: str, now_kw: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("revere.links.ocppj.connection.RESUME_AFTER_S", 0.01)
+
+    async def story() -> None:
+        async with bench(config(protocol=protocol)) as b:
+            reactions: dict[str, Any] = {"GetCompositeSchedule": COMPOSITE[protocol]}
+            station = await b.station(protocol=protocol, reactions=reactions)
+            await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
+            assert [action for action, _ in station.asked][:2] == ["GetCompositeSchedule", "SetChargingProfile"]
+            [read] = b.sink.of(ScheduleRead)
+            assert (read.station_id, read.evse_id) == (ST, 1)
+            assert read.steps == ((NOW, now_kw), (NOW + dt.timedelta(seconds=900), 2.5))
+            await station.close()
+            await b.station(protocol=protocol, reactions=reactions)  # it has only lost its line: read again
+            await b.sink.until(lambda: len(b.sink.of(ScheduleRead)) == 2)
+            assert len(b.sink.of(StationProvisioned)) == 1
+
+    play(story)
+
+
+@pytest.mark.parametrize("protocol", ["ocpp2.1", "ocpp1.6"])
+def test_a_station_that_says_nothing_of_its_schedule_is_provisioned_all_the_same(
+    protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("revere.links.ocppj.connection.RESUME_AFTER_S", 0.01)
+    monkeypatch.setattr("revere.links.ocppj.calls.SETPOINT_TIMEOUT_S", 0.05)
+
+    async def story() -> None:
+        async with bench(config(protocol=protocol)) as b:
+            await b.station(protocol=protocol, reactions={"GetCompositeSchedule": None})
+            await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
+            assert b.sink.of(ScheduleRead) == []
+
+    play(story)
+
+
+@pytest.mark.parametrize("protocol", ["ocpp2.1", "ocpp1.6"])
+def test_a_fallback_is_put_back_in_the_place_of_any_other_default(
+    protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("revere.links.ocppj.connection.RESUME_AFTER_S", 0.01)
+
+    async def story() -> None:
+        async with bench(config(protocol=protocol)) as b:
+            station = await b.station(protocol=protocol)
+            await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
+            station.asked.clear()
+            assert (await b.server.restore_fallback(ST)).why == "sent a moment ago"
+            assert station.asked == []
+            b.server._memories[ST].default_sent_s -= 61.0
+            assert (await b.server.restore_fallback(ST)).status == "accepted"
+            [cleared, (action, installed)] = station.asked
+            purpose = {"chargingProfilePurpose": "TxDefaultProfile"}
+            wanted = {"chargingProfileCriteria": purpose} if protocol == "ocpp2.1" else purpose
+            assert cleared == ("ClearChargingProfile", wanted)
+            assert action == "SetChargingProfile"
+            assert "TxDefaultProfile" in str(installed)
 
     play(story)
 

@@ -7,6 +7,7 @@ import base64
 import datetime as dt
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from revere.core import facts as f
 from revere.core.commands import ReportingCommand, SetpointCommand
 from revere.core.ids import CommandId, SiteId
 from revere.core.time import iso
+from revere.twin.station21 import Station21
 from tests.trips.rig import Trip, small, take_trip
 
 LIGHT = "home-light-cs01"
@@ -304,6 +306,42 @@ async def _crashed(trip: Trip) -> None:
     assert len(trip.world.utility.reports) == 1
     commands = [fact.command_id for fact in await trip.facts(f.CommandIssued)]
     assert len(commands) == len(set(commands))
+
+
+async def _reconciled(trip: Trip) -> None:
+    """While we are gone one station comes to charge in the event, and one without a vehicle loses its fallback."""
+    await trip.until(trip.at(dt.time(16, 10, 3)))
+    home = trip.world.stations[HOME]
+    empty = next(s for s in trip.world.stations.values() if isinstance(s, Station21) and s.transaction_id is None)
+    told = home.profiles.installed[101]
+    assert told.bounds is not None
+    assert told.bounds.setpoint_w is not None
+    assert told.bounds.setpoint_w < -5000
+    told.bounds = replace(told.bounds, setpoint_w=3000.0)
+    home.reapply()
+    del empty.profiles.installed[1]
+    restarted = trip.clock.now()
+    await trip.crash_and_restart()
+    await trip.until(restarted + dt.timedelta(seconds=30))
+    read = {fact.station_id: fact for fact in await trip.facts(f.ScheduleRead) if fact.at > restarted}
+    assert set(read) == set(trip.world.stations), "every station was asked"
+    assert read[HOME].steps[0][1] == 3.0
+    assert read[empty.asset.id].steps[0][1] == empty.asset.charge_kw
+    raised = [fact for fact in await trip.facts(f.AlarmRaised) if fact.key.startswith("schedule:")]
+    assert sorted(fact.subject for fact in raised) == sorted([HOME, empty.asset.id]), "nobody else is wrong"
+    said = next(fact.text for fact in raised if fact.subject == HOME)
+    assert said == "home-cs01 followed charging at 3.0 kW where giving 9.6 kW was expected; it is told again"
+    await trip.until(restarted + dt.timedelta(minutes=1))
+    assert _plant_kw(trip, HOME) < -5, "it gives again"
+    await trip.until(restarted + dt.timedelta(minutes=3))
+    assert empty.profiles.installed[1].profile.chargingProfilePurpose == "TxDefaultProfile"
+    cleared = [fact.key for fact in await trip.facts(f.AlarmCleared) if fact.key.startswith("schedule:")]
+    assert sorted(cleared) == sorted(fact.key for fact in raised)
+    assert trip.house.heart.reconciler.wrong == {}
+
+
+def test_after_a_restart_what_stations_follow_is_read_and_corrected(fresh_dsn: Callable[[], str]) -> None:
+    take_trip(small(), fresh_dsn(), dt.time(15, 45), _reconciled)
 
 
 def test_an_event_over_two_crashes_is_received_settled_and_reported_once(fresh_dsn: Callable[[], str]) -> None:

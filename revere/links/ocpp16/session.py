@@ -7,6 +7,7 @@ since 1.6 knows no offline duration; control renews it by giving it again.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -180,8 +181,8 @@ class Session16:
 
     # What we ask of the charge point ---------------------------------------------------------------
 
-    async def _ask(self, action: str, payload: msgspec.Struct, answer: type[T]) -> Reply[T]:
-        reply = await self.line.calls.call(action, payload, answer)
+    async def _ask(self, action: str, payload: msgspec.Struct, answer: type[T], *, hurry: bool = False) -> Reply[T]:
+        reply = await self.line.calls.call(action, payload, answer, hurry=hurry)
         assert reply is not None  # only a call that may be unwanted comes back empty
         return reply
 
@@ -198,6 +199,7 @@ class Session16:
 
     async def _install_default(self) -> list[str]:
         now = self.line.clock.now()
+        self.line.memory.default_sent_s = asyncio.get_running_loop().time()
         profile = self.line.config.default_profile
         request = translate.default_profile(profile, now)
         reply = await self._ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
@@ -206,6 +208,16 @@ class Session16:
             return [f"{NO_DEFAULT}: {reply.value.status}"]
         self.line.memory.default_profile_start = local_midnight(profile, now)
         return []
+
+    async def restore_fallback(self) -> Answer:
+        """Put the fallback back in the place of any other default; what somebody else limits stays as it is."""
+        if self.line.default_just_sent():
+            return self.line.answer("Accepted", "sent a moment ago")
+        request = wire.ClearChargingProfile(chargingProfilePurpose="TxDefaultProfile")
+        await self._ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
+        problems = await self._install_default()
+        await self.line.renew_problem(NO_DEFAULT, problems)
+        return self.line.answer("Rejected" if problems else "Accepted", "; ".join(problems))
 
     def default_profile_due(self) -> bool:
         """Whether the fallback was refused, or the clocks have changed since: its local day is an hour off."""
@@ -310,13 +322,13 @@ class Session16:
     async def composite_limits_kw(self, evse_id: int, duration_s: int) -> list[tuple[dt.datetime, float]]:
         """What the charge point would do, as (from, kW). Raises :class:`Refused`."""
         request = wire.GetCompositeSchedule(connectorId=evse_id, duration=duration_s, chargingRateUnit="W")
-        reply = await self._ask("GetCompositeSchedule", request, wire.GetCompositeScheduleResponse)
+        reply = await self._ask("GetCompositeSchedule", request, wire.GetCompositeScheduleResponse, hurry=True)
         value = reply.value
-        if value.status != "Accepted" or value.chargingSchedule is None or value.scheduleStart is None:
+        if value.status != "Accepted" or value.chargingSchedule is None:
             raise Refused("no composite schedule", where=self.line.config.station_id, got=value.status)
         if value.chargingSchedule.chargingRateUnit != "W":
             raise Refused("composite schedule in amperes", where=self.line.config.station_id, expected="W")
-        start = value.scheduleStart.astimezone(dt.UTC)
+        start = (value.scheduleStart or self.line.clock.now()).astimezone(dt.UTC)  # many leave it out
         return [
             (start + dt.timedelta(seconds=period.startPeriod), period.limit / 1000.0)
             for period in value.chargingSchedule.chargingSchedulePeriod

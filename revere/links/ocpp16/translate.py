@@ -13,6 +13,7 @@ import datetime as dt
 import hashlib
 from typing import TYPE_CHECKING, Final
 
+from revere.core.commands import LIMIT_LEASE_S
 from revere.core.facts import (
     EvseStatus,
     MeterReading,
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from revere.core.ports import StationConfig
     from revere.links.ocppj.bounds import Counters
 
-LEASE_S: Final = 900
-"""How long a setpoint holds without renewal; then the charge-only default does."""
 DEFAULT_PROFILE_ID: Final = 1
 CENTRAL_PROFILE_BASE: Final = 100
 
@@ -197,7 +196,7 @@ def session_ended(config: StationConfig, request: wire.StopTransaction, at: dt.d
 
 
 def central_profile(command: SetpointCommand, transaction_id: int, now: dt.datetime) -> wire.SetChargingProfile:
-    """A setpoint as an Absolute TxProfile that lapses after :data:`LEASE_S`; never below 0 W."""
+    """A setpoint as an Absolute TxProfile that lapses after :data:`LIMIT_LEASE_S`; never below 0 W."""
     return wire.SetChargingProfile(
         connectorId=command.evse_id,
         csChargingProfiles=wire.ChargingProfile(
@@ -207,11 +206,11 @@ def central_profile(command: SetpointCommand, transaction_id: int, now: dt.datet
             chargingProfilePurpose="TxProfile",
             chargingProfileKind="Absolute",
             validFrom=now,
-            validTo=now + dt.timedelta(seconds=LEASE_S),
+            validTo=now + dt.timedelta(seconds=LIMIT_LEASE_S),
             chargingSchedule=wire.ChargingSchedule(
                 chargingRateUnit="W",
                 startSchedule=now,
-                duration=LEASE_S,
+                duration=LIMIT_LEASE_S,
                 chargingSchedulePeriod=(
                     wire.ChargingSchedulePeriod(startPeriod=0, limit=watts(max(command.setpoint_kw, 0.0))),
                 ),

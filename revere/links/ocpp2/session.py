@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
@@ -23,6 +24,7 @@ from revere.links.ocppj.framing import Call, CallFailed
 from revere.links.ocppj.line import (
     HEARTBEAT_S,
     NO_DEFAULT,
+    PROFILE_INTERVAL_S,
     SKEW_QUARANTINE_S,
     Answered,
     Line,
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PROFILE_INTERVAL_S: Final = 60.0
-"""A central profile is sent at most this often to an EVSE; strict stations refuse more."""
 RATE_MARGIN_S: Final = 2.0
 """The station counts from when a profile arrives, we from when it leaves."""
 UPDATE_RETRY_S: Final = 1.5
@@ -75,6 +75,7 @@ class Session2:
         await self.line.record([translate.booted(self.line.config, request, now)])
         memory.watch.restart()
         memory.profile_sent_s.clear()
+        memory.default_sent_s = -math.inf
         memory.provisioned = False
         answer = wire.BootNotificationResponse(
             currentTime=self.line.clock.now(), interval=HEARTBEAT_S, status="Accepted"
@@ -212,8 +213,8 @@ class Session2:
 
     # What we ask of the station --------------------------------------------------------------------
 
-    async def _ask(self, action: str, payload: msgspec.Struct, answer: type[T]) -> Reply[T]:
-        reply = await self.line.calls.call(action, payload, answer)
+    async def _ask(self, action: str, payload: msgspec.Struct, answer: type[T], *, hurry: bool = False) -> Reply[T]:
+        reply = await self.line.calls.call(action, payload, answer, hurry=hurry)
         assert reply is not None  # only a call that may be unwanted comes back empty
         return reply
 
@@ -231,6 +232,7 @@ class Session2:
 
     async def _install_default(self) -> list[str]:
         now = self.line.clock.now()
+        self.line.memory.default_sent_s = asyncio.get_running_loop().time()
         profile = self.line.config.default_profile
         request = translate.default_profile(profile, now)
         reply = await self._ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
@@ -239,6 +241,17 @@ class Session2:
             return [f"{NO_DEFAULT}: {_reason(reply.value.statusInfo)}"]
         self.line.memory.default_profile_start = local_midnight(profile, now)
         return []
+
+    async def restore_fallback(self) -> Answer:
+        """Put the fallback back in the place of any other default; what somebody else limits stays as it is."""
+        if self.line.default_just_sent():
+            return self.line.answer("Accepted", "sent a moment ago")
+        criteria = wire.ClearChargingProfile(chargingProfilePurpose="TxDefaultProfile")
+        request = wire.ClearChargingProfileRequest(chargingProfileCriteria=criteria)
+        await self._ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
+        problems = await self._install_default()
+        await self.line.renew_problem(NO_DEFAULT, problems)
+        return self.line.answer("Rejected" if problems else "Accepted", "; ".join(problems))
 
     def default_profile_due(self) -> bool:
         """Whether the fallback was refused, or the clocks have changed since: its local day is an hour off."""
@@ -438,7 +451,7 @@ class Session2:
     async def composite_limits_kw(self, evse_id: int, duration_s: int) -> list[tuple[dt.datetime, float]]:
         """What the station would do, as (from, kW). Raises :class:`Refused`."""
         request = wire.GetCompositeScheduleRequest(duration=duration_s, evseId=evse_id, chargingRateUnit="W")
-        reply = await self._ask("GetCompositeSchedule", request, wire.GetCompositeScheduleResponse)
+        reply = await self._ask("GetCompositeSchedule", request, wire.GetCompositeScheduleResponse, hurry=True)
         if reply.value.status != "Accepted" or reply.value.schedule is None:
             raise Refused("no composite schedule", where=self.line.config.station_id, got=reply.value.status)
         return translate.composite_kw(reply.value.schedule)

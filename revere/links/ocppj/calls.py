@@ -142,11 +142,13 @@ class CallTable:
         *,
         still_wanted: Callable[[], bool] | None = None,
         setpoint: bool = False,
+        hurry: bool = False,
     ) -> Reply[T] | None:
         """Ask the station and wait for its answer.
 
         ``still_wanted`` is asked when the line is free: False gives None and nothing is sent. A ``setpoint`` may be
-        a stop: it goes before all that waits, and what is in flight is soon given up for it.
+        a stop: it goes before all that waits, and what is in flight is soon given up for it. ``hurry``: others wait
+        behind this call, so it has no more time than a setpoint.
         Raises :class:`CallRefused`, :class:`CallTimedOut`, :class:`CallOverflow`, :class:`Disconnected`.
         """
         if self._waiting >= CALLS_WAITING_MAX:
@@ -161,11 +163,14 @@ class CallTable:
                     raise Disconnected("connection closed")
                 if still_wanted is not None and not still_wanted():
                     return None
-                return await self._exchange(action, payload, answer, setpoint=setpoint)
+                patience_s = SETPOINT_TIMEOUT_S if setpoint or hurry else CALL_TIMEOUT_S
+                return await self._exchange(action, payload, answer, patience_s, setpoint=setpoint)
         finally:
             self._waiting -= 1
 
-    async def _exchange(self, action: str, payload: msgspec.Struct, answer: type[T], *, setpoint: bool) -> Reply[T]:
+    async def _exchange(
+        self, action: str, payload: msgspec.Struct, answer: type[T], patience_s: float, *, setpoint: bool
+    ) -> Reply[T]:
         self._next += 1
         loop = asyncio.get_running_loop()
         pending = Pending(f"r{self._next}", loop.create_future(), loop.time(), setpoint)
@@ -175,7 +180,7 @@ class CallTable:
             await self._transport.send(call_frame(pending.message_id, action, payload))
             sent_wall_s = wall_s()
             self._counters.frames_out += 1
-            async with asyncio.timeout(SETPOINT_TIMEOUT_S if setpoint else CALL_TIMEOUT_S):
+            async with asyncio.timeout(patience_s):
                 result = await pending.future
         except TimeoutError as error:
             self._counters.calls_timed_out += 1

@@ -11,15 +11,15 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from revere.core.errors import RevereError
+from revere.core.commands import SCHEDULE_READ_S
+from revere.core.errors import Refused, RevereError
 from revere.links.ocppj.bounds import (
     BAD_PAYLOADS_MAX,
     FRAME_BURST,
     FRAMES_PER_S_MAX,
     INBOUND_WAITING_MAX,
-    Counters,
 )
-from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTable, CallTimedOut
+from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut
 from revere.links.ocppj.framing import (
     Call,
     CallFailed,
@@ -35,7 +35,7 @@ from revere.links.ocppj.transport import Disconnected, Transport
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from revere.links.ocppj.line import Session, StationMemory
+    from revere.links.ocppj.line import Line, Session
 
 log = logging.getLogger(__name__)
 
@@ -76,31 +76,29 @@ class StationLink:
     def __init__(
         self,
         *,
-        station_id: str,
-        protocol: str,
         generation: int,
         transport: Transport,
-        calls: CallTable,
-        memory: StationMemory,
+        line: Line,
         session: Session,
-        counters: Counters,
     ) -> None:
-        self.station_id = station_id
-        self.protocol = protocol
+        self.station_id = line.config.station_id
+        self.protocol = line.config.protocol
         self.generation = generation
         self.session = session
         self.parted = False
         """Whether its StationDisconnected is recorded already (a newer socket took over)."""
         self.reason = ""
         self._transport = transport
-        self._calls = calls
-        self._memory = memory
-        self._counters = counters
+        self._line = line
+        self._calls = line.calls
+        self._memory = line.memory
+        self._counters = line.counters
         self._inbound: asyncio.Queue[Call] = asyncio.Queue(INBOUND_WAITING_MAX)
         self._bad_payloads = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._provisioning = False
         self._boot_heard = False
+        self._schedule_read = False
 
     async def run(self) -> None:
         """Serve until the socket closes, for whatever reason; never raises for what a station sent."""
@@ -217,18 +215,31 @@ class StationLink:
         self._follow_up()
 
     def _follow_up(self) -> None:
-        """Provision a station that has booted, and renew its fallback when the clocks have changed.
+        """Read what a station that is back follows, provision it, renew its fallback when the clocks have changed.
 
         What failed is tried again at the next heartbeat.
         """
         if not self.session.booted or self._provisioning:
             return
-        if not self._memory.provisioned:
+        if not (self._schedule_read and self._memory.provisioned):
             self._provisioning = True
-            self._spawn(self._beside(self.session.provision()))
+            self._spawn(self._beside(self._welcome()))
         elif self.session.default_profile_due():
             self._provisioning = True
             self._spawn(self._beside(self.session.refresh_default_profile()))
+
+    async def _welcome(self) -> None:
+        """First hear what it follows, untouched by what we ask anew; then set what must hold."""
+        if not self._schedule_read:
+            try:
+                steps = await self.session.composite_limits_kw(1, SCHEDULE_READ_S)
+            except (CallRefused, CallTimedOut, CallOverflow, Refused) as error:
+                log.info("%s: what it follows is not known: %s", self.station_id, error)
+            else:
+                await self._line.record_schedule(1, steps)
+            self._schedule_read = True
+        if not self._memory.provisioned:
+            await self.session.provision()
 
     async def _beside(self, work: Coroutine[None, None, None]) -> None:
         try:

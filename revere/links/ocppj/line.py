@@ -18,7 +18,7 @@ import msgspec
 
 from revere.core.commands import Answer
 from revere.core.errors import RevereError
-from revere.core.facts import ClockSkewMeasured, Fact, MeterReading, StationProvisioned
+from revere.core.facts import ClockSkewMeasured, Fact, MeterReading, ScheduleRead, StationProvisioned
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -37,6 +37,9 @@ HEARTBEAT_S: Final = 300
 TRANSACTIONS_MAX: Final = 64
 """Transactions remembered for each station; the oldest is forgotten first."""
 SEQ_RANGES_MAX: Final = 64
+SCHEDULE_STEPS_MAX: Final = 24
+PROFILE_INTERVAL_S: Final = 60.0
+"""A profile of one purpose is sent at most this often; strict stations refuse more."""
 NO_DEFAULT: Final = "charge-only default profile refused"
 """How that problem begins in ``StationProvisioned.problems``; tried again at each heartbeat."""
 
@@ -59,6 +62,10 @@ class Session(Protocol):
 
     async def provision(self) -> None:
         """Read, set and read back what must hold at the station; install the fallback profile."""
+        ...
+
+    async def restore_fallback(self) -> Answer:
+        """Put the fallback profile back in the place of any other default."""
         ...
 
     def default_profile_due(self) -> bool:
@@ -181,6 +188,8 @@ class StationMemory:
         self.problems: tuple[str, ...] = ()
         self.remote_starts = 0
         self.default_profile_start: dt.datetime | None = None
+        self.default_sent_s = -inf
+        """Loop time of the last default profile; strict stations refuse another within a minute."""
         self.generation = 0
         self.takeovers_s: deque[float] = deque(maxlen=16)
         self.cut_s = -inf
@@ -263,6 +272,20 @@ class Line:
         )
         await self.record([fact])
         self.memory.problems = fact.problems
+
+    async def record_schedule(self, evse_id: int, steps: Sequence[tuple[dt.datetime, float]]) -> None:
+        """Commit what the station says it follows."""
+        fact = ScheduleRead(
+            at=self.clock.now(),
+            station_id=self.config.station_id,
+            evse_id=evse_id,
+            steps=tuple((at, round(kw, 4)) for at, kw in steps[:SCHEDULE_STEPS_MAX]),
+        )
+        await self.record([fact])
+
+    def default_just_sent(self) -> bool:
+        """Whether a default profile is on its way or has just arrived."""
+        return asyncio.get_running_loop().time() - self.memory.default_sent_s < PROFILE_INTERVAL_S
 
     async def renew_problem(self, beginning: str, found: Sequence[str]) -> None:
         """Replace the problems with this beginning by those found now; commit if that is news."""

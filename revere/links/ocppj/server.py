@@ -188,16 +188,7 @@ class OcppServer:
             counters=self.counters,
         )
         session: Session = Session2(line) if config.protocol == "ocpp2.1" else Session16(line)
-        link = StationLink(
-            station_id=config.station_id,
-            protocol=config.protocol,
-            generation=memory.generation,
-            transport=transport,
-            calls=calls,
-            memory=memory,
-            session=session,
-            counters=self.counters,
-        )
+        link = StationLink(generation=memory.generation, transport=transport, line=line, session=session)
         return link, memory
 
     async def _take_over(self, link: StationLink, memory: StationMemory, config: StationConfig) -> bool:
@@ -310,6 +301,10 @@ class OcppServer:
     async def clear_setpoint(self, station_id: StationId, evse_id: int) -> Answer:
         """Remove the central profile of an EVSE: its charge-only default holds again."""
         return await self._ask(station_id, lambda session: session.clear_setpoint(evse_id))
+
+    async def restore_fallback(self, station_id: StationId) -> Answer:
+        """Put the charge-only default back in the place of any other default."""
+        return await self._ask(station_id, lambda session: session.restore_fallback())
 
     async def composite_limits_kw(
         self, station_id: StationId, evse_id: int, duration_s: int
