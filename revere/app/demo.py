@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import secrets
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from revere.app.beside import of_the_twin, open_beside
-from revere.app.running import running_mark
+from revere.app.running import only_server, running_mark
 from revere.app.serve import Place, mark_of, one_time_link, pages, until_stopped
 from revere.control.building import fallback_profiles
 from revere.core.errors import Refused
@@ -60,7 +61,7 @@ def show(scenario: Scenario, options: DemoOptions) -> None:
     """Run until Ctrl-C; nothing is left running, and nothing lying about but what was asked for."""
     opens = at_local(scenario.run.event_day, OPENS_AT, scenario.fleet.programme.zone)
     with _state(options.keep) as folder:
-        run_twin(lambda clock: _show(of_the_twin(scenario), clock, folder, options), opens, speed=options.speed)
+        run_twin(lambda clock: _alone(of_the_twin(scenario), clock, folder, options), opens, speed=options.speed)
 
 
 @contextmanager
@@ -79,6 +80,11 @@ def _state(keep: Path | None) -> Iterator[Path]:
         )
     keep.mkdir(mode=0o711 if os.getuid() == 0 else 0o700, parents=True, exist_ok=True)
     yield keep.absolute()
+
+
+async def _alone(scenario: Scenario, clock: TwinClock, folder: Path, options: DemoOptions) -> None:
+    async with only_server(folder):
+        await _show(scenario, clock, folder, options)
 
 
 async def _show(scenario: Scenario, clock: TwinClock, folder: Path, options: DemoOptions) -> None:
@@ -104,13 +110,13 @@ async def _show(scenario: Scenario, clock: TwinClock, folder: Path, options: Dem
         past.remind(house.image)
         settings = WebSettings(port=options.port)
         links = OneTimeLinks(wall_seconds)
-        web = WebThread(pages(house, store, scenario.fleet, settings, links), settings)
+        token = secrets.token_urlsafe(32)
+        web = WebThread(pages(house, store, scenario.fleet, settings, links, token), settings)
         try:
             bound = web.start()
             await world.start(f"ws://127.0.0.1:{house.port}/ocpp", station_secrets)
             place = Place(postgres.dsn, postgres.owner_dsn, postgres.bin_dir)
-            mark = await mark_of(store, place, f"http://127.0.0.1:{bound}", durable=False)
-            with running_mark(folder, mark):
+            with running_mark(folder, mark_of(web, token, place, durable=False)):
                 _greet(scenario, options, bound, one_time_link(links, settings, bound), house.port, folder)
                 await until_stopped(house, watch_s=WATCH_TWIN_S)
         finally:

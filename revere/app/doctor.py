@@ -56,7 +56,11 @@ def examine(config: Path | None, folder: Path, to: Path | None) -> Table:
 
 async def _database(settings: Settings, folder: Path, findings: list[tuple[str, bool, str]]) -> dict[str, Any]:
     """Look at the running server's database, without starting one."""
-    mark = find_running(folder)
+    try:
+        mark = find_running(folder)
+    except RevereError as error:
+        findings.append(("server", False, str(error)))
+        return {}
     dsn = mark.dsn if mark else os.environ.get(DSN_VARIABLE)
     findings.append(("server", mark is not None, f"runs, pid {mark.pid}" if mark else "does not run"))
     if dsn is None:

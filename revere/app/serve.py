@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import os
 import secrets
 import signal
@@ -15,7 +14,7 @@ import structlog
 
 from revere.app.house import House, UtilityAccess, open_house
 from revere.app.kernelclock import kernel_clock_synchronised
-from revere.app.running import Running, running_mark
+from revere.app.running import Running, only_server, running_mark
 from revere.app.settings import (
     DSN_VARIABLE,
     OWNER_DSN_VARIABLE,
@@ -27,7 +26,6 @@ from revere.core.errors import RevereError
 from revere.core.ids import TenantId
 from revere.core.time import WallClock
 from revere.settle.rules import load_rulebook
-from revere.store.access import User
 from revere.store.postgres import EmbeddedPostgres
 from revere.store.store import Store
 from revere.web.app import create_app, wall_seconds
@@ -49,8 +47,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 WATCH_S = 1.0
 OPERATOR = "operator"
-COMMAND_LINE = "command-line"
-COMMAND_LINE_LIFE = dt.timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +115,26 @@ async def registered_fleet(store: Store) -> Fleet:
 
 
 def pages(
-    house: House, store: Store, fleet: Fleet, settings: WebSettings, links: OneTimeLinks
+    house: House,
+    store: Store,
+    fleet: Fleet,
+    settings: WebSettings,
+    links: OneTimeLinks,
+    command_line: str | None = None,
 ) -> Callable[[], Litestar]:
-    """What the web thread runs: readers of their own, the desk of this house."""
+    """What the web thread runs: readers of their own, the desk of this house, the command line's token."""
 
     def make() -> Litestar:
         accounts = StoreAccounts(store.access_desk(), lambda: fleet)
         history = StoreHistory(store.reader(), lambda: fleet, load_rulebook())
-        return create_app(house.office, accounts, history, settings, links=links)
+        return create_app(house.office, accounts, history, settings, links=links, command_line=command_line)
 
     return make
 
 
 def one_time_link(links: OneTimeLinks, settings: WebSettings, port: int) -> str:
     """An operator's link that works once, within a quarter of an hour."""
-    scheme = "https" if settings.secure else "http"
-    base = settings.origin or f"{scheme}://{settings.host}:{port}"
-    return f"{base}/login/once?token={links.issue(Account(name=OPERATOR, role='operator'))}"
+    return f"{settings.address(port)}/login/once?token={links.issue(Account(name=OPERATOR, role='operator'))}"
 
 
 async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) -> None:
@@ -143,7 +142,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
     clock = WallClock()
     key = secret_file(folder, "server.key")
     utility = _utility(settings)
-    async with open_store(folder, settings.programme, clock) as (store, place):
+    async with only_server(folder), open_store(folder, settings.programme, clock) as (store, place):
         fleet = await registered_fleet(store)
         house = await open_house(
             store,
@@ -161,12 +160,12 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
         if excess:
             log.warning("the application's database role may change records", rights=excess, see="docs/how-to/database")
         links = OneTimeLinks(wall_seconds)
-        web = WebThread(pages(house, store, fleet, settings.web, links), settings.web)
+        token = secrets.token_urlsafe(32)
+        web = WebThread(pages(house, store, fleet, settings.web, links, token), settings.web)
         try:
             port = web.start()
-            url = f"{'https' if settings.web.secure else 'http'}://{settings.web.host}:{port}"
-            with running_mark(folder, await mark_of(store, place, url)):
-                say(f"console   {url}")
+            with running_mark(folder, mark_of(web, token, place)):
+                say(f"console   {settings.web.address(port)}")
                 say(f"stations  ws://{settings.ocpp.host}:{house.port}/ocpp/{{station_id}}")
                 if not [user for user in await store.users() if user.role == OPERATOR and user.password_hash]:
                     say(f"nobody may sign in yet; once: {one_time_link(links, settings.web, port)}")
@@ -176,34 +175,17 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
             await house.close()
 
 
-async def mark_of(store: Store, place: Place, url: str, *, durable: bool = True) -> Running:
+def mark_of(web: WebThread, token: str, place: Place, *, durable: bool = True) -> Running:
     """What this machine's command line needs to know of the server that we are."""
     return Running(
         pid=os.getpid(),
-        web_url=url,
-        token=await command_line_token(store, WallClock()),
+        web_url=f"http://127.0.0.1:{web.local_port}",
+        token=token,
         dsn=place.dsn,
         owner_dsn=place.owner_dsn,
         bin_dir=str(place.bin_dir) if place.bin_dir else None,
         durable=durable,
     )
-
-
-async def command_line_token(store: Store, clock: Clock) -> str:
-    """A fresh token for this machine's command line, in force while this server is."""
-    token = secrets.token_urlsafe(32)
-    await store.save_user(User(name=COMMAND_LINE, role=OPERATOR))
-    for old in await store.tokens(COMMAND_LINE, clock.now()):
-        await store.revoke_token(old.token_sha256)
-    await store.save_token(
-        token,
-        kind="api",
-        user_name=COMMAND_LINE,
-        now=clock.now(),
-        expires_at=clock.now() + COMMAND_LINE_LIFE,
-        label="command line of this machine",
-    )
-    return token
 
 
 def _utility(settings: Settings) -> UtilityAccess | None:

@@ -58,14 +58,16 @@ def create_app(
     links: OneTimeLinks | None = None,
     now_s: Seconds = wall_seconds,
     check: PasswordCheck | None = None,
+    command_line: str | None = None,
 ) -> Litestar:
     """Wire the web. Raises :class:`RevereError` for settings that must not listen.
 
     ``links`` is kept by the caller, who issues one-time links; ``now_s`` is the sessions' clock.
+    ``command_line`` is the token by which this machine's command line acts as an operator while the process lives.
     """
     check_listening(settings)
     sessions = Sessions(now_s)
-    gate = Gate(accounts, sessions, settings, now_s)
+    gate = Gate(accounts, sessions, settings, now_s, command_line)
     feed = LiveFeed(desk, settings, publishable)
     handlers: list[BaseRouteHandler | Router] = [
         *public_routes(desk, history, feed),

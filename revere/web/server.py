@@ -41,13 +41,19 @@ class _Server(uvicorn.Server):
 
 
 class WebThread:
-    """Runs the web application beside control. ``start`` returns the bound port, ``stop`` joins the thread."""
+    """Runs the web application beside control. ``start`` returns the bound port, ``stop`` joins the thread.
+
+    Beside the door that ``settings`` describe, the same application listens at ``local_port`` of 127.0.0.1 without
+    TLS, with connections of its own: the command line's way in, whatever the front door's address, certificate or
+    crowd. Who comes in that way still needs a token or a session.
+    """
 
     def __init__(self, make_app: Callable[[], Litestar], settings: WebSettings) -> None:
         self._make_app = make_app
         self._settings = settings
         self._up = threading.Event()
         self._server: _Server | None = None
+        self.local_port = 0
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
 
@@ -56,11 +62,14 @@ class WebThread:
         check_listening(self._settings)
         listener = self._bind()
         port = int(listener.getsockname()[1])
-        self._thread = threading.Thread(target=self._run, args=(listener,), name="web", daemon=True)
+        local = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+        self.local_port = int(local.getsockname()[1])
+        self._thread = threading.Thread(target=self._run, args=(listener, local), name="web", daemon=True)
         self._thread.start()
         up = self._up.wait(START_S)
         if self._failure is not None or not up:
             listener.close()
+            local.close()
             raise RevereError("the web server did not start", where="web", got=self._failure) from self._failure
         return port
 
@@ -89,37 +98,51 @@ class WebThread:
                 remedy="Stop what listens there or choose another web.port",
             ) from error
 
-    def _run(self, listener: socket.socket) -> None:
+    def _run(self, listener: socket.socket, local: socket.socket) -> None:
         try:
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-                runner.run(self._serve(listener))
+                runner.run(self._serve(listener, local))
         except BaseException as error:  # noqa: BLE001 - handed to start(), which raises it
             self._failure = error
         finally:
             self._up.set()
 
-    async def _serve(self, listener: socket.socket) -> None:
+    async def _serve(self, listener: socket.socket, local: socket.socket) -> None:
         app = self._make_app()
         settings = self._settings
-        config = uvicorn.Config(
+        front = _config(
             app,
             ssl_certfile=settings.tls_cert,
             ssl_keyfile=settings.tls_key,
-            access_log=False,
-            log_config=None,
-            log_level="warning",
             lifespan="on",
-            ws="none",
-            server_header=False,
-            date_header=True,
             proxy_headers=settings.origin is not None,
             forwarded_allow_ips="127.0.0.1",
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_graceful_shutdown=GRACE_S,
-            h11_max_incomplete_event_size=32 * 1024,
         )
         feed: Any = app.state.feed
-        self._server = _Server(config, self._up, feed.close)
-        await self._server.serve(sockets=[listener])
+        self._server = _Server(front, self._up, feed.close)
+        side = uvicorn.Server(_config(app, lifespan="off", proxy_headers=False))
+        beside = asyncio.create_task(side.serve(sockets=[local]))
+        try:
+            await self._server.serve(sockets=[listener])
+        finally:
+            side.should_exit = True
+            await beside
         if not self._server.started:
             raise RevereError("the web application did not start", where="web")
+
+
+def _config(app: Litestar, **more: Any) -> uvicorn.Config:
+    """What both doors have in common."""
+    return uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        ws="none",
+        server_header=False,
+        date_header=True,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=GRACE_S,
+        h11_max_incomplete_event_size=32 * 1024,
+        **more,
+    )

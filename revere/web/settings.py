@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,7 @@ MAX_SERIES_DAYS = 31
 MAX_STATEMENTS = 1000
 PUBLIC_MIN_VEHICLES = 5
 PUBLIC_SERIES_CACHE_S = 30.0
+EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # to be told from others, not bound
 STATIC_FOLDER = Path(__file__).parent / "static"
 
 
@@ -52,6 +54,13 @@ class WebSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def secure(self) -> bool:
         """Whether browsers reach us by TLS, and so whether cookies carry ``Secure``."""
         return self.tls_cert is not None or (self.origin or "").startswith("https://")
+
+    def address(self, port: int) -> str:
+        """Where a browser finds us: the proxy's origin, else the host (this machine's name for every address)."""
+        if self.origin is not None:
+            return self.origin
+        host = socket.gethostname() if self.host in EVERY_ADDRESS else self.host
+        return f"{'https' if self.secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def check_listening(settings: WebSettings) -> None:

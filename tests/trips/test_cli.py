@@ -15,7 +15,7 @@ import pytest
 
 from revere.store.postgres import APPLICATION, OWNER, EmbeddedPostgres
 from tests.trips.rig import ONE_HOME, SMALL
-from tests.trips.walls import Site, registered
+from tests.trips.walls import ROOT, Site, registered
 
 COMMANDS = {
     (): ("run", "demo", "serve", "twin", "user", "station", "site", "event", "stop-discharge", "guide", "audit",
@@ -44,7 +44,7 @@ def _revere(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedP
         text=True,
         timeout=120,
         cwd=cwd,
-        env=os.environ | {"COLUMNS": "400"} | environment,
+        env=os.environ | {"COLUMNS": "400", "PYTHONPATH": str(ROOT)} | environment,
     )
 
 

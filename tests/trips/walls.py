@@ -17,7 +17,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +31,7 @@ from revere.core.time import WallClock, floor_to, iso, wall_now, wall_s
 from tests.trips.rig import SMALL
 
 T = TypeVar("T")
+ROOT = Path(__file__).resolve().parents[2]
 POLL_S = 0.05
 DELIVERING_KW = 20.0
 _TRIPS = re.compile(r"^trips = (\[ .* \]|\[\n(?:  .*\n)*\])\n", re.MULTILINE)
@@ -90,14 +91,14 @@ class Site:
         """``revere.toml``."""
         return self.folder / "revere.toml"
 
-    def write_config(self) -> None:
-        """Settings with this site's own ports."""
-        self.config.write_text(f"[web]\nport = {self.web_port}\n[ocpp]\nport = {self.ocpp_port}\n")
+    def write_config(self, web: str = "") -> None:
+        """Settings with this site's own ports, and more lines for the web where given."""
+        self.config.write_text(f"[web]\nport = {self.web_port}\n{web}[ocpp]\nport = {self.ocpp_port}\n")
 
     def environment(self) -> dict[str, str]:
-        """Ours, with the state folder named and no database of somebody else's."""
+        """Ours, with the state folder named, this tree's code and no database of somebody else's."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("REVERE_")}
-        return kept | {"REVERE_STATE": str(self.state), "COLUMNS": "400"}
+        return kept | {"REVERE_STATE": str(self.state), "COLUMNS": "400", "PYTHONPATH": str(ROOT)}
 
     def command(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run ``revere`` to its end."""
@@ -200,7 +201,8 @@ class Site:
         postmaster = self.postmaster()
         children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         for pid in (postmaster, *map(int, children)):
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # one that was ending
+                os.kill(pid, number)
         return postmaster
 
     def close(self) -> None:
