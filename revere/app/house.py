@@ -35,7 +35,7 @@ REMEMBERED: tuple[tuple[dt.timedelta | None, tuple[str, ...]], ...] = (
         dt.timedelta(days=400),  # a season and its year; a vehicle may stand plugged all summer
         (
             "SessionStarted", "SessionEnded", "EnergyNeeds", "DepartureSet", "GridEventReceived", "Nominated",
-            "OptDecided", "EventReported", "AlarmRaised", "AlarmCleared",
+            "OptDecided", "EventReported", "AlarmRaised", "AlarmCleared", "AlarmAcknowledged",
         ),
     ),
     (dt.timedelta(days=1), ("StationBooted", "ScheduleRead", "ClockSkewMeasured", "CommandIssued", "CommandEnded")),

@@ -53,7 +53,14 @@ class OptEvent(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-Ask = StopDischarge | ReleaseDischarge | SetDeparture | CallEvent | OptEvent
+class AcknowledgeAlarm(msgspec.Struct, frozen=True, kw_only=True):
+    """A person has seen an alarm."""
+
+    key: str
+    by: str
+
+
+Ask = AcknowledgeAlarm | StopDischarge | ReleaseDischarge | SetDeparture | CallEvent | OptEvent
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):

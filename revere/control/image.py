@@ -10,7 +10,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
-from revere.control.screen import RATING_SLACK, building_range_kw
+import msgspec
+
+from revere.control.screen import RATING_SLACK, building_range_kw, told_by_station
 from revere.core import facts as f
 from revere.core.assets import program_of
 from revere.core.ids import GridEventId, ProgramId, SessionId, SiteId, StationId, VehicleId
@@ -182,6 +184,8 @@ class Image:
         self.events: dict[GridEventId, EventImage] = {}
         self.overrides: dict[VehicleId, Override] = {}
         self.alarms: dict[str, f.AlarmRaised] = {}
+        self.acknowledged: dict[str, str] = {}
+        """Open alarms that somebody has seen, and who."""
         self.open_commands: dict[str, f.CommandIssued] = {}
         self._members: dict[ProgramId, frozenset[SiteId]] = {}
         self.stopped = False
@@ -248,10 +252,8 @@ class Image:
                     self.stopped_at = (self.stopped_at or fact.at) if stopped else None
                 elif fact.site_id in self.sites:
                     self.sites[fact.site_id].stopped = stopped
-            case f.AlarmRaised():
-                self.alarms[fact.key] = self.alarms.get(fact.key, fact)
-            case f.AlarmCleared():
-                self.alarms.pop(fact.key, None)
+            case f.AlarmRaised() | f.AlarmCleared() | f.AlarmAcknowledged():
+                self._alarm(fact)
             case _:
                 assert_never(fact)
 
@@ -272,6 +274,17 @@ class Image:
                 evse.told = evse.told[-1:]
             elif fact.outcome == "rejected" and not fact.why.startswith("timeout"):  # it may have heard it
                 evse.told = evse.told[:-1]
+
+    def _alarm(self, fact: f.AlarmRaised | f.AlarmCleared | f.AlarmAcknowledged) -> None:
+        """An open alarm keeps its first moment and takes the newest words."""
+        key = fact.key
+        if isinstance(fact, f.AlarmRaised):
+            self.alarms[key] = msgspec.structs.replace(fact, at=self.alarms.get(key, fact).at)
+        elif isinstance(fact, f.AlarmCleared) or told_by_station(key):
+            self.alarms.pop(key, None)
+            self.acknowledged.pop(key, None)
+        elif key in self.alarms:
+            self.acknowledged[key] = fact.by
 
     def _outcome(self, fact: f.PlanMade | f.EventReported) -> None:
         if isinstance(fact, f.EventReported) and fact.grid_event_id in self.events:

@@ -37,7 +37,7 @@ class Inbox:
     def __init__(self, journal: Journal, image: Image) -> None:
         self._journal = journal
         self._image = image
-        self.screen = Screen(image.fleet)
+        self.screen = Screen(image.fleet, image.alarms)
         self._watchers: list[Callable[[Fact], None]] = []
         self._under_way: dict[int, dt.datetime] = {}
         self._number = 0

@@ -7,6 +7,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, assert_never
 
 from revere.control.desk import (
+    AcknowledgeAlarm,
     Ask,
     CallEvent,
     OptEvent,
@@ -81,6 +82,8 @@ class Office:
                 return await self._call(request, now)
             case OptEvent():
                 return await self._opt(request, now)
+            case AcknowledgeAlarm():
+                return await self._acknowledge(request, now)
             case _:
                 assert_never(request)
 
@@ -225,6 +228,12 @@ class Office:
         return Receipt(
             accepted=True, detail=f"The programme {word} {request.grid_event_id}.", reference=request.grid_event_id
         )
+
+    async def _acknowledge(self, request: AcknowledgeAlarm, now: dt.datetime) -> Receipt:
+        if request.key not in self._heart.image.alarms:
+            raise Refused("no such alarm is open", got=request.key, remedy="It may be over: look at the list again")
+        await self._inbox.record([f.AlarmAcknowledged(at=now, key=request.key, by=request.by)])
+        return Receipt(accepted=True, detail=f"Noted: {request.by} has seen it.")
 
 
 def _refuse_naive(*moments: dt.datetime) -> None:

@@ -97,7 +97,14 @@ def build_view(image: Image, state: Now) -> ConsoleView:
         sites=tuple(_site_row(image, site, powers, state) for site in image.sites.values()),
         station_rows=tuple(_station_row(asset, evse, powers[asset], state) for asset, evse in image.evses.items()),
         alarms=tuple(
-            AlarmView(key=a.key, severity=a.severity, subject=a.subject, text=a.text, since=a.at)
+            AlarmView(
+                key=a.key,
+                severity=a.severity,
+                subject=a.subject,
+                text=a.text,
+                since=a.at,
+                acknowledged_by=image.acknowledged.get(a.key, ""),
+            )
             for a in sorted(image.alarms.values(), key=lambda a: (a.severity != "critical", a.at, a.key))
         ),
         equity=state.equity,

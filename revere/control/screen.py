@@ -5,6 +5,7 @@
     link --> inbox --> screen --> journal --> image
                          |  an impossible quantity: its own reading, quarantined with the reason
                          |  a meter that nobody knows: dropped and counted
+                         |  more alarms of one station than a person reads: counted in one
 
 One charger that reports 5,000 kW must not take the room of a whole feeder, and a site's meter must not open room that
 its wires do not have. Registers are judged where they are read, by what flowed between two of them.
@@ -20,7 +21,7 @@ import msgspec
 from revere.core import facts as f
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from revere.core.assets import Fleet, Site, Station
 
@@ -32,6 +33,9 @@ SERVICE_SLACK = 1.5
 """A main meter may show this many times what its site's service and building are rated for, its stations on top."""
 QUIET_LOAD_SHARE = 0.5
 """A building's mean over an interval may be this share of its peak below what its solar can give."""
+ALARMS_PER_STATION_MAX = 8
+STATION_ALARMS = frozenset({"security", "station", "der", "limit", "takeover", "more"})
+"""How the keys of alarms begin that come out of a station's messages; it is their subject."""
 IMPLAUSIBLE = "not possible: "
 """How the reason of a quarantine begins that was given here."""
 
@@ -54,11 +58,22 @@ def building_range_kw(site: Site) -> tuple[float, float]:
     return low_kw, SERVICE_SLACK * max(site.import_limit_kw, site.load_peak_kw)
 
 
-class Screen:
-    """Passes facts, or what may be believed of them. ``unknown_meters`` counts readings of meters nobody knows."""
+def told_by_station(key: str) -> bool:
+    """Whether an alarm is what a station said, not a state that we watch."""
+    return key.split(":", 1)[0] in STATION_ALARMS
 
-    def __init__(self, fleet: Fleet) -> None:
+
+class Screen:
+    """Passes facts, or what may be believed of them; ``open_alarms`` is the image's.
+
+    ``unknown_meters`` counts readings of meters nobody knows, ``alarms_repeated`` what says nothing new.
+    """
+
+    def __init__(self, fleet: Fleet, open_alarms: Mapping[str, f.AlarmRaised]) -> None:
         self.unknown_meters = 0
+        self.alarms_repeated = 0
+        self._open = open_alarms
+        self._more: dict[str, int] = {}
         self._range_kw: dict[str, tuple[float, float]] = {
             f.evse_asset(station.id, 1): station_range_kw(station) for station in fleet.stations
         }
@@ -69,15 +84,48 @@ class Screen:
     def pass_on(self, facts: Sequence[f.Fact]) -> list[f.Fact]:
         """The facts to journal, in their order."""
         passed: list[f.Fact] = []
+        alarms: dict[str, f.AlarmRaised] = {}
         for fact in facts:
             match fact:
                 case f.MeterReading():
                     passed += self._reading(fact)
                 case f.EnergyNeeds():
                     passed.append(_needs(fact))
+                case f.AlarmRaised() if told_by_station(fact.key):
+                    passed += self._raised(fact, alarms)
+                case f.AlarmCleared() if told_by_station(fact.key):
+                    if fact.key in self._open or alarms.pop(fact.key, None) is not None:
+                        passed.append(fact)
                 case _:
                     passed.append(fact)
         return passed
+
+    def _raised(self, fact: f.AlarmRaised, fresh: dict[str, f.AlarmRaised]) -> list[f.Fact]:
+        """A station's alarm; beyond ``ALARMS_PER_STATION_MAX`` only their number, told anew when it has doubled."""
+        known = fresh.get(fact.key) or self._open.get(fact.key)
+        if known is not None and known.text == fact.text:
+            self.alarms_repeated += 1
+            return []
+        if known is None and not fact.key.startswith("takeover:"):
+            alarms = {**self._open, **fresh}.values()
+            opened = sum(1 for one in alarms if one.subject == fact.subject and told_by_station(one.key))
+            if opened >= ALARMS_PER_STATION_MAX:
+                return self._too_many(fact, fact.subject, fresh)
+        fresh[fact.key] = fact
+        return [fact]
+
+    def _too_many(self, fact: f.AlarmRaised, station_id: str, fresh: dict[str, f.AlarmRaised]) -> list[f.Fact]:
+        key = f"more:{station_id}"
+        told = fresh.get(key) or self._open.get(key)
+        count = 1 if told is None else max(self._more.get(station_id, 0), told.count) + 1
+        self._more[station_id] = count
+        if told is not None and count < 2 * told.count:
+            return []
+        kept = ALARMS_PER_STATION_MAX
+        text = f"{station_id} raises alarms beyond the {kept} that are kept: {count} more so far, or above"
+        more = msgspec.structs.replace(fact, key=key, severity="warning", text=text, count=count)
+        fresh[key] = more
+        return [more]
 
     def _reading(self, fact: f.MeterReading) -> list[f.Fact]:
         """The reading, in two where one quantity of it cannot be: the rest of it stays true."""

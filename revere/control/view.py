@@ -100,6 +100,7 @@ class AlarmView(ViewBase, frozen=True, kw_only=True):
     subject: str
     text: str
     since: dt.datetime
+    acknowledged_by: str = ""
 
 
 class StopView(ViewBase, frozen=True, kw_only=True):

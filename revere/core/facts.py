@@ -242,18 +242,26 @@ class DischargeReleased(FactBase, frozen=True, tag=True, kw_only=True):
 
 
 class AlarmRaised(FactBase, frozen=True, tag=True, kw_only=True):
-    """Something that a person should know; ``key`` makes it idempotent."""
+    """Something that a person should know; ``key`` makes it idempotent, ``count`` is how many it stands for."""
 
     key: str
     severity: Literal["info", "warning", "critical"]
     subject: str
     text: str
+    count: int = 1
 
 
 class AlarmCleared(FactBase, frozen=True, tag=True, kw_only=True):
     """It is over."""
 
     key: str
+
+
+class AlarmAcknowledged(FactBase, frozen=True, tag=True, kw_only=True):
+    """Somebody has seen it. What is told once and never taken back ends with that."""
+
+    key: str
+    by: str
 
 
 class EventReported(FactBase, frozen=True, tag=True, kw_only=True):
@@ -294,6 +302,7 @@ Fact = (
     | DischargeReleased
     | AlarmRaised
     | AlarmCleared
+    | AlarmAcknowledged
     | EventReported
 )
 

@@ -13,6 +13,7 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.params import JSONBody
 
 from revere.control.desk import (
+    AcknowledgeAlarm,
     Ask,
     CallEvent,
     Desk,
@@ -77,6 +78,12 @@ class OptForm(Form, frozen=True, kw_only=True):
 
     opt_in: bool
     why: Reason
+
+
+class AlarmForm(Form, frozen=True, kw_only=True):
+    """Which alarm, by its key in the picture."""
+
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
 
 
 async def put_to(desk: Desk, request: Ask) -> Receipt:
@@ -169,4 +176,14 @@ def programme_routes(desk: Desk) -> list[BaseRouteHandler]:
             desk, OptEvent(grid_event_id=grid_event_id, opt_in=data.opt_in, by=request.user.name, why=data.why)
         )
 
-    return [set_departure, call_event, opt_event]
+    @post(
+        "/api/v1/alarms/acknowledge",
+        status_code=200,
+        opt=open_to("operator"),
+        summary="Say that an alarm was seen",
+    )
+    async def acknowledge_alarm(request: Asked, data: JSONBody[AlarmForm]) -> Receipt:
+        """Journaled with the person's name. What a station tells once ends with it; a state stays, marked."""
+        return await put_to(desk, AcknowledgeAlarm(key=data.key, by=request.user.name))
+
+    return [set_departure, call_event, opt_event, acknowledge_alarm]

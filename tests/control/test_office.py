@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from revere.control.desk import CallEvent, OptEvent, Receipt, ReleaseDischarge, SetDeparture, StopDischarge
+from revere.control.desk import (
+    AcknowledgeAlarm,
+    CallEvent,
+    OptEvent,
+    Receipt,
+    ReleaseDischarge,
+    SetDeparture,
+    StopDischarge,
+)
 from revere.control.office import Office
 from revere.core import facts as f
 from revere.core.errors import Refused, Unavailable
@@ -62,6 +70,7 @@ def departure(**changes: Any) -> SetDeparture:
         (departure(soc_required=0.0), "out of range"),
         (departure(soc_required=1.01), "out of range"),
         (departure(soc_required=math.nan), "out of range"),
+        (AcknowledgeAlarm(key="nothing", by="x"), "no such alarm"),
         (call(program_id="none"), "no such program"),
         (call(60, 60), "length"),
         (call(60, 30), "length"),
@@ -179,3 +188,18 @@ def test_another_threads_loop_gets_the_same_answer() -> None:
         return await asyncio.to_thread(asyncio.run, office.ask(call()))
 
     assert at_desk(play).accepted
+
+
+def test_who_has_seen_an_alarm_is_journaled_by_name() -> None:
+    async def play(house: House, office: Office) -> None:
+        raised = f.AlarmRaised(at=NOON, key="offline:cs1", severity="warning", subject="cs1", text="x")
+        house.image.apply(raised)
+        receipt = await office.ask(AcknowledgeAlarm(key="offline:cs1", by="ana"))
+        assert "ana" in receipt.detail
+        assert house.journal.of(f.AlarmAcknowledged) == [
+            f.AlarmAcknowledged(at=house.clock.at, key="offline:cs1", by="ana")
+        ]
+        (shown,) = house.heart.picture(house.clock.at).alarms
+        assert shown.acknowledged_by == "ana"
+
+    at_desk(play)

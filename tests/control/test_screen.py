@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import math
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from revere.control.heart import METER_TOLD_FOR, WATCH_TICKS
-from revere.control.screen import IMPLAUSIBLE, Screen, station_range_kw
+from revere.control.screen import ALARMS_PER_STATION_MAX, IMPLAUSIBLE, Screen, station_range_kw
 from revere.control.ticker import Ticker
 from revere.control.tracking import CommandTracker
 from revere.core import facts as f
@@ -41,7 +43,7 @@ SCHOOL = SiteId("school")
 def test_what_a_meter_may_show(
     asset: str, place: Any, values: dict[str, float], believed: dict[str, float] | None, refused: Any
 ) -> None:
-    screen = Screen(fleet())
+    screen = Screen(fleet(), {})
     told = f.MeterReading(at=NOON, asset_id=asset, place=place, ts=NOON, context="periodic", **values)  # type: ignore[arg-type]
     names = ("import_wh", "export_wh", "power_kw", "soc")
     passed = [
@@ -58,7 +60,9 @@ def test_what_a_meter_may_show(
 @given(power_kw=st.floats(), soc=st.floats())
 def test_no_number_gets_past(power_kw: float, soc: float) -> None:
     image = ready_image(fleet())
-    for fact in Screen(image.fleet).pass_on([reading("cs1", NOON + minutes(1), power_kw=power_kw, soc=soc)]):
+    for fact in Screen(image.fleet, image.alarms).pass_on(
+        [reading("cs1", NOON + minutes(1), power_kw=power_kw, soc=soc)]
+    ):
         image.apply(fact)
     evse = image.evses["cs1/1"]
     low, high = station_range_kw(evse.station)
@@ -71,7 +75,7 @@ def test_no_number_gets_past(power_kw: float, soc: float) -> None:
 @pytest.mark.parametrize("value", [-5.0, math.nan, math.inf])
 def test_a_vehicle_states_no_bound_that_none_has(value: float) -> None:
     needs = f.EnergyNeeds(at=NOON, station_id=StationId("cs1"), evse_id=1, charge_max_kw=value, soc=value)
-    passed = Screen(fleet()).pass_on([needs])
+    passed = Screen(fleet(), {}).pass_on([needs])
     assert passed == [f.EnergyNeeds(at=NOON, station_id=StationId("cs1"), evse_id=1)]
 
 
@@ -121,3 +125,65 @@ def test_an_impossible_meter_raises_one_alarm_that_ends_after_it() -> None:
         assert await minute_with() == []
 
     asyncio.run(scene())
+
+
+def _told(key: str, text: str = "x", at: dt.datetime = NOON) -> f.AlarmRaised:
+    return f.AlarmRaised(at=at, key=key, severity="info", subject="cs1", text=text)
+
+
+def test_a_station_that_floods_fills_no_list() -> None:
+    """1,800 alarms of ever new kinds: nine remain, over a restart too, and a person can end each of them."""
+
+    async def scene() -> None:
+        house = House(ready_image(fleet()))
+        for number in range(1800):
+            await house.inbox.record([_told(f"station:cs1:Part{number}.State"), _told("security:cs1:Tamper")])
+        again = ready_image(fleet())
+        for fact in house.journal.facts:
+            again.apply(fact)
+        for image in (house.image, again):
+            assert len(image.alarms) == ALARMS_PER_STATION_MAX + 1
+            assert image.alarms["more:cs1"].count == 1024
+        assert len(house.journal.of(f.AlarmRaised)) == ALARMS_PER_STATION_MAX + 11
+        for key in list(again.alarms):
+            again.apply(f.AlarmAcknowledged(at=NOON, key=key, by="ana"))
+        assert again.alarms == {}
+
+    asyncio.run(scene())
+
+
+def test_a_flood_hides_no_other_station_and_no_takeover() -> None:
+    facts: list[f.Fact] = [_told(f"station:cs1:P{n}.S") for n in range(20)]
+    other = msgspec.structs.replace(_told("station:cs2:P.S"), subject="cs2")
+    passed = Screen(fleet(), {}).pass_on([*facts, other, _told("takeover:cs1")])
+    assert [one.key for one in passed[-2:] if isinstance(one, f.AlarmRaised)] == ["station:cs2:P.S", "takeover:cs1"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "journaled", "open_text"),
+    [
+        ([_told("der:cs1:x", "1"), _told("der:cs1:x", "1")], 1, "1"),
+        ([_told("der:cs1:x", "1"), _told("der:cs1:x", "2")], 2, "2"),
+        ([_told("der:cs1:x"), f.AlarmCleared(at=NOON, key="der:cs1:x")], 2, None),
+        ([f.AlarmCleared(at=NOON, key="der:cs1:x")], 0, None),
+        ([f.AlarmCleared(at=NOON, key="offline:cs1")], 1, None),
+    ],
+)
+def test_what_a_station_says_again_is_not_journaled_again(
+    facts: list[f.Fact], journaled: int, open_text: str | None
+) -> None:
+    image = ready_image(fleet())
+    passed = Screen(image.fleet, image.alarms).pass_on(facts)
+    for fact in passed:
+        image.apply(fact)
+    assert len(passed) == journaled
+    assert [alarm.text for alarm in image.alarms.values()] == ([open_text] if open_text else [])
+
+
+def test_a_state_that_somebody_has_seen_stays_marked_until_it_is_over() -> None:
+    image = ready_image(fleet())
+    image.apply(_told("offline:cs1"))
+    image.apply(f.AlarmAcknowledged(at=NOON, key="offline:cs1", by="ana"))
+    assert (set(image.alarms), image.acknowledged) == ({"offline:cs1"}, {"offline:cs1": "ana"})
+    image.apply(f.AlarmCleared(at=NOON, key="offline:cs1"))
+    assert (image.alarms, image.acknowledged) == ({}, {})

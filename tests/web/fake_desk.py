@@ -14,6 +14,7 @@ import argon2
 import msgspec
 
 from revere.control.desk import (
+    AcknowledgeAlarm,
     Ask,
     CallEvent,
     OptEvent,
@@ -245,7 +246,7 @@ class FakeDesk:
                 detail = "Discharge released. Stations follow the plan again."
             case SetDeparture():
                 detail = "Ready 06:10, 82 %."
-            case CallEvent() | OptEvent():
+            case CallEvent() | OptEvent() | AcknowledgeAlarm():
                 pass
         self.advance(1.0)
         return Receipt(accepted=True, detail=detail, reference=f"ask-{len(self.asked)}")

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from revere.control.desk import CallEvent, OptEvent, ReleaseDischarge, SetDeparture, StopDischarge
+from revere.control.desk import AcknowledgeAlarm, CallEvent, OptEvent, ReleaseDischarge, SetDeparture, StopDischarge
 from revere.control.view import ConsoleView
 from tests.web.conftest import Start, Web
 from tests.web.fake_desk import END, START, FakeDesk
@@ -109,6 +109,12 @@ def test_the_public_series_is_read_once_for_many(web: Web) -> None:
             "/api/v1/events/cs-2023-09-07/opt",
             {"opt_in": False, "why": "a drill"},
             OptEvent(grid_event_id="cs-2023-09-07", opt_in=False, by="some-operator", why="a drill"),
+        ),
+        (
+            "POST",
+            "/api/v1/alarms/acknowledge",
+            {"key": "risk:boston-bus05"},
+            AcknowledgeAlarm(key="risk:boston-bus05", by="some-operator"),
         ),
     ],
 )

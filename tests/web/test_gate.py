@@ -50,6 +50,7 @@ TABLE: dict[tuple[str, str], set[Role] | None] = {
     ("PUT", "/api/v1/vehicles/{vehicle_id:str}/departure"): ACTORS,
     ("POST", "/api/v1/events"): {"operator"},
     ("POST", "/api/v1/events/{grid_event_id:str}/opt"): {"operator"},
+    ("POST", "/api/v1/alarms/acknowledge"): {"operator"},
 }
 FILL = {
     "{site_id:str}": "beverly",
@@ -65,6 +66,7 @@ BODIES = {
     "/api/v1/vehicles/{vehicle_id:str}/departure": {"departs": "2023-09-08T10:00:00Z", "soc_required": 0.8},
     "/api/v1/events": {"program_id": "cs-daily", "start": START.isoformat(), "end": END.isoformat()},
     "/api/v1/events/{grid_event_id:str}/opt": {"opt_in": False, "why": "a drill"},
+    "/api/v1/alarms/acknowledge": {"key": "risk:boston-bus05"},
 }
 
 

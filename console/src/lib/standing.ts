@@ -2,7 +2,7 @@ import type { Alarm, SiteRow, StationRow } from "./types";
 import { islandWords } from "./words";
 
 /** What an operator must see beside the alarms, read off the picture; `since` where the picture tells it. */
-export type Standing = Omit<Alarm, "since"> & { since?: string };
+export type Standing = Omit<Alarm, "since" | "acknowledged_by"> & { since?: string; acknowledged_by?: string };
 
 const NAMED_MAX = 4;
 

@@ -73,6 +73,7 @@ export interface Alarm {
   subject: string;
   text: string;
   since: string;
+  acknowledged_by: string;
 }
 
 /** An order to stop all discharge: `quiet_s` runs from the order to the last station's first reading at rest. */

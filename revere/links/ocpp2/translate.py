@@ -220,13 +220,13 @@ def notified(config: StationConfig, event: wire.EventData, at: dt.datetime) -> F
 
 
 def security_alarm(config: StationConfig, request: wire.SecurityEventNotificationRequest, at: dt.datetime) -> Fact:
-    """What the station's security log says."""
+    """What the station's security log says: one alarm for each type, however often it is told."""
     return AlarmRaised(
         at=at,
-        key=f"security:{config.station_id}:{request.type}:{iso(request.timestamp)}",
+        key=f"security:{config.station_id}:{request.type}",
         severity="info",
         subject=config.station_id,
-        text=f"{request.type}: {request.techInfo or 'no details'}",
+        text=f"{request.type} at {iso(request.timestamp)}: {request.techInfo or 'no details'}",
     )
 
 
