@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 from typing import Any
 
 import pytest
-from ocpp_rig import BOOT, NOW, PASSWORD, Bench, HandStation, MemorySink, basic, bench, config, play
+from ocpp_rig import (
+    BOOT,
+    NOW,
+    PASSWORD,
+    Bench,
+    Directory,
+    HandStation,
+    MemorySink,
+    StoppedClock,
+    basic,
+    bench,
+    config,
+    play,
+)
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
+from revere.control.image import Image
+from revere.control.inbox import Inbox
 from revere.core.commands import ReportingCommand, SetpointCommand
 from revere.core.facts import (
     AlarmRaised,
@@ -27,6 +43,9 @@ from revere.core.ids import CommandId, SessionId, StationId
 from revere.links.ocppj.connection import FrameBudget
 from revere.links.ocppj.framing import FrameRefused, parse_frame
 from revere.links.ocppj.login import LoginBudget
+from revere.links.ocppj.server import OcppServer
+from tests.control.scenes import FakeJournal, fleet
+from tests.control.scenes import station as registered
 
 HEARTBEAT = '[2,"a","Heartbeat",{}]'
 VALUE = (
@@ -440,6 +459,40 @@ def test_a_connection_that_cannot_be_recorded_is_asked_to_come_back() -> None:
             assert await station.until_closed() == 1013
             b.sink.broken = False
             await (await b.station()).close()
+
+    play(story)
+
+
+def test_an_end_that_could_not_be_journaled_is_journaled_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody sends it again, and a station that has gone must not count as online; the time is that of its end."""
+    monkeypatch.setattr("revere.links.ocppj.server.RECORD_RETRY_S", 0.02)
+
+    async def story() -> None:
+        journal, image = FakeJournal(), Image(fleet(stations=[registered("ST-1", "school")]))
+        clock = StoppedClock()
+        server = OcppServer(Inbox(journal, image), Directory(config()), clock, ping_interval_s=None)
+        b = Bench(server, MemorySink(), await server.serve("127.0.0.1", 0), clock)
+        evse = image.evses["ST-1/1"]
+        for takes_over in (False, True):
+            journal.away = False
+            first = await b.station()
+            await first.call("Heartbeat", {})
+            assert evse.online
+            journal.away = True
+            left_at = clock.at
+            if takes_over:
+                assert await (await b.station()).until_closed() == 1013  # not recorded, so not served
+            await first.close()
+            failed = server.counters.unrecorded
+            while server.counters.unrecorded < failed + 2:
+                await asyncio.sleep(0.01)
+            assert evse.online, "what is not committed is not folded"
+            clock.at += dt.timedelta(minutes=9)
+            journal.away = False
+            while evse.online:
+                await asyncio.sleep(0.01)
+            assert evse.offline_at == left_at
+        await server.close()
 
     play(story)
 

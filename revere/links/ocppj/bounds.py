@@ -48,6 +48,8 @@ FAILED_LOGINS_BURST: Final = 30.0
 FAILED_LOGINS_PER_S: Final = 0.2
 """Failed tries per address and id; the secrets have 160 bits, so this spares work, it does not guard."""
 LOGIN_RECORDS_MAX: Final = 4_096
+RECORD_RETRY_S: Final = 2.0
+"""The end of a connection that could not be journaled is tried again after this, until it is."""
 TAKEOVERS_PER_MINUTE_MAX: Final = 5
 """More than this raises an alarm and locks nobody out."""
 
