@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PASSWORD_MIN_CHARS = 12
 PASSWORD_MAX_CHARS = 200
-EVENT_KINDS = ("GridEventReceived", "OptDecided", "EventReported", "GridLost", "GridRestored")
+EVENT_KINDS = ("GridEventReceived", "OptDecided", "EventReported", "GridLost", "GridRestored", "TransferSwitchReported")
 
 
 @dataclass(frozen=True, slots=True)

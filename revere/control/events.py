@@ -141,7 +141,7 @@ class EventDesk:
                     evse = self._image.evses.get(fact.asset_id)
                     if evse is not None:
                         self._mark_events(evse.station.site_id, fact.ts, fact.at, inside=True)
-            case f.GridLost() | f.GridRestored():
+            case f.GridLost() | f.GridRestored() | f.TransferSwitchReported():
                 if self._was_closed(fact.ts):
                     self._mark_events(fact.site_id, fact.ts, fact.at, inside=False)
             case f.GridEventReceived():

@@ -30,6 +30,8 @@ EDGE_GAP_MAX_H = 0.3
 RATING_SLACK_WH = 200.0
 MOVING_KW = 0.3
 """Less than this at an EVSE's meter counts as rest."""
+RECLOSES_WITHIN = dt.timedelta(minutes=30)
+"""A switch that is told to have closed later than this after the grid's return was told late."""
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -131,6 +133,7 @@ class SiteImage:
     islanded: bool = False
     switched_at: dt.datetime | None = None
     outages: list[tuple[dt.datetime, dt.datetime | None]] = field(default_factory=list)
+    """When the site was without the grid: from its loss to its return, or to the switch's closing after it."""
     stopped: bool = False
 
 
@@ -475,7 +478,16 @@ class Image:
             case f.TransferSwitchReported():
                 if site.switched_at is None or fact.open != site.islanded:
                     site.switched_at = fact.at
+                if site.islanded and not fact.open:
+                    self._reconnected(site, fact.ts)
                 site.islanded = fact.open
+
+    def _reconnected(self, site: SiteImage, ts: dt.datetime) -> None:
+        """The island ends with its switch, minutes after the grid is back: until then it relieves nobody."""
+        if site.outages and site.grid == "live":
+            lost, back = site.outages[-1]
+            if back is not None and back < ts <= back + RECLOSES_WITHIN:
+                site.outages[-1] = (lost, ts)
 
     def event_at(self, now: dt.datetime) -> EventImage | None:
         """The live event that runs now, else the next one, else the last one that ended today."""

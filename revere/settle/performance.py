@@ -404,11 +404,13 @@ def outside_outages(
 ) -> list[RegisterReading]:
     """A site's readings with those of a dead grid set aside: what an island's vehicles give is no relief to the grid.
 
-    ``outages`` are ``(lost, restored)``, None for one that goes on.
+    ``outages`` are ``(lost, restored)``, None for one that goes on. A value stamped within ``EDGE_TOLERANCE`` of either
+    is the grid's: the clocks of meter and switch differ by as much.
     """
+    dead = [(lost + EDGE_TOLERANCE, None if back is None else back - EDGE_TOLERANCE) for lost, back in outages]
     return [
         msgspec.structs.replace(reading, quarantined="outage")
-        if any(lost < reading.ts and (back is None or reading.ts < back) for lost, back in outages)
+        if any(lost < reading.ts and (back is None or reading.ts < back) for lost, back in dead)
         else reading
         for reading in readings
     ]

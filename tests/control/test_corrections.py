@@ -154,9 +154,14 @@ def test_a_utility_that_is_away_hears_the_correction_later_and_once() -> None:
 def test_an_outage_told_late_takes_its_time_out() -> None:
     async def play() -> Desk:
         desk = await closed_desk()
-        lost, back = START + minutes(59), START + minutes(121)
+        lost, back, closed = START + minutes(59), START + minutes(116), START + minutes(121)
         await desk.inbox.record(
-            [f.GridLost(at=LATE, site_id=SCHOOL, ts=lost), f.GridRestored(at=LATE, site_id=SCHOOL, ts=back)]
+            [
+                f.GridLost(at=LATE, site_id=SCHOOL, ts=lost),
+                f.TransferSwitchReported(at=LATE, site_id=SCHOOL, open=True, ts=lost),
+                f.GridRestored(at=LATE, site_id=SCHOOL, ts=back),
+                f.TransferSwitchReported(at=LATE, site_id=SCHOOL, open=False, ts=closed),
+            ]
         )
         await desk.at(DUE)
         return desk

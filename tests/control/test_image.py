@@ -299,3 +299,19 @@ def test_a_stop_of_one_site_is_not_a_stop_of_all() -> None:
     assert (image.stopped, image.sites[SCHOOL].stopped) == (False, True)
     image.apply(f.DischargeReleased(at=NOON, by="x", site_id=SCHOOL))
     assert not image.sites[SCHOOL].stopped
+
+
+@pytest.mark.parametrize(
+    ("closed_after_min", "end_min"), [(5, 35), (None, 30), (45, 30)], ids=["closed", "never told", "told too late"]
+)
+def test_an_outage_lasts_until_the_islands_switch_has_closed(closed_after_min: int | None, end_min: int) -> None:
+    image = Image(fleet())
+
+    def at(minute: int) -> dict[str, Any]:
+        return {"at": NOON + minutes(minute), "ts": NOON + minutes(minute), "site_id": SCHOOL}
+
+    for fact in (f.GridLost(**at(0)), f.TransferSwitchReported(open=True, **at(1)), f.GridRestored(**at(30))):
+        image.apply(fact)
+    if closed_after_min is not None:
+        image.apply(f.TransferSwitchReported(open=False, **at(30 + closed_after_min)))
+    assert image.sites[SCHOOL].outages == [(NOON, NOON + minutes(end_min))]
