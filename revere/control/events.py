@@ -19,8 +19,9 @@ import structlog
 
 from revere.control.closing import EDGE_TOLERANCE_S, WAIT_FOR_VALUES, Closed, close_events
 from revere.core import facts as f
-from revere.core.errors import RevereError
+from revere.core.errors import Refused, RevereError
 from revere.core.ids import GridEventId
+from revere.core.time import local
 from revere.plan.forecast import lowest_mean_kw, nominate_kw
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from revere.control.closing import Books
     from revere.control.image import EventImage, Image
     from revere.control.snapshot import Snapshot
+    from revere.core.assets import Fleet
     from revere.core.ids import ProgramId, SiteId
     from revere.core.ports import FactSink
     from revere.plan.problem import Bools
@@ -77,9 +79,22 @@ class EventDesk:
         self._try_at: dict[GridEventId, dt.datetime] = {}
         self._late: dict[GridEventId, dt.datetime] | None = None
         self._closed_until: dt.datetime | None = None
+        self._zone = image.fleet.programme.zone
+        self._baseline: tuple[tuple[ProgramId | None, dt.date], str] | None = None
         self.after_books = 0
         self.closed: dict[GridEventId, Closed] = {}
         self.lock = asyncio.Lock()
+
+    def baseline(self, now: dt.datetime) -> str:
+        """The baselines that the rules in force name: for the event of the hour, else for every program of today.
+
+        ``none`` where all of them do without, empty where no rule is in force.
+        """
+        event = self._image.event_at(now)
+        asked = (event.program_id if event else None, local(event.start if event else now, self._zone).date())
+        if self._baseline is None or self._baseline[0] != asked:
+            self._baseline = (asked, baseline_of(self._image.fleet, self._rulebook, *asked))
+        return self._baseline[1]
 
     async def decide(self, now: dt.datetime) -> None:
         """Opt in to what was called and not decided: the programme's standing policy is to take part."""
@@ -268,6 +283,21 @@ class EventDesk:
         if self._utility is None or event.source.startswith("operator:") or not intervals:
             return "none"
         return await self._utility.report_performance(event.grid_event_id, event.program_id, intervals)
+
+
+def baseline_of(fleet: Fleet, rulebook: Rulebook, called: ProgramId | None, day: dt.date) -> str:
+    """What baseline counts on a local date in the contracts that a call of ``called`` reaches (None: in all)."""
+    openadr = {program.openadr_program for program in fleet.programs if called in (None, program.id)}
+    names: set[str] = set()
+    for program in fleet.programs:
+        if program.openadr_program not in openadr:
+            continue
+        for utility in program.utilities:
+            try:
+                names.add(rulebook.rule_for(program.rule, utility, day).version.baseline)
+            except Refused:
+                continue  # not this utility's customers, or not at this time: they settle under no rule either
+    return ", ".join(sorted(names - {"none"} or names))
 
 
 def _by_site(

@@ -523,6 +523,7 @@ class Heart:
                 planned_kwh=self._planned_kwh,
                 plan_relief_kw=(self._decision.target_kw if self._decision else None),
                 relief_mean_kw=sum(self._relief) / len(self._relief) if self._relief else None,
+                baseline=self.events.baseline(now),
                 islands=self.islands.plans,
                 equity=self._equity,
             ),

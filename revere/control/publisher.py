@@ -50,6 +50,7 @@ class Now:
     planned_kwh: Mapping[tuple[str, dt.datetime], float]
     plan_relief_kw: float | None
     relief_mean_kw: float | None
+    baseline: str = ""
     islands: Mapping[SiteId, IslandPlan] = field(default_factory=dict)
     equity: EquityView | None = None
 
@@ -82,7 +83,8 @@ def build_view(image: Image, state: Now) -> ConsoleView:
         database="ok" if state.database_ok else "gone",
         power_kw=total_kw,
         relief_kw=-enrolled_kw if event and event.start <= now < event.end else -total_kw,
-        baseline_kw=0.0,
+        baseline=state.baseline,
+        baseline_kw=None,  # no rule's baseline is computed in this release
         discharge_nameplate_kw=image.fleet.discharge_nameplate_kw(),
         usable_kwh=usable_kwh,
         available_discharge_kw=available_kw,
@@ -173,6 +175,7 @@ def _event_view(image: Image, event: EventImage, state: Now, relief_kw: float) -
         relief_now_kw=relief_kw if phase == "running" else None,
         relief_mean_kw=mean_kw,
         plan_kw=state.plan_relief_kw,
+        held=event.held,
     )
 
 

@@ -29,6 +29,8 @@ class EventView(ViewBase, frozen=True, kw_only=True):
     relief_now_kw: float | None
     relief_mean_kw: float | None
     plan_kw: float | None
+    held: dict[str, str] = {}
+    """Why nothing is paid for it (yet), by site."""
 
 
 class ReadinessRow(ViewBase, frozen=True, kw_only=True):
@@ -137,7 +139,10 @@ class ConsoleView(ViewBase, frozen=True, kw_only=True):
     database: Literal["ok", "gone"]
     power_kw: float
     relief_kw: float
-    baseline_kw: float
+    baseline: str
+    """The baseline that the rule of the event names (or those of all programs): ``none``, or empty without a rule."""
+    baseline_kw: float | None
+    """None where the rule has no baseline, or one that is not computed."""
     discharge_nameplate_kw: float
     usable_kwh: float
     available_discharge_kw: float

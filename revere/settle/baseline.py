@@ -1,18 +1,21 @@
 """Baselines: what a device would have taken if nobody had called.
 
-Only ``none`` is here: storage at its own meter would have stood still, so the whole of its net energy counts
-(programme.md b1, assumption for V2X). Baselines of past days for curtailment join it under a name of their own.
+A rule names one. ``none``: storage at its own meter would have stood still, so the whole of its net energy counts
+(programme.md b1, assumption for V2X). ``10of10_additive``: the mean of ten like days before, moved by what is seen on
+the day (curtailment, from memory); this release cannot compute it, so what it asks for is held and never taken as 0.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Mapping
 
-    Baseline = Callable[[str, dt.datetime, dt.datetime], int]
+    Computed = Callable[[str, dt.datetime, dt.datetime], int]
+
+Baseline = Literal["none", "10of10_additive"]
 
 
 def none_wh(_asset_id: str, _start: dt.datetime, _end: dt.datetime) -> int:
@@ -20,4 +23,5 @@ def none_wh(_asset_id: str, _start: dt.datetime, _end: dt.datetime) -> int:
     return 0
 
 
-BASELINES: Mapping[str, Baseline] = {"none": none_wh}
+BASELINES: Mapping[str, Computed] = {"none": none_wh}
+"""Those that can be computed."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from revere.core.assets import Station
-    from revere.settle.baseline import Baseline
+    from revere.settle.baseline import Computed
 
 INTERVAL_S = 300
 EVENT_MAX_S = 24 * 3600
@@ -339,7 +339,7 @@ def _impossible(asset: MeteredAsset, import_wh: int, export_wh: int, length_s: i
     return ""
 
 
-def performance_kw(interval: IntervalEvidence, baseline: Baseline = none_wh) -> Fraction | None:
+def performance_kw(interval: IntervalEvidence, baseline: Computed = none_wh) -> Fraction | None:
     """Mean relief of one good interval in kW, relief positive: baseline − (Δimport − Δexport) over Δt; else None."""
     if interval.quality != "good" or interval.import_wh is None or interval.export_wh is None:
         return None
@@ -348,7 +348,7 @@ def performance_kw(interval: IntervalEvidence, baseline: Baseline = none_wh) -> 
     return Fraction(relief_wh * 3600, 1000 * interval.length_s)
 
 
-def _add_up(asset: MeteredAsset, intervals: Sequence[IntervalEvidence], baseline: Baseline) -> AssetPerformance:
+def _add_up(asset: MeteredAsset, intervals: Sequence[IntervalEvidence], baseline: Computed) -> AssetPerformance:
     """An asset's good intervals as one."""
     good = [item for item in intervals if item.quality == "good"]
     return AssetPerformance(

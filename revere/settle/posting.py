@@ -30,6 +30,7 @@ from revere.core.ids import GridEventId, ParticipantId, ProgramId, SiteId
 from revere.core.money import split_cents
 from revere.core.time import local
 from revere.settle import connectedsolutions as cs
+from revere.settle.baseline import BASELINES
 from revere.settle.ledger import PARTICIPANT_KINDS, Evidence, Kind, LedgerLine, period_of, statement_id_of
 from revere.settle.performance import (
     EDGE_TOLERANCE,
@@ -257,6 +258,9 @@ def _judge(
         return _Verdict(kw=Fraction(version.missed_counts_kw), called=allowed)
     if not event.measurable(now):
         return _Verdict(kw=None, reason=f"longer than {EVENT_MAX_S // 3600} h: not measured", called=allowed)
+    if version.baseline not in BASELINES:
+        reason = f"the rule asks for the baseline {version.baseline}, which is not computed yet"
+        return _Verdict(kw=None, reason=reason, called=allowed)
     performance = measure_event(
         site_id=season.site_id,
         grid_event_id=event.grid_event_id,

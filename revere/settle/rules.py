@@ -17,6 +17,7 @@ import msgspec
 from revere.core.errors import Refused
 from revere.core.facts import Place
 from revere.settle import rulefile
+from revere.settle.baseline import Baseline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -101,7 +102,7 @@ class Version(Struct, frozen=True, kw_only=True):
     missed_counts_kw: Decimal
     floor_usd: Decimal | None = None
     place: Place
-    baseline: Literal["none"]
+    baseline: Baseline
     minimum_coverage: Decimal
     overlap: Overlap
     split: Split

@@ -21,8 +21,6 @@ from revere.store.reader import AccessDesk, Reader
 from revere.web.ports import ROLES, Account, FleetSeries, LedgerState, StatementLine, StatementView
 
 LINES_MAX = 20_000
-BASELINE_KW = 0.0
-"""The programme's fleets are measured by their chargers' own registers, against a baseline of nothing drawn."""
 
 
 class StoreAccounts:
@@ -87,7 +85,7 @@ class StoreHistory:
         self._book = book
 
     async def fleet_series(self, start: dt.datetime, end: dt.datetime, step_s: int) -> FleetSeries:
-        """Means by step; a step without a reading is a gap."""
+        """Means by step; a step without a reading is a gap. No rule's baseline is computed in this release."""
         step = dt.timedelta(seconds=step_s)
         steps = -(-(end - start) // step)
         power: list[float | None] = [None] * steps
@@ -97,8 +95,8 @@ class StoreHistory:
             step_s=step_s,
             timestamps=tuple(start + step * i for i in range(steps)),
             power_kw=tuple(power),
-            baseline_kw=tuple(None if kw is None else BASELINE_KW for kw in power),
-            relief_kw=tuple(None if kw is None else BASELINE_KW - kw for kw in power),
+            baseline_kw=(None,) * steps,
+            relief_kw=tuple(None if kw is None else -kw for kw in power),
         )
 
     async def statements(self) -> Sequence[StatementView]:

@@ -53,7 +53,8 @@ class Accounts(Protocol):
 class FleetSeries(msgspec.Struct, frozen=True, kw_only=True):
     """The fleet's past in equal steps. Power and baseline charging positive, relief positive to the grid.
 
-    A gap is null. Relief here is that of the whole fleet; an event's performance counts its enrolled sites alone.
+    A gap is null, and so is a baseline that the rules do without or that is not computed. Relief here is that of the
+    whole fleet; an event's performance counts its enrolled sites alone.
     """
 
     step_s: int

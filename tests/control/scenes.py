@@ -33,6 +33,8 @@ from revere.settle.rules import load_rulebook
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from revere.settle.rules import Rulebook
+
 ZONE = "America/New_York"
 NOON = dt.datetime(2023, 9, 7, 16, 0, tzinfo=dt.UTC)
 """12:00 in Boston on the Thursday of the event."""
@@ -326,13 +328,13 @@ class FakeLink:
 class House:
     """A heart over fakes at its Ports; its loops do not run, a test beats by hand."""
 
-    def __init__(self, image: Image, now: dt.datetime = NOON) -> None:
+    def __init__(self, image: Image, now: dt.datetime = NOON, rulebook: Rulebook | None = None) -> None:
         self.image = image
         self.clock = HandClock(now)
         self.journal = FakeJournal()
         self.link = FakeLink()
         self.inbox = Inbox(self.journal, image)
-        self.heart = Heart(image, self.inbox, self.link, self.clock, load_rulebook())
+        self.heart = Heart(image, self.inbox, self.link, self.clock, rulebook or load_rulebook())
 
     async def beat(self, after_s: float = 5.0) -> None:
         """Let time pass, tick once, let what is under way finish."""

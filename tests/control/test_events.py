@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -12,8 +14,9 @@ from revere.control.snapshot import take_snapshot
 from revere.core import facts as f
 from revere.core.ids import GridEventId, SiteId
 from revere.plan.schedule import Scheduler
+from revere.settle.rules import load_rulebook
 from tests.control.books import Desk
-from tests.control.scenes import NOON, House, called, fleet, minutes, opted, ready_image
+from tests.control.scenes import NOON, House, called, fleet, minutes, opted, program, ready_image
 
 E1 = GridEventId("e1")
 
@@ -128,6 +131,43 @@ def test_a_database_that_is_away_at_a_nomination_does_not_stop_the_heart() -> No
         return planned, len(house.journal.of(f.Nominated))
 
     assert asyncio.run(play()) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("rule", "calls", "baseline"),
+    [
+        ("connectedsolutions_ci_daily", (called(start=NOON + minutes(180)),), "none"),
+        ("connectedsolutions_ci_daily", (), "none"),
+        ("connectedsolutions_ci_daily", (called(start=NOON - dt.timedelta(days=1000)),), "none"),
+        ("curtailment", (called(start=NOON + minutes(180)),), "10of10_additive"),
+        ("nobody's", (), ""),
+    ],
+)
+def test_the_page_names_the_rules_baseline_and_computes_none(
+    rule: str, calls: tuple[f.Fact, ...], baseline: str
+) -> None:
+    daily = load_rulebook().version("CI-DAILY")
+    curtailed = msgspec.structs.replace(daily.version, key="CURTAILED", baseline="10of10_additive")
+    other = msgspec.structs.replace(daily, program="curtailment", version=curtailed)
+    book = msgspec.structs.replace(load_rulebook(), rules=(*load_rulebook().rules, other))
+    house = House(ready_image(fleet(programs=[program("cs-daily", rule=rule)])), rulebook=book)
+    for call in calls:
+        house.image.apply(call)
+    picture = house.heart.picture(NOON)
+    assert (picture.baseline, picture.baseline_kw) == (baseline, None)
+
+
+def test_the_page_says_where_nothing_is_paid_and_why() -> None:
+    house = House(ready_image(fleet()))
+    over = called(start=NOON - minutes(200))
+    told = f.EventReported(
+        at=NOON, grid_event_id=E1, performance_kw=0.0, report_id="none", held={"school": "counts for another call"}
+    )
+    for fact in (over, opted(), told):
+        house.image.apply(fact)
+    event = house.heart.picture(NOON).event
+    assert event is not None
+    assert (event.phase, event.held) == ("over", {"school": "counts for another call"})
 
 
 def test_a_cancelled_call_lets_the_stations_go_within_one_tick() -> None:

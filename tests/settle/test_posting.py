@@ -110,6 +110,15 @@ def test_an_event_that_the_rule_does_not_allow_is_held_with_the_reason(event: ob
     assert result.value.payment.mean_kw is None
 
 
+def test_a_baseline_that_cannot_be_computed_holds_and_is_never_taken_as_zero() -> None:
+    season = season_of(called(7))
+    version = msgspec.structs.replace(season.rule.version, baseline="10of10_additive")
+    curtailed = msgspec.structs.replace(season, rule=msgspec.structs.replace(season.rule, version=version))
+    result = settle(curtailed, steady(called(7), 60))
+    assert (result.lines, result.measured) == ((), ())
+    assert "10of10_additive, which is not computed yet" in result.held[0].reason
+
+
 def test_events_over_the_count_are_held() -> None:
     days = [called(day, month) for month in (6, 7, 8) for day in range(1, 29)]
     season = season_of(*days)

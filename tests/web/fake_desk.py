@@ -266,6 +266,7 @@ class FakeDesk:
             database=self.database,  # type: ignore[arg-type]
             power_kw=power,
             relief_kw=base - power,
+            baseline="10of10_additive",
             baseline_kw=base,
             discharge_nameplate_kw=1968.0,
             usable_kwh=2714.0,

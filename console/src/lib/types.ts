@@ -12,6 +12,8 @@ export interface EventView {
   relief_now_kw: number | null;
   relief_mean_kw: number | null;
   plan_kw: number | null;
+  /** Why nothing is paid for it (yet), by site. */
+  held: Record<string, string>;
 }
 
 export interface ReadinessRow {
@@ -101,7 +103,10 @@ export interface ConsoleView {
   database: "ok" | "gone";
   power_kw: number;
   relief_kw: number;
-  baseline_kw: number;
+  /** The baseline that the rule names: "none", or "" without a rule. */
+  baseline: string;
+  /** Null where the rule has none, or one that is not computed. */
+  baseline_kw: number | null;
   discharge_nameplate_kw: number;
   usable_kwh: number;
   available_discharge_kw: number;
