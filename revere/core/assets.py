@@ -19,6 +19,10 @@ SiteKind = Literal["school", "municipal", "home"]
 UtilityKind = Literal["investor_owned", "municipal_light_plant"]
 Days = Literal["school", "weekday", "weekend", "daily"]
 Protocol = Literal["ocpp2.1", "ocpp1.6"]
+LOAD_SHAPES = ("home", "office", "school", "warehouse")
+"""Kinds of building whose day is known before it is measured."""
+RULES = ("connectedsolutions_ci_daily", "connectedsolutions_ci_targeted", "connectedsolutions_res")
+"""Rulebook entries that a program may be settled by."""
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,7 +35,7 @@ class Feeder(Struct, frozen=True, kw_only=True):
     id: FeederId
     name: str
     import_limit_kw: float
-    export_limit_kw: float
+    export_limit_kw: float = 0.0
 
 
 class Site(Struct, frozen=True, kw_only=True):

@@ -18,7 +18,8 @@ import msgspec
 from revere.core import assets
 from revere.core.errors import ScenarioError
 from revere.core.ids import FeederId, ParticipantId, SiteId, StationId, VehicleId, check_id
-from revere.core.tariff import Tariff
+from revere.core.tariff import MIDNIGHT, Tariff
+from revere.core.time import is_zone
 
 MAX_TEXT_BYTES = 1 << 20
 MAX_STATIONS = 2_000
@@ -174,7 +175,25 @@ RANGES: dict[str, tuple[float, float]] = {
     "capacity_kwh": (0.0, 10_000.0),
     "energy_kwh": (0.01, 10_000.0),
     "soc_min": (0.0, 0.95),
+    "import_limit_kw": (0.1, LIMIT_MAX_KW),
+    "export_limit_kw": (0.0, LIMIT_MAX_KW),
+    "load_peak_kw": (0.0, LIMIT_MAX_KW),
+    "solar_kw": (0.0, LIMIT_MAX_KW),
     "critical_load_kw": (0.0, LIMIT_MAX_KW),
+    "backup_reserve_soc": (0.0, 1.0),
+    "base_usd_per_kwh": (0.0, 10.0),
+    "price_usd_per_kwh": (0.0, 10.0),
+    "export_credit_usd_per_kwh": (0.0, 10.0),
+    "demand_usd_per_kw_month": (0.0, 1_000.0),
+    "grant_usd": (0.0, 1e9),
+    "income_usd": (0.0, 1e7),
+    "town_income_usd": (0.0, 1e7),
+    "statewide_income_usd": (0.0, 1e7),
+    "minority": (0.0, 1.0),
+    "limited_english": (0.0, 1.0),
+    "repeat": (1, MAX_STATIONS),
+    "seed": (0, 2**63 - 1),
+    "event_hours": (0.25, 6.0),
     "hours": (0.0, 24.0 * 14),
     "count": (1, MAX_STATIONS),
     "stagger_min": (0.0, 240.0),
@@ -190,7 +209,12 @@ RANGES: dict[str, tuple[float, float]] = {
     "high_c": (-60.0, 60.0),
     "low_c": (-60.0, 60.0),
 }
-"""What a number of the file may be, by its key; numbers that are judged where they are used are not here."""
+"""What a number of the file may be, by its key."""
+LIMIT_WAYS = {
+    "import_limit_kw": "Read it from the service agreement or main breaker (a missing export limit means no export)",
+    "feeders": "Ask the utility for the circuit's limit at this place (a missing export limit means no export)",
+}
+"""Where a missing import limit is to be found: a site's, a feeder's."""
 
 
 def _check_numbers(value: Any, file: str, path: str) -> None:
@@ -198,7 +222,8 @@ def _check_numbers(value: Any, file: str, path: str) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             low, high = RANGES.get(key, (0.0, 0.0))
-            if key in RANGES and isinstance(inner, int | float) and not low <= inner <= high:
+            number = _number(inner) if key in RANGES else None
+            if number is not None and not low <= number <= high:
                 raise ScenarioError(
                     f"{key} is out of range",
                     where=f"{file}: {path or 'top level'}",
@@ -210,6 +235,14 @@ def _check_numbers(value: Any, file: str, path: str) -> None:
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             _check_numbers(inner, file, f"{path}[{index}]")
+
+
+def _number(value: Any) -> float | None:
+    """The number of a value; amounts of money are written as texts, and a key may hold words elsewhere."""
+    try:
+        return float(value) if isinstance(value, int | float | str) else None
+    except ValueError:
+        return None
 
 
 def _explain(error: msgspec.ValidationError, raw: dict[str, Any], file: str) -> ScenarioError:
@@ -235,7 +268,24 @@ def _explain(error: msgspec.ValidationError, raw: dict[str, Any], file: str) -> 
             expected="a key of the scenario reference",
             remedy="Correct the spelling or remove the key (docs/reference/scenario.md lists all keys)",
         )
-    return ScenarioError(what, where=f"{file}: {path}", got=shown, remedy="Correct the value")
+    missing = re.search(r"missing required field `(.+)`", what)
+    if missing:
+        key = missing.group(1)
+        limit = LIMIT_WAYS["feeders" if path.startswith("feeders") else key] if key == "import_limit_kw" else ""
+        return ScenarioError(
+            f"{key} is missing",
+            where=f"{file}: {path or 'top level'}",
+            expected="the import limit in kW" if limit else "a value",
+            remedy=limit or "Add the key (docs/reference/scenario.md says what it means)",
+        )
+    typed = re.search(r"Expected `(.+?)`", what)
+    return ScenarioError(
+        "not a value of this key" if typed else what,
+        where=f"{file}: {path or 'top level'}",
+        got=shown if shown is not None else (re.search(r"got `(.+?)`", what) or [None, None])[1],
+        expected=typed.group(1) if typed else f"a value of {path.rsplit('.', 1)[-1]}",
+        remedy="Correct the value (docs/reference/scenario.md lists what each key may be)",
+    )
 
 
 def _expand(entry: Entry, file: str) -> Scenario:
@@ -252,6 +302,7 @@ def _expand(entry: Entry, file: str) -> Scenario:
             sites.append(site)
             participants.append(participant)
             _add_chargers(site_entry, site, entry, stations, vehicles, where, number)
+    _check_programme(entry, file)
     _check_whole(entry, sites, stations, file)
     fleet = assets.Fleet(
         programme=entry.programme,
@@ -369,39 +420,21 @@ def _check_site(site: SiteEntry, entry: Entry, where: str) -> None:
             "import_limit_kw is missing",
             where=where,
             expected="the service's import limit in kW",
-            remedy="Read it from the service agreement or main breaker (a missing export limit means no export)",
+            remedy=LIMIT_WAYS["import_limit_kw"],
         )
-    for key, value, low, high in (
-        ("import_limit_kw", site.import_limit_kw, 0.1, LIMIT_MAX_KW),
-        ("export_limit_kw", site.export_limit_kw, 0.0, LIMIT_MAX_KW),
-        ("load_peak_kw", site.load_peak_kw, 0.0, LIMIT_MAX_KW),
-        ("solar_kw", site.solar_kw, 0.0, LIMIT_MAX_KW),
-        ("backup_reserve_soc", site.backup_reserve_soc, 0.0, 1.0),
-        ("repeat", site.repeat, 1, MAX_STATIONS),
-    ):
-        if not low <= value <= high:
-            raise ScenarioError(f"{key} is out of range", where=where, got=value, expected=f"{low:g} to {high:g}")
     known: tuple[tuple[str, str, set[str]], ...] = (
         ("feeder", site.feeder, {feeder.id for feeder in entry.feeders}),
         ("tariff", site.tariff, {tariff.id for tariff in entry.tariffs}),
+        ("load_shape", site.load_shape, set(assets.LOAD_SHAPES)),
     )
     for key, value_text, choices in known:
-        if value_text not in choices:
-            raise ScenarioError(
-                f"{key} is not defined", where=where, got=value_text, expected=", ".join(sorted(choices))
-            )
+        _check_choice(f"{key} is not defined", value_text, choices, where)
     for group in site.chargers:
         for key, value_text, choices in (
             ("station", group.station, set(entry.station_models)),
             ("vehicle", group.vehicle, set(entry.vehicle_models)),
         ):
-            if value_text not in choices:
-                raise ScenarioError(
-                    f"chargers.{key} is not in the catalogue",
-                    where=where,
-                    got=value_text,
-                    expected=", ".join(sorted(choices)),
-                )
+            _check_choice(f"chargers.{key} is not in the catalogue", value_text, choices, where)
 
 
 def _check_vehicle(vehicle: assets.Vehicle, station: StationModel, where: str) -> None:
@@ -423,6 +456,47 @@ def _check_vehicle(vehicle: assets.Vehicle, station: StationModel, where: str) -
             )
 
 
+def _check_choice(what: str, got: str, choices: set[str], where: str) -> None:
+    if got not in choices:
+        expected = ", ".join(sorted(choices))
+        raise ScenarioError(what, where=where, got=got, expected=expected, remedy="Take one of these")
+
+
+def _check_programme(entry: Entry, file: str) -> None:
+    """What no site owns: the zone, the contracts, the tariffs' windows, the weather."""
+    zone = entry.programme.zone
+    if not is_zone(zone):
+        raise ScenarioError(
+            "zone is not known here",
+            where=f"{file}: programme",
+            got=zone,
+            expected="an IANA time zone",
+            remedy="Write it such as America/New_York or Europe/Rome",
+        )
+    for program in entry.programs:
+        _check_choice(
+            "rule is not in the rulebook", program.rule, set(assets.RULES), f"{file}: programs {program.id!r}"
+        )
+    for tariff in entry.tariffs:
+        for window in tariff.windows:
+            if window.end not in (MIDNIGHT,) and window.end <= window.start:
+                raise ScenarioError(
+                    "a price window ends before it starts",
+                    where=f"{file}: tariffs {tariff.id!r}",
+                    got=f"{window.start} to {window.end}",
+                    expected="an end after the start, or 00:00:00 for midnight",
+                    remedy="Write a window over midnight as two",
+                )
+    if entry.plant.low_c > entry.plant.high_c:
+        raise ScenarioError(
+            "low_c is above high_c",
+            where=f"{file}: plant",
+            got=entry.plant.low_c,
+            expected=f"at most {entry.plant.high_c:g}",
+            remedy="Swap them",
+        )
+
+
 def _check_whole(entry: Entry, sites: list[assets.Site], stations: list[assets.Station], file: str) -> None:
     if not 1 <= len(stations) <= MAX_STATIONS:
         raise ScenarioError("number of stations", where=file, got=len(stations), expected=f"1 to {MAX_STATIONS}")
@@ -436,16 +510,6 @@ def _check_whole(entry: Entry, sites: list[assets.Site], stations: list[assets.S
             raise ScenarioError(f"{what} id used twice", where=file, got=", ".join(sorted(twice)))
     site_ids = {site.id for site in sites}
     for outage in entry.outages:
-        if outage.site not in site_ids:
-            raise ScenarioError("outages.site is not a site", where=file, got=outage.site)
-    if entry.run.program not in {program.id for program in entry.programs}:
-        raise ScenarioError("run.program is not a program", where=file, got=entry.run.program)
-    if not 0.25 <= entry.run.event_hours <= 6:
-        raise ScenarioError(
-            "run.event_hours is out of range", where=file, got=entry.run.event_hours, expected="0.25 to 6"
-        )
-    for feeder in entry.feeders:
-        if feeder.import_limit_kw <= 0 or feeder.export_limit_kw < 0:
-            raise ScenarioError(
-                "feeder limits", where=f"{file}: {feeder.id}", got=feeder.import_limit_kw, expected="> 0"
-            )
+        _check_choice("outages.site is not a site", outage.site, {str(i) for i in site_ids}, file)
+    programs = {str(program.id) for program in entry.programs}
+    _check_choice("run.program is not a program", entry.run.program, programs, file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
@@ -13,16 +14,13 @@ MIDNIGHT = dt.time(0, 0)
 class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A price in force on some days in ``[start, end)`` local time; an end of 00:00 is midnight."""
 
-    days: str
+    days: Literal["weekday", "weekend", "daily"]
     start: dt.time
     end: dt.time
     price_usd_per_kwh: Decimal
 
     def covers(self, ts_local: dt.datetime, holiday: bool) -> bool:
-        """Whether the local moment lies in the window. ``days`` is ``weekday``, ``weekend`` or ``daily``.
-
-        A holiday counts as a weekend.
-        """
+        """Whether the local moment lies in the window; a holiday counts as a weekend."""
         weekday = ts_local.weekday() < 5 and not holiday
         if self.days == "weekday" and not weekday:
             return False

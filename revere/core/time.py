@@ -6,7 +6,7 @@ import datetime as dt
 import time
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -70,6 +70,11 @@ def at_local(day: dt.date, clock: dt.time, zone: str) -> dt.datetime:
 def local(ts: dt.datetime, zone: str) -> dt.datetime:
     """``ts`` as local time, for tariff windows and screens alone."""
     return ts.astimezone(ZoneInfo(zone))
+
+
+def is_zone(zone: str) -> bool:
+    """Whether the machine knows the IANA zone of that name."""
+    return zone in available_timezones()
 
 
 def floor_to(ts: dt.datetime, step_s: int) -> dt.datetime:

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from revere.control import building
+from revere.core import assets
 from revere.core.errors import ScenarioError
 from revere.core.scenario import parse_scenario
+from revere.settle.rules import load_rulebook
+from revere.twin import inputs, realdata
 from tests.trips.rig import SMALL, small
 
 GOOD = SMALL.read_text(encoding="utf-8")
@@ -72,7 +76,68 @@ BAD = (
         'feeder = "f-dark"',
         ("feeder", "f-dark", "f-light", "f-town"),
     ),
+    Bad(
+        "a zone of no place", "America/New_York", "Mars/Base", ("programme", "zone", "Mars/Base", "IANA", "Europe/Rome")
+    ),
+    Bad("a zone outside the list", "America/New_York", "../../etc/passwd", ("zone", "passwd")),
+    Bad(
+        "a building of no kind",
+        'load_shape = "school"',
+        'load_shape = "moon"',
+        ("sites[0] 'school'", "load_shape", "moon", "home, office, school, warehouse"),
+    ),
+    Bad(
+        "a rule that is in no book",
+        'rule = "connectedsolutions_ci_daily"',
+        'rule = "nope"',
+        ("programs 'cs-daily'", "rule", "nope", "connectedsolutions_res"),
+    ),
+    Bad(
+        "a price that is no number",
+        'base_usd_per_kwh = "0.16"',
+        'base_usd_per_kwh = "NaN"',
+        ("tariffs[0]", "NaN", "0 to 10"),
+    ),
+    Bad(
+        "a price below nothing",
+        'base_usd_per_kwh = "0.16"',
+        'base_usd_per_kwh = "-9.9"',
+        ("tariffs[0]", "-9.9", "0 to 10"),
+    ),
+    Bad(
+        "a window's price in cents",
+        'price_usd_per_kwh = "0.19"',
+        'price_usd_per_kwh = "19"',
+        ("windows[0]", "19", "0 to 10"),
+    ),
+    Bad(
+        "a window that never opens",
+        "start = 08:00:00\nend = 21:00:00",
+        "start = 21:00:00\nend = 08:00:00",
+        ("tariffs 'g2'", "21:00:00 to 08:00:00", "two"),
+    ),
+    Bad("a window on no day", 'days = "weekday"', 'days = "never"', ("windows[0].days", "never", "scenario.md")),
+    Bad("a seed below nothing", "seed = 1\n", "seed = -1\n", ("run", "seed", "-1", "0 to")),
+    Bad("no feeder limit", "import_limit_kw = 320.0\n", "", ("feeders[0]", "import_limit_kw is missing", "utility")),
+    Bad(
+        "a feeder limit in watts",
+        "import_limit_kw = 320.0",
+        "import_limit_kw = 320000.0",
+        ("feeders[0]", "320000.0", "100000"),
+    ),
+    Bad("no zone", 'zone = "America/New_York"\n', "", ("programme", "zone is missing", "scenario.md")),
+    Bad("an event of no length", "event_hours = 3.0", "event_hours = 0.0", ("run", "event_hours", "0.25 to 6")),
+    Bad(
+        "a number in words that is none", "load_peak_kw = 90.0", 'load_peak_kw = "nan"', ("load_peak_kw", "nan", "0 to")
+    ),
+    Bad("a night above its day", "low_c = 22.0", "low_c = 42.0", ("plant", "low_c", "42", "at most 33")),
     Bad("an outage nowhere", 'site = "fire-station"', 'site = "elsewhere"', ("outages.site", "elsewhere")),
+    Bad(
+        "a contract that is not there",
+        'program = "cs-daily"',
+        'program = "cs-none"',
+        ("run.program", "cs-none", "cs-daily"),
+    ),
     Bad("a journey that is no number", "energy_kwh = 27.0", "energy_kwh = nan", ("energy_kwh", "nan")),
     Bad("a journey that gives energy", "energy_kwh = 27.0", "energy_kwh = -27.0", ("energy_kwh", "-27")),
     Bad(
@@ -122,3 +187,8 @@ def test_the_command_says_it_in_one_line_exits_2_and_starts_nothing(bad: Bad, tm
     for words in bad.says:
         assert words in said[0]
     assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"], "a database or a state folder was made"
+
+
+def test_the_names_that_a_scenario_may_use_are_those_of_the_rulebook_and_of_the_shapes() -> None:
+    assert set(assets.RULES) == {rule.program for rule in load_rulebook().rules}
+    assert set(assets.LOAD_SHAPES) == set(inputs.LOAD_SHAPES) == set(realdata.SHAPES) == set(building._HOURLY)
