@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 import revere
 from revere.core.errors import RevereError
@@ -32,14 +33,24 @@ Config = Annotated[Path | None, Parameter(name="--config", help="Settings file (
 
 
 def main() -> None:
-    """Entry point: errors are for the person who meets them, one line, exit code 2."""
+    """Entry point: errors are for the person who meets them, one line, exit code 2.
+
+    What the system refuses (a file, a folder, a port) is such an error; any other exception is a bug of ours and keeps
+    its traceback.
+    """
     try:
-        app()
-    except RevereError as error:
-        err.print(f"[bold]revere:[/bold] {error}", markup=True, soft_wrap=True)
-        sys.exit(2)
+        app(exit_on_error=False, print_error=False)
+    except (RevereError, CycloptsError) as error:
+        _complain(str(error))
+    except OSError as error:
+        _complain(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _complain(text: str) -> None:
+    err.print(Text("revere: ", style="bold") + Text(" ".join(text.split())), soft_wrap=True)
+    sys.exit(2)
 
 
 # ---- the twin ---------------------------------------------------------------------------------------
@@ -67,8 +78,11 @@ def run(
         json_file: write the summary there as JSON.
         guide_file: write the guide (PDF) of this run there.
     """
+    from revere.app.files import check_output
     from revere.app.play import PlayOptions, load_scenario, play
 
+    check_output(json_file)
+    check_output(guide_file)
     loaded = load_scenario(scenario)
     bar = Progress(
         TextColumn("{task.description}"),
@@ -78,22 +92,24 @@ def run(
         TimeRemainingColumn(),
         console=err,
     )
-    with bar:
-        task = bar.add_task("playing", total=None)
+    task = bar.add_task("playing", total=None)
 
-        def progress(done_s: float, total_s: float) -> None:
-            days_done = done_s / 86400
-            bar.update(task, total=total_s, completed=done_s, description=f"day {days_done:.2f} of {total_s / 86400:g}")
+    def progress(done_s: float, total_s: float) -> None:
+        bar.start()
+        days_done = done_s / 86400
+        bar.update(task, total=total_s, completed=done_s, description=f"day {days_done:.2f} of {total_s / 86400:g}")
 
-        summary = play(
-            loaded,
-            PlayOptions(
-                days=days, seed=seed, event_day=event_day, data_dir=data, progress=progress, guide_file=guide_file
-            ),
-        )
+    options = PlayOptions(
+        days=days, seed=seed, event_day=event_day, data_dir=data, progress=progress, guide_file=guide_file
+    )
+    try:
+        summary = play(loaded, options)
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+    out.print(summary_table(summary))
     if json_file is not None:
         json_file.write_text(json.dumps(summary, indent=2, sort_keys=True, default=str) + "\n")
-    out.print(summary_table(summary))
 
 
 ROWS: tuple[tuple[str, str, str], ...] = (
@@ -244,7 +260,9 @@ def station_add(
         to: write the secrets to this file (mode 0600) and not to the screen.
     """
     from revere.app.admin import new_secrets
+    from revere.app.files import check_output
 
+    check_output(to)
     out.print(_admin(config, lambda desk: new_secrets(desk, station_id, every=all_stations, file=to)))
 
 
@@ -326,7 +344,9 @@ def guide(*, to: Annotated[Path, Parameter(name="--out")], config: Config = None
         to: the PDF to write.
     """
     from revere.app.admin import write_guide
+    from revere.app.files import check_output
 
+    check_output(to)
     out.print(_admin(config, lambda desk: write_guide(desk, to)))
 
 
@@ -367,7 +387,9 @@ def backup(file: Path, *, config: Config = None) -> None:
         file: the dump to write, mode 0600.
     """
     from revere.app.admin import back_up
+    from revere.app.files import check_output
 
+    check_output(file)
     out.print(_admin(config, lambda desk: back_up(desk, file)))
 
 
@@ -392,8 +414,10 @@ def doctor(*, to: Annotated[Path | None, Parameter(name="--out")] = None, config
         to: write the bundle (a zip without secrets) there.
     """
     from revere.app.doctor import examine
+    from revere.app.files import check_output
     from revere.app.settings import state_folder
 
+    check_output(to)
     out.print(examine(config, state_folder(), to))
 
 
@@ -406,7 +430,9 @@ def bench(name: str | None = None, *, json_file: Annotated[Path | None, Paramete
         json_file: write the figures there as JSON.
     """
     from revere.app.bench import BENCHES, measure
+    from revere.app.files import check_output
 
+    check_output(json_file)
     figures = measure(name, say=err.print)
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import argon2
 from rich.table import Table
 
+from revere.app.files import fresh_secret_file
 from revere.app.running import find_running
 from revere.app.serve import bare_database, open_store, registered_fleet
 from revere.app.settings import secret_file
@@ -144,13 +144,14 @@ async def new_secrets(desk: AdminDesk, station_id: str | None, *, every: bool, f
         raise Refused("no such station", got=station_id, remedy="revere station list shows all")
     key = secret_file(desk.folder, "server.key")
     fresh = {station: new_station_secret() for station in (known if every else [str(station_id)])}
+    if file is not None:
+        # First the file: a secret that is in force and nowhere to be read would lock its station out.
+        with fresh_secret_file(file) as opened:
+            opened.write(json.dumps(fresh, indent=1).encode())
     for station, secret in fresh.items():
         await desk.store.save_station_secret(StationId(station), secret_mac(key, station, secret))
     if file is None:
         return "\n".join(f"{station} {secret}" for station, secret in fresh.items())
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as opened:
-        json.dump(fresh, opened, indent=1)
     return f"{len(fresh)} secrets are in {file} (mode 0600); they cannot be shown again."
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from revere.app.play import check_extent
 from revere.core.errors import ScenarioError
 from revere.core.time import wall_now
 from revere.twin.inputs import synthetic_inputs
@@ -42,6 +43,8 @@ def run_apart(
     scenario: Scenario, url: str, secrets_file: Path, *, seed: int | None, say: Callable[[str], None]
 ) -> None:
     """Connect every station that has a secret and let them live until SIGINT or SIGTERM."""
+    check_extent(scenario, seed=seed)
+    seed = scenario.run.seed if seed is None else seed
     secrets = read_secrets(secrets_file)
     missing = [station.id for station in scenario.fleet.stations if station.id not in secrets]
     if missing:
@@ -51,9 +54,9 @@ def run_apart(
     epoch = wall_now()
 
     async def live(clock: TwinClock) -> None:
-        rng = np.random.default_rng([seed or scenario.run.seed, 1])
+        rng = np.random.default_rng([seed, 1])
         inputs = synthetic_inputs(scenario, epoch.replace(minute=0, second=0, microsecond=0), DAYS_AHEAD, rng)
-        world = World(scenario, inputs, seed or scenario.run.seed, clock)
+        world = World(scenario, inputs, seed, clock)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from revere.app.beside import of_the_twin, open_beside
+from revere.app.play import check_range
 from revere.app.running import only_server, running_mark
 from revere.app.serve import Place, mark_of, one_time_link, pages, until_stopped
 from revere.control.building import fallback_profiles
@@ -44,6 +45,8 @@ OPENS_AT = dt.time(14, 30)
 HISTORY_DAYS = 3
 DAYS_AHEAD = 6
 WATCH_TWIN_S = 30.0
+SPEED_MIN, SPEED_MAX = 0.1, 10_000.0
+PORT_MAX = 65_535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,9 @@ class DemoOptions:
 
 def show(scenario: Scenario, options: DemoOptions) -> None:
     """Run until Ctrl-C; nothing is left running, and nothing lying about but what was asked for."""
+    check_range("the speed", options.speed, SPEED_MIN, SPEED_MAX, where="--speed")
+    for option, port in (("--port", options.port), ("--ocpp-port", options.ocpp_port)):
+        check_range("the port", port, 0, PORT_MAX, where=option)
     opens = at_local(scenario.run.event_day, OPENS_AT, scenario.fleet.programme.zone)
     with _state(options.keep) as folder:
         run_twin(lambda clock: _alone(of_the_twin(scenario), clock, folder, options), opens, speed=options.speed)

@@ -15,7 +15,7 @@ import numpy as np
 from revere.app.beside import of_the_twin, open_beside
 from revere.app.house import House
 from revere.app.summary import equity_view, event_figures, residual_pct, speed_figures
-from revere.core.errors import ScenarioError
+from revere.core.errors import Refused, ScenarioError
 from revere.core.scenario import Scenario, parse_scenario
 from revere.core.time import at_local, wall_s
 from revere.program.block_groups import inputs_of, load_block_groups
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from revere.core.assets import Fleet
 
 PROGRESS_S = 900
+DAYS_MIN, DAYS_MAX = 0.05, 366.0
+SEED_MAX = 2**63 - 1
 DATA_MAX_BYTES = 32 << 20
 EJ_FILE = "ej/ma_ej_block_groups_2023.csv"
 
@@ -79,6 +81,7 @@ def on_day(scenario: Scenario, event_day: dt.date | None) -> Scenario:
 
 def play(scenario: Scenario, options: PlayOptions) -> dict[str, Any]:
     """Run to the end and return the summary."""
+    check_extent(scenario, options.days, options.seed)
     scenario = of_the_twin(on_day(scenario, options.event_day))
     if options.data_dir is not None and (file := options.data_dir / EJ_FILE).is_file():
         scenario = msgspec.structs.replace(scenario, fleet=with_block_groups(scenario.fleet, file))
@@ -86,6 +89,21 @@ def play(scenario: Scenario, options: PlayOptions) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="revere-") as folder:
         Path(folder).chmod(0o711)  # the database's own user must be able to pass; what is inside is closed
         return run_twin(lambda clock: _play(scenario, options, start, clock, Path(folder)), start)
+
+
+def check_extent(scenario: Scenario, days: float | None = None, seed: int | None = None) -> None:
+    """Refuse a length or a seed that cannot be played, before anything starts."""
+    for key, value, low, high in (
+        ("days", scenario.run.days if days is None else days, DAYS_MIN, DAYS_MAX),
+        ("seed", scenario.run.seed if seed is None else seed, 0, SEED_MAX),
+    ):
+        check_range(key, value, low, high, where=f"--{key} or run.{key}")
+
+
+def check_range(what: str, value: float, low: float, high: float, *, where: str) -> None:
+    """Refuse a number outside ``[low, high]``, and one that is none."""
+    if not low <= value <= high:
+        raise Refused(f"{what} is out of range", where=where, got=value, expected=f"{low:g} to {high:g}")
 
 
 def with_block_groups(fleet: Fleet, file: Path) -> Fleet:

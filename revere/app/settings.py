@@ -6,7 +6,7 @@ import os
 import secrets
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -26,7 +26,7 @@ class OcppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Where stations connect. Beyond loopback a TLS proxy must stand in front until security profile 2 is built in."""
 
     host: str = "127.0.0.1"
-    port: int = 9000
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 9000
 
 
 class UtilitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,7 +61,10 @@ def load_settings(path: Path | None = None) -> Settings:
         if path is not None:
             raise ScenarioError("no such settings file", where=str(path), remedy="Correct --config or leave it out")
         return Settings()
-    raw = file.read_bytes()
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise ScenarioError(f"cannot be read: {error.strerror}", where=str(file)) from error
     if len(raw) > SETTINGS_MAX_BYTES:
         raise ScenarioError(
             "the settings file is too large", where=str(file), got=len(raw), expected=SETTINGS_MAX_BYTES

@@ -145,16 +145,24 @@ class WriterConnection:
     async def _ready(self) -> Any:
         if self._conn is not None and not self._conn.is_closed():
             return self._conn
-        conn = await asyncpg.connect(
-            self._dsn,
-            timeout=CONNECT_TIMEOUT_S,
-            max_cached_statement_lifetime=0,
-            server_settings={
-                "application_name": "revere writer",
-                "timezone": "UTC",
-                "plan_cache_mode": "force_generic_plan",
-            },
-        )
+        try:
+            conn = await asyncpg.connect(
+                self._dsn,
+                timeout=CONNECT_TIMEOUT_S,
+                max_cached_statement_lifetime=0,
+                server_settings={
+                    "application_name": "revere writer",
+                    "timezone": "UTC",
+                    "plan_cache_mode": "force_generic_plan",
+                },
+            )
+        except ValueError as error:  # says in its text what of the address, a password perhaps, it could not read
+            raise RevereError(
+                "the database's address cannot be read",
+                where="REVERE_DSN or REVERE_OWNER_DSN",
+                expected="postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+                remedy="Correct it; special signs in the password are written %XX",
+            ) from error
         self._conn = conn
         try:
             await self._take_over(conn)

@@ -74,6 +74,14 @@ class Store(Reads, Access):
                 where="store",
                 remedy="Check REVERE_DSN, and REVERE_OWNER_DSN where it is set.",
             ) from error
+        except asyncpg.InvalidCatalogNameError as error:
+            await store.close()
+            raise RevereError(
+                "PostgreSQL has no such database",
+                where="store",
+                got=str(error),
+                remedy="Make it, or correct REVERE_DSN.",
+            ) from error
         except asyncpg.InsufficientPrivilegeError as error:
             await store.close()
             raise RevereError(

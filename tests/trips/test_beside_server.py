@@ -49,6 +49,22 @@ def test_a_stop_passes_with_the_database_gone(place: Site) -> None:
     assert "Discharge is stopped at" in done.stdout
 
 
+def test_no_station_is_locked_out_by_a_file_that_cannot_be_written(place: Site) -> None:
+    def kept() -> list[bytes]:
+        return [row["mac"] for row in place.rows("SELECT mac FROM station_secret ORDER BY station_id")]
+
+    before = kept()
+    words = ("station", "add", "--all", "--config", str(place.config), "--out")
+    refused = place.command(*words, str(place.folder / "none" / "secrets.json"), check=False)
+    assert refused.returncode == 2
+    assert kept() == before
+    file = place.folder / "secrets.json"
+    file.chmod(0o644)
+    assert "mode 0600" in place.command(*words, str(file)).stdout
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert not set(kept()) & set(before)
+
+
 def test_a_second_server_over_the_same_state_is_refused_and_the_first_stays(place: Site) -> None:
     second = place.command("serve", "--config", str(place.config), check=False)
     assert (second.returncode, len(second.stderr.splitlines())) == (2, 1), second.stderr

@@ -93,23 +93,32 @@ class OcppServer:
 
     async def serve(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
         """Listen; the port, chosen by the system where 0 was asked for."""
-        self._server = await serve(
-            self._on_socket,
-            host,
-            port,
-            ssl=tls,
-            process_request=self._admit,
-            select_subprotocol=_registered_protocol,
-            create_connection=StationSocket,
-            compression=None,
-            server_header=None,
-            max_size=LONG_FRAME_MAX_BYTES,
-            open_timeout=OPEN_TIMEOUT_S,
-            close_timeout=CLOSE_TIMEOUT_S,
-            ping_interval=self._ping_interval_s,
-            ping_timeout=self._ping_interval_s,
-            logger=logging.getLogger("revere.links.ocppj.socket"),
-        )
+        try:
+            self._server = await serve(
+                self._on_socket,
+                host,
+                port,
+                ssl=tls,
+                process_request=self._admit,
+                select_subprotocol=_registered_protocol,
+                create_connection=StationSocket,
+                compression=None,
+                server_header=None,
+                max_size=LONG_FRAME_MAX_BYTES,
+                open_timeout=OPEN_TIMEOUT_S,
+                close_timeout=CLOSE_TIMEOUT_S,
+                ping_interval=self._ping_interval_s,
+                ping_timeout=self._ping_interval_s,
+                logger=logging.getLogger("revere.links.ocppj.socket"),
+            )
+        except OSError as error:
+            raise RevereError(
+                "cannot listen for stations",
+                where="ocpp.host, ocpp.port",
+                got=f"{host}:{port} ({error.strerror or error})",
+                expected="a free address of this machine",
+                remedy="Stop what listens there or choose another ocpp.port",
+            ) from error
         listening: int = next(iter(self._server.sockets)).getsockname()[1]
         return listening
 
