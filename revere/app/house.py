@@ -22,6 +22,7 @@ from revere.links.openadr3.ven import Ven
 from revere.settle.rules import load_rulebook
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
     from revere.core.assets import Fleet
@@ -97,6 +98,7 @@ async def open_house(
     utility: UtilityAccess | None,
     host: str = "127.0.0.1",
     port: int = 0,
+    tls: ssl.SSLContext | None = None,
     ping_interval_s: float | None = 20.0,
     offload: Callable[[Callable[[], Any]], Awaitable[Any]] = run_inline,
     speed: float = 1.0,
@@ -132,7 +134,7 @@ async def open_house(
     office = Office(heart, inbox, asyncio.get_running_loop())
     if publish:
         heart.publish = office.publish
-    listening = await server.serve(host, port)
+    listening = await server.serve(host, port, tls=tls)
     loop = asyncio.get_running_loop()
     tasks = [loop.create_task(heart.run(), name="heart")]
     if ven is not None:

@@ -21,6 +21,7 @@ from revere.app.settings import (
     UTILITY_SECRET_VARIABLE,
     Settings,
     secret_file,
+    station_tls,
 )
 from revere.core.errors import RevereError
 from revere.core.ids import TenantId
@@ -142,6 +143,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
     clock = WallClock()
     key = secret_file(folder, "server.key")
     utility = _utility(settings)
+    tls = station_tls(settings.ocpp)
     async with only_server(folder), open_store(folder, settings.programme, clock) as (store, place):
         fleet = await registered_fleet(store)
         house = await open_house(
@@ -153,6 +155,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
             utility=utility,
             host=settings.ocpp.host,
             port=settings.ocpp.port,
+            tls=tls,
             offload=asyncio.to_thread,
             clock_synchronised=lambda: settings.clock == "trusted" or kernel_clock_synchronised(),
         )
@@ -166,7 +169,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
             port = web.start()
             with running_mark(folder, mark_of(web, token, place)):
                 say(f"console   {settings.web.address(port)}")
-                say(f"stations  ws://{settings.ocpp.host}:{house.port}/ocpp/{{station_id}}")
+                say(f"stations  {settings.ocpp.address(house.port)}")
                 if not [user for user in await store.users() if user.role == OPERATOR and user.password_hash]:
                     say(f"nobody may sign in yet; once: {one_time_link(links, settings.web, port)}")
                 await until_stopped(house)

@@ -22,6 +22,7 @@ from revere.core.time import WallClock
 from revere.links.ocppj.server import OcppServer
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
 F = TypeVar("F")
@@ -232,11 +233,11 @@ BOOT_16 = {"chargePointVendor": "Acme", "chargePointModel": "AC-7", "chargePoint
 
 
 @asynccontextmanager
-async def bench(*configs: StationConfig) -> AsyncIterator[Bench]:
+async def bench(*configs: StationConfig, tls: ssl.SSLContext | None = None) -> AsyncIterator[Bench]:
     """A server on a free loopback port, closed at the end."""
     sink, clock = MemorySink(), StoppedClock()
     server = OcppServer(sink, Directory(*(configs or (config(),))), clock, ping_interval_s=None)
-    port = await server.serve("127.0.0.1", 0)
+    port = await server.serve("127.0.0.1", 0, tls=tls)
     try:
         yield Bench(server, sink, port, clock)
     finally:
