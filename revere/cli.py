@@ -116,6 +116,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("performance_kw", "delivered in the event, kW by registers", ""),
     ("performance_unmeasured_evse_h", "time that no register proves, EVSE hours", ""),
     ("performance_plant_kw", "the same by the plant itself", ""),
+    ("lowest_5min_kw", "its lowest five minutes, kW by registers", ""),
     ("nominated_kw", "promised at the notice", ""),
     ("nameplate_discharge_kw", "discharge nameplate", ""),
     ("usable_kwh_at_start", "usable energy above the floors at the event's start, kWh", ""),

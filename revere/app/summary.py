@@ -114,6 +114,7 @@ def event_figures(house: House, judge: Judge, event: EventImage | None) -> dict[
     }
     if closed is not None:
         figures |= {
+            "lowest_5min_kw": round(min((kw for _, _, kw in closed.intervals()), default=0.0), 3),
             "ledger_lines": closed.lines,
             "expected_usd": usd_text(closed.cents),
             "held": [f"{site_id}: {reason}" for site_id, reason in closed.held.items()],

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from revere.control.closing import EDGE_TOLERANCE_S, WAIT_FOR_VALUES, Closed, close_events
+from revere.control.promise import planned_relief
 from revere.core import facts as f
 from revere.core.errors import Refused, RevereError
 from revere.core.ids import GridEventId
 from revere.core.time import local
-from revere.plan.forecast import lowest_mean_kw, nominate_kw
+from revere.plan.forecast import nominate_kw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +107,7 @@ class EventDesk:
                 )
 
     async def nominate(self, snapshot: Snapshot, plan: Plan, now: dt.datetime) -> None:
-        """Promise for each undecided event what the plan gives in its lowest step, less ten per cent."""
+        """Promise for each undecided event the plan's lowest 5-minute mean, less ten per cent."""
         for row, event_id in enumerate(snapshot.event_ids):
             event = self._image.events[GridEventId(event_id)]
             if event.nominated_kw is not None or event.opt != "in" or now >= event.start:
@@ -114,7 +115,7 @@ class EventDesk:
             if event.end > snapshot.edges[-1] or not self._can_promise(event, snapshot, now):
                 continue
             commitment = snapshot.problem.commitments[row]
-            lowest = lowest_mean_kw(plan.commitment_kw[row], snapshot.problem.step_h, commitment.steps)
+            lowest = float(planned_relief(snapshot, plan, event)[1].min())
             nominated = nominate_kw(max(lowest, 0.0))
             by_site = _by_site(snapshot, plan, commitment.steps, nominated, lowest, self._members(event))
             await self._sink.record(

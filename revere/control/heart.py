@@ -23,6 +23,7 @@ from revere.control.calm import Calm
 from revere.control.events import EventDesk
 from revere.control.islands import Islands
 from revere.control.outlook import late_text, outlook
+from revere.control.promise import broken_promises
 from revere.control.publisher import Now, available, build_view
 from revere.control.reconcile import Reconciler
 from revere.control.scribe import Scribe
@@ -153,6 +154,7 @@ class Heart:
         self._calm = Calm()
         self._decision: Decision | None = None
         self._sessions: dict[str, str | None] = {}
+        self._promises: dict[str, object] = {}
         self._told: dict[str, bool] = {}  # alarms that this life raised or cleared, journaled yet or not
         profiles, _short = fallback_profiles(image.fleet)
         self.ticker.fallback_kw = lambda station_id, now: default_limit_kw(profiles[station_id], now)
@@ -267,6 +269,20 @@ class Heart:
             await self.events.nominate(snapshot, plan, now)
         except Unavailable as error:
             log.warning("nomination waits for the database and the next plan", why=str(error))
+        self._watch_promises(snapshot, plan, now)
+
+    def _watch_promises(self, snapshot: Snapshot, plan: Plan, now: dt.datetime) -> None:
+        """Tell which nomination cannot be met any more and why; tell it anew when the story is another."""
+        found = {f"promise:{b.event.grid_event_id}": b for b in broken_promises(self.image, snapshot, plan)}
+        told = {key for key in (*self.image.alarms, *self._told) if key.startswith("promise:")}
+        for key in sorted(told - found.keys()):
+            self._clear(key, now)
+        for key, broken in found.items():
+            if self._promises.get(key) != broken.kind():
+                self._promises[key] = broken.kind()
+                self._clear(key, now)
+            text = broken.text(self.image.fleet.programme.zone)
+            self._alarm(key, "critical", broken.event.grid_event_id, text, now)
 
     def _stand(self, snapshot: Snapshot) -> None:
         """Keep each vehicle's next departure for the barrier between plans."""

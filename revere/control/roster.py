@@ -12,7 +12,8 @@ from revere.core.time import at_local, local
 if TYPE_CHECKING:
     from revere.control.image import Override
 
-RETURN_SLACK = dt.timedelta(minutes=10)
+RETURN_SLACK = dt.timedelta(minutes=2)
+"""From the roster's return to the plug. Rosters are kept on average; who comes late is what a promise is cut for."""
 UNPLUG_BEFORE = dt.timedelta(minutes=5)
 ORDER_AWAY = dt.timedelta(hours=2)
 LATE_STEP = dt.timedelta(minutes=10)
@@ -109,9 +110,8 @@ def presence(
     else:
         running = current or late
         used = running.energy_kwh if running else 0.0
-        planned = running.back if running else now
-        away_until = max(planned + RETURN_SLACK, now + LATE_STEP)
-        cursor = away_until
+        due = running.back + RETURN_SLACK if running else now
+        cursor = away_until = due if due > now else now + LATE_STEP
     for journey in coming:
         leaves = journey.depart - UNPLUG_BEFORE
         if leaves > cursor:

@@ -40,7 +40,8 @@ LOOK_BACK = dt.timedelta(hours=4)
 HORIZON = dt.timedelta(hours=36)
 WEAR_USD_PER_KWH = 0.03
 SHORTFALL_USD_PER_KWH = 8.0
-EVEN_USD_PER_KWH = 0.02
+EVEN_USD_PER_KW = 1.2
+"""More than less power in the last step could earn: it frees 0.1 h of lease, worth up to 9.5 USD a kWh."""
 EVENT_HOURS_A_SEASON = 45 * 3.0
 """ConnectedSolutions calls 30 to 60 events of 2 to 3 h; the middle turns $/kW-season into $/kWh."""
 ARRIVAL_UNKNOWN_SOC = 0.0
@@ -102,6 +103,7 @@ def take_snapshot(image: Image, now: dt.datetime, forecast: Forecast) -> Snapsho
     marks = [j.depart for slot in slots for j in slot.presence.journeys]
     marks += [s.presence.away_until for s in slots if s.presence.away_until is not None]
     marks += [edge for e in events for edge in (e.start, e.end)]
+    marks += [p for s in slots for span in s.presence.plugged for p in span if any(e.start < p < e.end for e in events)]
     edges = planning_edges(now, marks, horizon=HORIZON)
     site_ids = tuple(image.sites)
     problem = _problem(image, now, edges, slots, site_ids, events, forecast)
@@ -160,6 +162,7 @@ def _problem(
         end_value_usd_per_kwh=0.12,
         commitments=tuple(_commitment(image, event, site_ids, edges) for event in events),
         start_s=int(edges[0].timestamp()),
+        lease_h=RULES.lease_s / 3600,
     )
 
 
@@ -236,5 +239,5 @@ def _commitment(image: Image, event: EventImage, site_ids: tuple[SiteId, ...], e
         value_usd_per_kwh=200.0 / EVENT_HOURS_A_SEASON,
         nominated_kw=event.nominated_kw,
         shortfall_usd_per_kwh=SHORTFALL_USD_PER_KWH,
-        even_value_usd_per_kwh=EVEN_USD_PER_KWH,
+        even_usd_per_kw=EVEN_USD_PER_KW,
     )

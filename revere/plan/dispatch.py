@@ -290,7 +290,7 @@ def arbitrate(
     follows, gap = _response(state, rules)
     _take_uncontrolled(work, state, follows)
     _clip(work)
-    relief, missing = _deliver_events(work, state, events, follows, gap)
+    relief, missing = _deliver_events(work, state, events, follows, gap, rules)
     _calm(work, state, events, rules)
     _clip(work)
     _cut_export(work, state)
@@ -443,9 +443,11 @@ def _take_uncontrolled(work: _Work, s: FleetState, follows: Bools) -> None:
 
 
 def _deliver_events(
-    work: _Work, s: FleetState, events: tuple[EventTarget, ...], follows: Bools, gap: Floats
+    work: _Work, s: FleetState, events: tuple[EventTarget, ...], follows: Bools, gap: Floats, rules: Rules
 ) -> tuple[Floats, Floats]:
     """Split what the plan leaves open of each event over those who can give it until the event's end.
+
+    To its last minute means with a lease of it left above the floor.
 
     What stations fail to deliver by their meters is split again over those who follow. A site at its limit
     stops taking more, and the rest goes to others, at most ``ROUNDS_MAX`` times.
@@ -462,7 +464,7 @@ def _deliver_events(
             member = target.sites[s.site]
             energy = np.where(np.isfinite(s.energy_kwh), s.energy_kwh, 0.0)
             spare_kwh = np.maximum(0.0, energy - s.end_floor_kwh)
-            sustained = spare_kwh * s.discharge_efficiency / max(target.left_h, 1.0 / 3600.0)
+            sustained = spare_kwh * s.discharge_efficiency / (target.left_h + rules.lease_s / 3600.0)
             deepest = np.maximum(work.low, -sustained)
             room = np.where(member & follows & ~work.full, np.maximum(0.0, work.kw - deepest), 0.0)
             lack = target.target_kw + float((work.kw + gap)[member].sum())

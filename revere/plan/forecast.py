@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from revere.plan.problem import Bools, Floats, check_array, refuse
+from revere.plan.problem import Floats, check_array, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,12 +74,42 @@ def worst_load_kw(history: Floats, prior_shape_kw: Floats, share: float = 0.98) 
     return worst
 
 
-def lowest_mean_kw(relief_kw: Floats, step_h: Floats, window: Bools) -> float:
-    """Lowest mean relief of a plan in the window: steps are never finer than 5 minutes, so the lowest step."""
-    if not window.any():
-        raise refuse("window", "no step", "an event inside the planning horizon")
-    check_array("step_h", step_h, relief_kw.shape, 0.0)
-    return float(relief_kw[window].min())
+def relief_means_kw(
+    net_kw: Floats, edges_s: Floats, plugged_s: Sequence[Sequence[tuple[float, float]]], bins_s: Floats
+) -> Floats:
+    """Mean relief of a plan in each bin ``[B]``, kW: a step's energy flows only while its vehicle is plugged in.
+
+    ``net_kw`` ``[V, T]`` are means over the steps between ``edges_s`` ``[T + 1]``, charging positive. ``plugged_s``
+    ``[V]`` holds each vehicle's spans, ``bins_s`` ``[B + 1]`` lies inside the horizon; all are seconds::
+
+        step   |--------- 15 min, mean 20 kW --------|
+        there              |xxxxxxxxxxxxxxxxxxxxxxxxx|
+        gives  |     0     |          30 kW          |
+        bins   |     0     |    30 kW   |   30 kW    |
+    """
+    if bins_s[0] < edges_s[0] or bins_s[-1] > edges_s[-1] or (np.diff(bins_s) <= 0).any():
+        raise refuse("bins_s", bins_s.tolist(), "seconds that rise, inside the planning horizon")
+    cuts = np.unique(np.concatenate([bins_s, edges_s[(edges_s > bins_s[0]) & (edges_s < bins_s[-1])]]))
+    step = np.searchsorted(edges_s, cuts[:-1], side="right") - 1
+    given_kws = np.zeros(len(cuts) - 1)
+    for net, spans in zip(net_kw, plugged_s, strict=True):
+        there_s = np.diff(_plugged_until_s(edges_s, spans))
+        flowing_kw = np.where(there_s > 0, net * np.diff(edges_s) / np.maximum(there_s, 1e-9), 0.0)
+        given_kws -= flowing_kw[step] * np.diff(_plugged_until_s(cuts, spans))
+    bins = np.searchsorted(bins_s, cuts[:-1], side="right") - 1
+    means: Floats = np.bincount(bins, given_kws, len(bins_s) - 1) / np.diff(bins_s)
+    return means
+
+
+def _plugged_until_s(at_s: Floats, spans: Sequence[tuple[float, float]]) -> Floats:
+    """Seconds plugged in before each moment; ``spans`` follow one another."""
+    ends = np.array([moment for span in spans for moment in span])
+    if not len(ends):
+        return np.zeros(len(at_s))
+    lengths = np.diff(ends, prepend=ends[0])
+    lengths[2::2] = 0.0
+    until: Floats = np.interp(at_s, ends, np.cumsum(lengths))
+    return until
 
 
 def nominate_kw(lowest_kw: float, share: float = NOMINATION_SHARE) -> float:

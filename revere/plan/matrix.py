@@ -18,11 +18,13 @@ import numpy.typing as npt
 
 from revere.plan.problem import Bools, Commitment, FleetProblem, Floats, Ints
 
-(CHARGE, DISCHARGE, ENERGY, TRIP_SHORT, SITE, EXPORT, PEAK, DEPARTURE, FLOOR, MISSING, LEVEL, FEEDER, EVEN) = range(
-    1, 14
+(CHARGE, DISCHARGE, ENERGY, TRIP_SHORT, SITE, EXPORT, PEAK, DEPARTURE, FLOOR, MISSING, LEVEL, FEEDER, CREST, LEASE) = (
+    range(1, 15)
 )
 INF = float("inf")
 MARGIN_KW = 1e-9
+CREST_SHARE = 0.1
+"""A high crest is worth avoiding less than a low level: five minutes of more relief still pay."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,6 +125,7 @@ def slack_prices(p: FleetProblem) -> SlackPrices:
     earn += p.end_value_usd_per_kwh + float(p.demand_usd_per_kw.max()) / float(p.step_h.min())
     for c in p.commitments:
         earn += c.value_usd_per_kwh + max(c.shortfall_usd_per_kwh, c.flat_value_usd_per_kwh)
+        earn += (1 + CREST_SHARE) * c.even_usd_per_kw / float(p.step_h.min())
     floor = 2.0 * max(earn, 0.5)
     departure = floor * (p.steps + 2)
     # One kWh conjured up on a trip would serve every later departure of its vehicle.
@@ -139,10 +142,11 @@ def build(p: FleetProblem) -> LinearProgram:
     modelled = _modelled_sites(p)
     at: dict[int, Ints] = {}
     charge_cells, discharge_cells = _power_columns(p, b, at, charge_on, discharge_on, modelled)
-    _energy_block(p, b, at, charge_cells, discharge_cells)
+    lowest = _energy_block(p, b, at, charge_cells, discharge_cells)
     _site_block(p, b, at, charge_cells, discharge_cells, modelled)
     _feeder_block(p, b, at, charge_cells, discharge_cells)
     _departure_block(p, b, at)
+    _lease_block(p, b, at, discharge_cells, lowest)
     at[MISSING], at[LEVEL] = np.empty(0, np.int64), np.empty(0, np.int64)
     for number, commitment in enumerate(p.commitments):
         _commitment_block(p, b, at, charge_cells, discharge_cells, number, commitment)
@@ -201,8 +205,10 @@ def _power_columns(
     return cells[0], cells[1]
 
 
-def _energy_block(p: FleetProblem, b: Builder, at: dict[int, Ints], charge_cells: Ints, discharge_cells: Ints) -> None:
-    """Stored energy: balance, hard bounds, what a trip cannot get, and the way back to the floor."""
+def _energy_block(
+    p: FleetProblem, b: Builder, at: dict[int, Ints], charge_cells: Ints, discharge_cells: Ints
+) -> Floats:
+    """Stored energy: balance, hard bounds (returned: the lower ones), what a trip cannot get, the way to the floor."""
     prices = slack_prices(p)
     k = np.arange(p.vehicles * p.steps)
     vehicle, step = k // p.steps, k % p.steps
@@ -237,6 +243,7 @@ def _energy_block(p: FleetProblem, b: Builder, at: dict[int, Ints], charge_cells
     b.add(back, energy[low], 1.0)
     b.add(back, below, 1.0)
     at[ENERGY], at[FLOOR] = energy, below
+    return floor
 
 
 def _site_block(
@@ -312,6 +319,24 @@ def _departure_block(p: FleetProblem, b: Builder, at: dict[int, Ints]) -> None:
     at[DEPARTURE] = short
 
 
+def _lease_block(p: FleetProblem, b: Builder, at: dict[int, Ints], discharge_cells: Ints, lowest_kwh: Floats) -> None:
+    """In a commitment's steps a vehicle ends above its floor by what it would give within a lease.
+
+    The arbiter keeps that much back, so that a station which loses us does not pass the floor. A plan that counted
+    on it would fall short in an event's last minutes, when all are near their floors.
+    """
+    if p.lease_h <= 0 or not p.commitments:
+        return
+    vehicle, step = discharge_cells // p.steps, discharge_cells % p.steps
+    called = np.zeros(len(discharge_cells), dtype=bool)
+    for c in p.commitments:
+        called |= c.sites[p.vehicle_site[vehicle]] & c.steps[step]
+    v, t = vehicle[called], step[called]
+    row = b.add_rows(b.key(LEASE, v, t), lowest_kwh[v, t], INF)
+    b.add(row, at[ENERGY][v * p.steps + t], 1.0)
+    b.add(row, at[DISCHARGE][called], -p.lease_h / p.discharge_efficiency[v])
+
+
 def _commitment_block(
     p: FleetProblem,
     b: Builder,
@@ -321,26 +346,45 @@ def _commitment_block(
     number: int,
     c: Commitment,
 ) -> None:
-    """Relief in every step of the window reaches the promise, or the chosen flat level, less a priced shortfall."""
+    """Relief in every step of the window reaches the promise, less a priced shortfall, and lies as flat as it can.
+
+    ::
+
+        crest  - - - ____ - - -     relief <= crest, which costs a little
+                 ___|    |___
+        level  _|- - - - - - |_     relief >= level, which is worth something (more while nothing is promised)
+    """
     window = np.flatnonzero(c.steps)
+    if not len(window):
+        return
     asset = np.full(len(window), number, dtype=np.int64)
     place = np.full(p.steps, -1, dtype=np.int64)
     place[window] = np.arange(len(window))
-    promised = c.nominated_kw is not None
-    row = b.add_rows(b.key(MISSING, asset, window), c.nominated_kw if promised else 0.0, INF)
-    for cells, columns, sign in ((charge_cells, at[CHARGE], -1.0), (discharge_cells, at[DISCHARGE], 1.0)):
-        here = np.where(c.sites[p.vehicle_site[cells // p.steps]], place[cells % p.steps], -1)
-        b.add(row[here[here >= 0]], columns[here >= 0], sign)
-    if promised:
+
+    def relief_rows(kind: int, lower: float, upper: float) -> Ints:
+        row = b.add_rows(b.key(kind, asset, window), lower, upper)
+        for cells, columns, sign in ((charge_cells, at[CHARGE], -1.0), (discharge_cells, at[DISCHARGE], 1.0)):
+            here = np.where(c.sites[p.vehicle_site[cells // p.steps]], place[cells % p.steps], -1)
+            b.add(row[here[here >= 0]], columns[here >= 0], sign)
+        return row
+
+    def bound(kind: int, row: Ints, least: float, cost: float) -> Ints:
+        column = b.add_columns(b.key(kind, asset[:1], window[:1]), least, INF, cost)
+        b.add(row, np.broadcast_to(column, row.shape), -1.0)
+        return column
+
+    worth = c.even_usd_per_kw
+    if c.nominated_kw is None:
+        worth += c.flat_value_usd_per_kwh * float(p.step_h[window].sum())
+    else:
+        row = relief_rows(MISSING, c.nominated_kw, INF)
         missing = b.add_columns(b.key(MISSING, asset, window), 0.0, INF, c.shortfall_usd_per_kwh * p.step_h[window])
         b.add(row, missing, 1.0)
         at[MISSING] = np.concatenate([at[MISSING], missing])
-        if len(window) and c.even_value_usd_per_kwh > 0:
-            reward = -c.even_value_usd_per_kwh * float(p.step_h[window].sum())
-            even = b.add_columns(b.key(EVEN, asset[:1], window[:1]), 0.0, INF, reward)
-            b.add(row, np.broadcast_to(even, row.shape), -1.0)
-    elif len(window):
-        hours = float(p.step_h[window].sum())
-        level = b.add_columns(b.key(LEVEL, asset[:1], window[:1]), 0.0, INF, -c.flat_value_usd_per_kwh * hours)
-        b.add(row, np.broadcast_to(level, row.shape), -1.0)
-        at[LEVEL] = np.concatenate([at[LEVEL], level])
+    if worth > 0:
+        # Below 0 where a departure has to charge in the window.
+        level = bound(LEVEL, relief_rows(LEVEL, 0.0, INF), -INF, -worth)
+        if c.nominated_kw is None:
+            at[LEVEL] = np.concatenate([at[LEVEL], level])
+    if c.even_usd_per_kw > 0:
+        bound(CREST, relief_rows(CREST, -INF, 0.0), 0.0, CREST_SHARE * c.even_usd_per_kw)

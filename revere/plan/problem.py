@@ -34,8 +34,8 @@ class Commitment:
 
     ``value_usd_per_kwh`` is paid for each kWh of relief (discharge minus charge). ``nominated_kw`` is the relief
     promised in every step of the window; None lets the schedule choose the largest flat level, rewarded by
-    ``flat_value_usd_per_kwh`` on top. A promised kWh that is not delivered costs ``shortfall_usd_per_kwh``. Energy
-    beyond a promise is worth the same in every step; a small ``even_value_usd_per_kwh`` lays it out evenly.
+    ``flat_value_usd_per_kwh`` on top. A promised kWh that is not delivered costs ``shortfall_usd_per_kwh``. Beyond
+    that a kWh is worth the same in every step; a small ``even_usd_per_kw`` for the lowest step lays them out evenly.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Commitment:
     nominated_kw: float | None = None
     shortfall_usd_per_kwh: float = 5.0
     flat_value_usd_per_kwh: float = 1.0
-    even_value_usd_per_kwh: float = 0.0
+    even_usd_per_kw: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,8 @@ class FleetProblem:
     charged back, never a reason to refuse. ``trip_kwh`` leaves the battery within a step. ``site_load_kw`` is
     building minus solar. Feeder limits bound what the stations *add*. ``start_s`` (epoch seconds of edge 0) lets a
     later re-plan reuse this one's basis where steps coincide. ``early_usd_per_kwh_h`` is a tie-break: among equal
-    costs energy is stored early, because somebody may need the car.
+    costs energy is stored early, because somebody may need the car. ``lease_h`` is how long a setpoint may stand
+    without us: in a commitment's steps what is given leaves that much energy above the floor.
     """
 
     step_h: Floats
@@ -99,6 +100,7 @@ class FleetProblem:
     commitments: tuple[Commitment, ...] = ()
     start_s: int = 0
     early_usd_per_kwh_h: float = 1e-5
+    lease_h: float = 0.0
     vehicles: int = field(init=False)
     steps: int = field(init=False)
     sites: int = field(init=False)
@@ -195,7 +197,7 @@ def _check_arrays(p: FleetProblem) -> None:
         check_array(name, getattr(p, name), (s, t))
     for name in ("demand_usd_per_kw", "peak_so_far_kw"):
         check_array(name, getattr(p, name), (s,), 0.0)
-    for name in ("wear_usd_per_kwh", "end_value_usd_per_kwh", "early_usd_per_kwh_h"):
+    for name in ("wear_usd_per_kwh", "end_value_usd_per_kwh", "early_usd_per_kwh_h", "lease_h"):
         check_array(name, np.asarray(getattr(p, name), dtype=float), (), 0.0)
 
 
@@ -218,7 +220,7 @@ def _check_commitments(p: FleetProblem) -> None:
         where = f"commitment {c.id}"
         if c.sites.shape != (p.sites,) or c.steps.shape != (p.steps,):
             raise refuse(where, f"masks {c.sites.shape}, {c.steps.shape}", f"masks ({p.sites},), ({p.steps},)")
-        for name in ("value_usd_per_kwh", "shortfall_usd_per_kwh", "flat_value_usd_per_kwh", "even_value_usd_per_kwh"):
+        for name in ("value_usd_per_kwh", "shortfall_usd_per_kwh", "flat_value_usd_per_kwh", "even_usd_per_kw"):
             check_array(f"{where}: {name}", np.asarray(getattr(c, name), dtype=float), (), 0.0)
         if c.nominated_kw is not None:
             check_array(f"{where}: nominated_kw", np.asarray(c.nominated_kw, dtype=float), (), 0.0)

@@ -111,16 +111,16 @@ def seen(minute: float, plugged: bool, since: dt.datetime = LONG_AGO) -> Presenc
 
 def test_before_it_leaves_it_is_there_and_comes_back_with_slack() -> None:
     found = seen(-60, plugged=True)
-    assert found.plugged == ((DEPART - minutes(60), DEPART - minutes(5)), (DEPART + minutes(130), END))
+    assert found.plugged == ((DEPART - minutes(60), DEPART - minutes(5)), (DEPART + minutes(122), END))
     assert (found.journeys, found.away_until, found.energy_used_kwh) == ((TRIP,), None, 0.0)
 
 
 @pytest.mark.parametrize(
     ("minute", "away_until"),
     [
-        (-8, 130),  # left early: back as the roster says
-        (60, 130),
-        (119, 130),
+        (-8, 122),  # left early: back as the roster says
+        (60, 122),
+        (121, 122),
         (125, 135),  # late: in ten minutes, again and again
         (180, 190),
     ],

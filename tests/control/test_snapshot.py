@@ -200,7 +200,7 @@ def test_a_bus_on_the_road_comes_back_with_less() -> None:
     snapshot = take_snapshot(image, now, twenty)
     assert snapshot.problem.energy_now_kwh[0] == pytest.approx(160.0 - 40.0)
     assert snapshot.problem.charge_max_kw[0, 0] == 0.0
-    assert snapshot.slots[0].presence.away_until == NOON + minutes(310)
+    assert snapshot.slots[0].presence.away_until == NOON + minutes(302)
 
 
 def test_a_bus_that_leaves_late_is_due_now() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+from revere.control.bounds import EFFICIENCY
 from revere.control.image import Image
 from revere.control.islands import Islands
 from revere.control.snapshot import Snapshot, take_snapshot
@@ -139,6 +141,29 @@ def test_nothing_is_given_when(change: Callable[[Image], None], why: str) -> Non
     decision = room.decide()
     assert decision.setpoints.kw[0] >= 0
     assert not why or decision.reasons == [why]
+
+
+def test_an_event_that_takes_all_there_is_lies_flat_to_its_last_minute() -> None:
+    """Two buses with 74 kWh to give in 3 h: plan and arbiter both keep a lease above the floor, so nothing fades."""
+    room = Room(fleet((), (station("cs1", "school"), station("cs2", "school"))), 0.6)
+    relief_kw = []
+    for tick in range(3 * 720):
+        now = NOON + seconds(5 * tick)
+        if tick % 60 == 0:
+            room.plan_at(now)
+        decision = room.decide(now)
+        room.ticker.accept(decision, decision.setpoints.kw != room.ticker.last_kw, now)
+        relief_kw.append(-float(room.ticker.last_kw.sum()))
+        for evse, power_kw in zip(room.image.evses.values(), room.ticker.last_kw, strict=True):
+            assert evse.soc is not None
+            evse.soc += power_kw / EFFICIENCY * 5 / 3600 / 200
+            evse.soc_at = evse.power_at = now
+            evse.power_kw = float(power_kw)
+        room.image.sites[SCHOOL].building_at = now
+    five_minutes = np.reshape(relief_kw, (36, 60)).mean(axis=1)
+    assert five_minutes.mean() == pytest.approx(2 * 80 * EFFICIENCY / 3.1, rel=0.02)
+    assert five_minutes.min() > 0.97 * five_minutes.mean()
+    assert min(evse.soc or 0.0 for evse in room.image.evses.values()) >= 0.2
 
 
 def test_a_stop_of_another_site_does_not_stop_this_one() -> None:

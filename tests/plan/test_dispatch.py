@@ -163,11 +163,11 @@ def event(target_kw: float, left_h: float = 1.0, sites: int = 1) -> tuple[EventT
 
 
 def test_an_event_fills_what_the_plan_leaves_open_by_what_each_can_sustain() -> None:
-    """100 and 50 kWh, floor 30: 63 and 18 kWh at 90 %: a target of 40 splits 63 to 18."""
+    """100 and 50 kWh, floor 30: 63 and 18 kWh at 90 % for an hour and a lease of a minute; 40 kW are split alike."""
     state = buses(2, energy_kwh=np.array([100.0, 50.0]))
     got = decide(state, [0.0, 0.0], events=event(40.0))
     assert got.kw.sum() == pytest.approx(-40.0)
-    assert got.kw[1] / got.kw[0] == pytest.approx(18.0 / 60.0)  # 63 is cut by the 60 kW of hardware
+    assert got.kw[1] / got.kw[0] == pytest.approx(18.0 / (61 / 60) / 60.0)  # the other is cut by the 60 kW of hardware
     assert got.missing_kw[0] == 0.0
     assert got.relief_kw[0] == pytest.approx(40.0)
 
@@ -175,8 +175,8 @@ def test_an_event_fills_what_the_plan_leaves_open_by_what_each_can_sustain() -> 
 def test_an_event_never_promises_now_what_its_last_minutes_will_need() -> None:
     state = buses(2, energy_kwh=np.array([50.0, 50.0]))
     got = decide(state, [0.0, 0.0], events=event(100.0, left_h=3.0))
-    assert got.kw.tolist() == pytest.approx([-6.0, -6.0])  # 20 kWh x 0.9 / 3 h
-    assert got.missing_kw[0] == pytest.approx(88.0)
+    assert got.kw.tolist() == pytest.approx([-18 / (3 + 1 / 60)] * 2)  # 20 kWh x 0.9 for 3 h and a minute's lease
+    assert got.missing_kw[0] == pytest.approx(100 - 36 / (3 + 1 / 60))
 
 
 def test_what_one_station_does_not_deliver_is_split_over_those_who_follow() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from revere.core.errors import RevereError
 from revere.plan.default_profile import NIGHT_HOURS, PEAK_HOURS, SiteDefaults, site_defaults
-from revere.plan.forecast import lowest_mean_kw, nominate_kw, step_shares, typical_day, worst_load_kw
+from revere.plan.forecast import nominate_kw, relief_means_kw, step_shares, typical_day, worst_load_kw
 
 BOSTON = ZoneInfo("America/New_York")
 PRIOR = np.linspace(0, 95, 96)
@@ -81,11 +81,38 @@ def test_ten_percent_less_than_the_lowest_mean_is_promised(lowest: float, promis
     assert nominate_kw(lowest) == promised
 
 
-def test_the_lowest_mean_is_taken_inside_the_window() -> None:
-    relief = np.array([0.0, 900.0, 800.0, 0.0])
-    assert lowest_mean_kw(relief, np.full(4, 0.25), np.array([False, True, True, False])) == 800.0
-    with pytest.raises(RevereError, match="window"):
-        lowest_mean_kw(relief, np.full(4, 0.25), np.zeros(4, bool))
+QUARTERS_S = np.arange(0.0, 2701.0, 900.0)
+
+
+@pytest.mark.parametrize(
+    ("plugged_s", "means_kw"),
+    [
+        ([(0.0, 2700.0)], [20.0, 20.0, 20.0]),
+        ([(1200.0, 2700.0)], [0.0, 30.0, 30.0]),
+        ([(0.0, 300.0), (1350.0, 2700.0)], [0.0, 20.0, 40.0]),
+        ([], [0.0, 0.0, 0.0]),
+    ],
+    ids=["always there", "comes after 5 min", "comes after 7.5 min", "away"],
+)
+def test_a_steps_energy_flows_while_its_vehicle_is_there(
+    plugged_s: list[tuple[float, float]], means_kw: list[float]
+) -> None:
+    """A quarter hour at a mean of 20 kW, seen in three bins of five minutes."""
+    bins_s = np.array([900.0, 1200.0, 1500.0, 1800.0])
+    got = relief_means_kw(np.array([[5.0, -20.0, 7.0]]), QUARTERS_S, [plugged_s], bins_s)
+    assert got == pytest.approx(np.array(means_kw))
+
+
+def test_bins_may_straddle_steps_and_charging_counts_against_relief() -> None:
+    net_kw = np.array([[-30.0, 0.0, 0.0], [0.0, 12.0, 0.0]])
+    got = relief_means_kw(net_kw, QUARTERS_S, [[(0.0, 2700.0)]] * 2, np.array([600.0, 1200.0]))
+    assert got == pytest.approx(np.array([(30.0 - 12.0) / 2]))
+
+
+@pytest.mark.parametrize("bins_s", [[-1.0, 300.0], [0.0, 2701.0], [300.0, 300.0]])
+def test_bins_beyond_the_horizon_are_refused(bins_s: list[float]) -> None:
+    with pytest.raises(RevereError, match="bins_s"):
+        relief_means_kw(np.zeros((1, 3)), QUARTERS_S, [[(0.0, 2700.0)]], np.array(bins_s))
 
 
 def defaults(**given: Any) -> SiteDefaults:

@@ -83,6 +83,33 @@ def test_the_largest_flat_level_is_chosen_when_none_is_nominated() -> None:
     assert plan.discharge_kw[0, 1:3] == pytest.approx([5.0, 5.0], abs=1e-6)
 
 
+@pytest.mark.parametrize(("lease_h", "level_kw"), [(0.0, 5.0), (0.5, 4.0), (0.1, 10 / 2.1)])
+def test_what_a_lease_would_take_is_left_above_the_floor(lease_h: float, level_kw: float) -> None:
+    """10 kWh above the floor, 2 h: 2 x + lease x = 10 in the called steps; elsewhere the floor alone holds."""
+    p = tiny(
+        steps=4,
+        lease_h=lease_h,
+        commitments=(Commitment(id="e", sites=ALL, steps=window(4, 1, 2), value_usd_per_kwh=2.0),),
+        charge_max_kw=np.array([[0.0, 0.0, 0.0, 0.0]]),
+        site_load_kw=np.full((1, 4), 50.0),
+    )
+    plan = schedule(p)
+    assert plan.level_kw[0] == pytest.approx(level_kw)
+    assert plan.energy_kwh[0, 3] == pytest.approx(10.0 + lease_h * level_kw)
+    assert plan.energy_kwh[0, 4] == pytest.approx(10.0), "beyond the call it may go down to its floor"
+
+
+def test_a_lease_asks_nothing_of_a_battery_below_its_floor() -> None:
+    p = tiny(
+        energy_now_kwh=np.array([8.0]),
+        lease_h=0.1,
+        charge_max_kw=np.zeros((1, 4)),
+        commitments=(Commitment(id="e", sites=ALL, steps=window(4, 0, 1), value_usd_per_kwh=2.0, nominated_kw=5.0),),
+    )
+    plan = schedule(p)
+    assert (plan.status, plan.net_kw.tolist()) == ("optimal", [[0.0] * 4])
+
+
 def test_export_earns_the_credit_and_import_pays_the_price() -> None:
     """Load 4 kW, credit 0.05, price 0.20, stored energy worth 0.10: cover the load, export nothing."""
     p = tiny(
@@ -116,16 +143,73 @@ def test_energy_beyond_a_promise_is_laid_out_evenly() -> None:
         steps=window(4, 0, 1, 2, 3),
         value_usd_per_kwh=5.0,
         nominated_kw=1.0,
-        even_value_usd_per_kwh=0.02,
+        even_usd_per_kw=0.1,
     )
     p = tiny(energy_now_kwh=np.array([26.0]), site_load_kw=np.full((1, 4), 50.0), commitments=(event,))
     plan = schedule(p)
     assert plan.discharge_kw[0] == pytest.approx([4.0] * 4, abs=1e-6)
 
 
+def even_event(nominated_kw: float | None, *on: int) -> Commitment:
+    return Commitment(
+        id="e",
+        sites=ALL,
+        steps=window(4, *on),
+        value_usd_per_kwh=1.5,
+        nominated_kw=nominated_kw,
+        shortfall_usd_per_kwh=8.0,
+        even_usd_per_kw=1.2,
+    )
+
+
+@pytest.mark.parametrize("nominated_kw", [None, 1.0, 4.0, 9.0])
+def test_a_call_is_laid_out_flat_whatever_was_promised(nominated_kw: float | None) -> None:
+    """16 kWh above the floor and no charging: 4 kW in each of four hours, also where 9 kW were promised."""
+    p = tiny(
+        energy_now_kwh=np.array([26.0]),
+        charge_max_kw=np.zeros((1, 4)),
+        site_load_kw=np.full((1, 4), 50.0),
+        commitments=(even_event(nominated_kw, 0, 1, 2, 3),),
+    )
+    assert schedule(p).discharge_kw[0] == pytest.approx([4.0] * 4, abs=1e-6)
+
+
+@pytest.mark.parametrize("nominated_kw", [None, 0.0, 5.0])
+def test_a_departure_is_charged_for_in_a_call_too(nominated_kw: float | None) -> None:
+    """Also before anything is promised: the level may lie below 0."""
+    p = tiny(departures=(Departure(vehicle=0, step=2, energy_kwh=38.0),), commitments=(even_event(nominated_kw, 0, 1),))
+    plan = schedule(p)
+    assert plan.shortfall_kwh[0] == pytest.approx(0.0, abs=1e-6)
+    assert plan.charge_kw[0, :2] == pytest.approx([9.0, 9.0], abs=1e-6), "and evenly"
+
+
+def test_where_one_step_can_give_little_the_others_lie_flat() -> None:
+    """A bus comes back for the second hour: 2 kW, then what is left in even shares."""
+    p = tiny(
+        energy_now_kwh=np.array([26.0]),
+        charge_max_kw=np.zeros((1, 4)),
+        discharge_max_kw=np.array([[2.0, 10.0, 10.0, 10.0]]),
+        site_load_kw=np.full((1, 4), 50.0),
+        commitments=(even_event(1.0, 0, 1, 2, 3),),
+    )
+    assert schedule(p).discharge_kw[0] == pytest.approx([2.0] + [14 / 3] * 3, abs=1e-6)
+
+
+def test_the_last_step_is_not_lowered_to_free_its_lease() -> None:
+    """Giving less at the end would let a lease's energy go earlier: a little more pay, and a cliff."""
+    p = tiny(
+        energy_now_kwh=np.array([26.0]),
+        charge_max_kw=np.zeros((1, 4)),
+        site_load_kw=np.full((1, 4), 50.0),
+        lease_h=0.1,
+        commitments=(even_event(1.0, 0, 1, 2, 3),),
+    )
+    assert schedule(p).discharge_kw[0] == pytest.approx([16 / 4.1] * 4, abs=1e-6)
+
+
 def test_evenness_is_never_bought_with_a_broken_promise() -> None:
     event = Commitment(
-        id="e", sites=ALL, steps=window(4, 0, 1), value_usd_per_kwh=5.0, nominated_kw=8.0, even_value_usd_per_kwh=0.02
+        id="e", sites=ALL, steps=window(4, 0, 1), value_usd_per_kwh=5.0, nominated_kw=8.0, even_usd_per_kw=0.1
     )
     limit = np.array([[3.0, 10.0, 10.0, 10.0]])
     p = tiny(
@@ -429,6 +513,7 @@ def fleets(draw: st.DrawFn) -> FleetProblem:
         wear_usd_per_kwh=0.03,
         end_value_usd_per_kwh=float(rng.uniform(0, 0.3)),
         commitments=(event,),
+        lease_h=draw(st.sampled_from([0.0, 0.1])),
     )
 
 

@@ -31,6 +31,7 @@ def shown() -> dict[str, Any]:
 def test_more_than_a_megawatt_was_promised_and_given(shown: dict[str, Any]) -> None:
     assert shown["nominated_kw"] >= 1_000
     assert shown["performance_kw"] >= shown["nominated_kw"]
+    assert shown["lowest_5min_kw"] >= shown["nominated_kw"], "from the first five minutes to the last"
     assert shown["nameplate_discharge_kw"] <= 2_000
     assert shown["performance_plant_kw"] == pytest.approx(shown["performance_kw"], rel=0.02)
     assert shown["hours_at_1mw"] == pytest.approx(shown["usable_kwh_at_start"] / 1000, abs=1e-3)

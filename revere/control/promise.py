@@ -1,0 +1,177 @@
+"""What is promised for a GridEvent, and whether the plan still keeps it: how much is missing, from when, and why."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from revere.control.bounds import power_bounds_kw
+from revere.core.ids import GridEventId
+from revere.core.time import local
+from revere.plan.forecast import relief_means_kw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from revere.control.image import EventImage, Image
+    from revere.control.snapshot import Slot, Snapshot
+    from revere.core.ids import SiteId
+    from revere.plan.schedule import Plan
+
+    Floats = npt.NDArray[np.float64]
+
+MEAN_OVER = dt.timedelta(minutes=5)
+SHORT_SHARE = 0.01
+SHORT_KW = 1.0
+NAMES_TOLD = 2
+MISSING_MAX_CHARS = 250
+"""What of an alarm's 400 characters is left for who is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """What a site gives less than its share of the promise, kW at the worst moment, with the vehicles by reason."""
+
+    site_id: SiteId
+    name: str
+    kw: float
+    why: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def __str__(self) -> str:
+        """As an operator reads it."""
+        reasons = []
+        for reason, names in self.why:
+            rest = f" and {len(names) - NAMES_TOLD} more" if len(names) > NAMES_TOLD else ""
+            reasons.append(f"{reason} ({', '.join(names[:NAMES_TOLD])}{rest})")
+        return f"{self.name} {self.kw:.0f} kW: {', '.join(reasons)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokenPromise:
+    """A nomination that the plan does not reach: its lowest 5-minute mean and when it is first too low."""
+
+    event: EventImage
+    nominated_kw: float
+    lowest_kw: float
+    since: dt.datetime
+    missing: tuple[Missing, ...]
+
+    def text(self, zone: str) -> str:
+        """The alarm's words: both kW, from when, who is missing."""
+        start, end, since = (f"{local(at, zone):%H:%M}" for at in (self.event.start, self.event.end, self.since))
+        found: list[str] = []
+        for site in self.missing:
+            if len("; ".join([*found, str(site)])) > MISSING_MAX_CHARS:
+                found.append(f"{len(self.missing) - len(found)} more sites")
+                break
+            found.append(str(site))
+        lacking_kw = self.nominated_kw - self.lowest_kw - sum(site.kw for site in self.missing)
+        if lacking_kw > SHORT_KW:
+            found.append(f"{lacking_kw:.0f} kW: less energy than was planned")
+        return (
+            f"Promised {self.nominated_kw:.0f} kW for {start} to {end}; the plan gives {self.lowest_kw:.0f} kW "
+            f"at its lowest, too little from {since}. Missing: {'; '.join(found)}"
+        )
+
+    def kind(self) -> tuple[object, ...]:
+        """What makes it another story: how much is missing by tenths, which sites, why."""
+        tenths = round(10 * self.lowest_kw / self.nominated_kw)
+        return (tenths, *sorted((m.site_id, tuple(reason for reason, _ in m.why)) for m in self.missing))
+
+
+def planned_relief(snapshot: Snapshot, plan: Plan, event: EventImage) -> tuple[list[dt.datetime], Floats]:
+    """The plan's 5-minute means of relief from now or the event's start to its end: when each begins, kW ``[B]``."""
+    first, last = max(event.start, snapshot.edges[0]), min(event.end, snapshot.edges[-1])
+    edges = [first]
+    while edges[-1] < last:
+        done = (edges[-1] - event.start) // MEAN_OVER
+        edges.append(min(event.start + (done + 1) * MEAN_OVER, last))
+    row = snapshot.event_ids.index(event.grid_event_id)
+    members = snapshot.problem.commitments[row].sites[snapshot.problem.vehicle_site]
+    means_kw = relief_means_kw(
+        plan.net_kw[members],
+        np.array([edge.timestamp() for edge in snapshot.edges]),
+        [
+            [(start.timestamp(), end.timestamp()) for start, end in slot.presence.plugged]
+            for slot, member in zip(snapshot.slots, members, strict=True)
+            if member
+        ],
+        np.array([edge.timestamp() for edge in edges]),
+    )
+    return edges[:-1], means_kw
+
+
+def broken_promises(image: Image, snapshot: Snapshot, plan: Plan) -> Iterator[BrokenPromise]:
+    """Nominations that the plan falls short of, for events ahead (inside the horizon) and under way."""
+    for event_id in snapshot.event_ids:
+        event = image.events[GridEventId(event_id)]
+        promised_kw = event.nominated_kw
+        if not promised_kw or not event.live() or event.opt != "in" or event.end > snapshot.edges[-1]:
+            continue
+        begins, means_kw = planned_relief(snapshot, plan, event)
+        short = means_kw < promised_kw - max(SHORT_KW, SHORT_SHARE * promised_kw)
+        if short.any():
+            yield BrokenPromise(
+                event=event,
+                nominated_kw=promised_kw,
+                lowest_kw=float(means_kw.min()),
+                since=begins[int(np.argmax(short))],
+                missing=_missing(image, snapshot, plan, event),
+            )
+
+
+def _missing(image: Image, snapshot: Snapshot, plan: Plan, event: EventImage) -> tuple[Missing, ...]:
+    """Sites below their share of the promise for a reason that can be named, the largest gap first.
+
+    A site may also give less because another gives more; the solver lays energy out as it likes.
+    """
+    problem = snapshot.problem
+    row = snapshot.event_ids.index(event.grid_event_id)
+    steps = np.flatnonzero(problem.commitments[row].steps)
+    given_kw = -problem.site_sum(plan.net_kw)[:, steps]
+    worst = int(np.argmin(plan.commitment_kw[row][steps]))
+    slots: dict[SiteId, list[Slot]] = defaultdict(list)
+    for slot in snapshot.slots:
+        slots[slot.evse.station.site_id].append(slot)
+    found = []
+    for index, site_id in enumerate(snapshot.site_ids):
+        gap_kw = event.nominated_by_site_kw.get(site_id, 0.0) - float(given_kw[index, worst])
+        if gap_kw <= SHORT_KW:
+            continue
+        why: dict[str, list[str]] = defaultdict(list)
+        for slot in slots[site_id]:
+            reason = _reason(slot, snapshot.edges[0], snapshot.edges[steps[worst]])
+            if reason:
+                why[reason].append(str(slot.evse.vehicle.id if slot.evse.vehicle else slot.evse.station.id))
+        if why:
+            reasons = tuple((reason, tuple(names)) for reason, names in sorted(why.items()))
+            found.append(Missing(site_id=site_id, name=image.sites[site_id].site.name, kw=gap_kw, why=reasons))
+    return tuple(sorted(found, key=lambda m: (-m.kw, m.site_id)))
+
+
+def _reason(slot: Slot, now: dt.datetime, at: dt.datetime) -> str | None:
+    """Why a vehicle that could give does not count at ``at``; None where nothing but its energy speaks against it."""
+    evse, vehicle = slot.evse, slot.evse.vehicle
+    if vehicle is None or min(evse.station.discharge_kw, vehicle.discharge_kw) <= 0:
+        return None
+    if not slot.fed:
+        return "no grid"
+    if not slot.free:
+        return "discharge stopped"
+    if not any(start <= at < end for start, end in slot.presence.plugged):
+        return "not plugged in"
+    if evse.session_id is None:
+        return None
+    if not evse.online:
+        return "out of reach"
+    if not evse.soc_fresh(now):
+        return "charge state unknown"
+    if power_bounds_kw(evse, vehicle)[1] <= 0:
+        return "vehicle gives nothing"
+    return None
