@@ -12,23 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from revere.app.beside import of_the_twin, open_beside
+from revere.app.past import HISTORY_DAYS, Past
 from revere.app.play import check_range
 from revere.app.running import only_server, running_mark
 from revere.app.serve import Place, mark_of, one_time_link, pages, until_stopped
-from revere.control.building import fallback_profiles
 from revere.core.errors import Refused
-from revere.core.facts import MeterReading
-from revere.core.ids import SiteId
 from revere.core.time import at_local
 from revere.store.postgres import EmbeddedPostgres
-from revere.store.series import HistoryRow
 from revere.store.store import Store
-from revere.twin.inputs import synthetic_inputs
 from revere.twin.loop import TwinClock, run_twin
-from revere.twin.world import World, fast_history
+from revere.twin.world import World
 from revere.web.app import wall_seconds
 from revere.web.server import WebThread
 from revere.web.sessions import OneTimeLinks
@@ -37,13 +31,9 @@ from revere.web.settings import WebSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from revere.control.building import BuildingHistory
-    from revere.control.image import Image
     from revere.core.scenario import Scenario
 
 OPENS_AT = dt.time(14, 30)
-HISTORY_DAYS = 3
-DAYS_AHEAD = 6
 WATCH_TWIN_S = 30.0
 SPEED_MIN, SPEED_MAX = 0.1, 10_000.0
 PORT_MAX = 65_535
@@ -104,11 +94,13 @@ async def _show(scenario: Scenario, clock: TwinClock, folder: Path, options: Dem
         await store.save_fleet(scenario.fleet)
         say(f"making {HISTORY_DAYS} days of history (the plant alone, stations on their own profiles) …")
         async with clock.hold():
-            past = _Past(scenario, clock.now())
+            past = Past(scenario, clock.now())
         say(f"storing {len(past.readings):,} readings …")
         await past.keep(store)
-        say(f"connecting {len(scenario.fleet.stations)} stations …")
         world = World(scenario, past.inputs, scenario.run.seed, clock, plant=past.history.plant)
+        say("promising for the event, as of the utility's notice …")
+        await past.promise(store, world.utility)
+        say(f"connecting {len(scenario.fleet.stations)} stations …")
         house, station_secrets = await open_beside(
             world, scenario, store, clock, port=options.ocpp_port, speed=options.speed
         )
@@ -157,53 +149,3 @@ def _greet(scenario: Scenario, options: DemoOptions, port: int, link: str, ocpp_
         f"The event starts at {start:%H:%M}, in {ahead.total_seconds() / speed:.0f} s. "
         f"Ctrl-C stops everything and {left}."
     )
-
-
-class _Past:
-    """Three days of the plant without the wire."""
-
-    def __init__(self, scenario: Scenario, opens: dt.datetime) -> None:
-        zone = scenario.fleet.programme.zone
-        start = at_local(scenario.run.event_day - dt.timedelta(days=HISTORY_DAYS), dt.time(0, 0), zone)
-        rng = np.random.default_rng([scenario.run.seed, 1])
-        self.inputs = synthetic_inputs(scenario, start, HISTORY_DAYS + DAYS_AHEAD, rng)
-        defaults, _short = fallback_profiles(scenario.fleet)
-        self.history = fast_history(scenario, self.inputs, start, opens, seed=scenario.run.seed, defaults=defaults)
-        self._fleet = scenario.fleet
-        self.readings = list(self.history)
-
-    async def keep(self, store: Store) -> None:
-        """Store the readings as history: series only, no facts, because nobody reported them."""
-        await store.load_history(row for reading in self.readings for row in _rows(reading))
-
-    def remind(self, image: Image) -> None:
-        """Let control know what it would have heard: each vehicle's last state of charge, on the road too."""
-        last: dict[str, MeterReading] = {}
-        for reading in self.readings:
-            if reading.soc is not None:
-                last[reading.asset_id] = reading
-        for reading in last.values():
-            image.apply(reading)
-
-    def teach(self, buildings: BuildingHistory) -> None:
-        """Let the load forecast learn the three days."""
-        site_of = {f"{station.id}/1": station.site_id for station in self._fleet.stations}
-        net: dict[tuple[str, dt.datetime], int] = {}
-        for reading in self.readings:
-            wh = (reading.import_wh or 0) - (reading.export_wh or 0)
-            site_id = reading.asset_id if reading.place == "site" else site_of[reading.asset_id]
-            key = (site_id, reading.ts)
-            net[key] = net.get(key, 0) + (wh if reading.place == "site" else -wh)
-        for (site_id, ts), wh in net.items():
-            before = net.get((site_id, ts - dt.timedelta(minutes=5)))
-            if before is not None:
-                buildings.add(SiteId(site_id), ts, (wh - before) * 12 / 1000)
-
-
-def _rows(reading: MeterReading) -> Iterator[HistoryRow]:
-    for quantity in ("import_wh", "export_wh", "power_kw", "soc"):
-        value = getattr(reading, quantity)
-        if value is not None:
-            yield HistoryRow(
-                asset_id=reading.asset_id, place=reading.place, quantity=quantity, ts=reading.ts, value=float(value)
-            )

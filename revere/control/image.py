@@ -151,6 +151,7 @@ class EventImage:
     source: str
     opt: str = "undecided"
     nominated_kw: float | None = None
+    nominated_at: dt.datetime | None = None
     nominated_by_site_kw: dict[str, float] = field(default_factory=dict)
     performance_kw: float | None = None
     reported: bool = False
@@ -451,11 +452,12 @@ class Image:
                 event.opt, event.received_at = known.opt, known.received_at
                 if (known.start, known.end) == (event.start, event.end):  # a call that moved is settled anew
                     event.reported, event.performance_kw, event.held = known.reported, known.performance_kw, known.held
-                event.nominated_kw = known.nominated_kw
+                event.nominated_kw, event.nominated_at = known.nominated_kw, known.nominated_at
                 event.nominated_by_site_kw = known.nominated_by_site_kw
             self.events[fact.grid_event_id] = event
         elif known is not None and isinstance(fact, f.Nominated):
-            known.nominated_kw, known.nominated_by_site_kw = fact.nominated_kw, fact.by_site_kw
+            known.nominated_kw, known.nominated_at = fact.nominated_kw, fact.at
+            known.nominated_by_site_kw = fact.by_site_kw
         elif known is not None and isinstance(fact, f.OptDecided):
             known.opt = fact.opt
 

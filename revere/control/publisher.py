@@ -172,6 +172,7 @@ def _event_view(image: Image, event: EventImage, state: Now, relief_kw: float) -
         phase=phase,
         opt=opt,
         nominated_kw=event.nominated_kw,
+        nominated_at=event.nominated_at,
         relief_now_kw=relief_kw if phase == "running" else None,
         relief_mean_kw=mean_kw,
         plan_kw=state.plan_relief_kw,

@@ -26,6 +26,7 @@ class EventView(ViewBase, frozen=True, kw_only=True):
     phase: Literal["upcoming", "running", "over"]
     opt: Literal["in", "out", "undecided"]
     nominated_kw: float | None
+    nominated_at: dt.datetime | None
     relief_now_kw: float | None
     relief_mean_kw: float | None
     plan_kw: float | None

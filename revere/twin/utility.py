@@ -67,6 +67,8 @@ class Utility:
         self._program_id = by_name[ours.openadr_program]
         self.event_start = at_local(run.event_day, run.event_start, self.scenario.fleet.programme.zone)
         self.call_at = self.event_start - dt.timedelta(hours=run.notice_hours)
+        if self.call_at <= self.clock.now():
+            self._post_call()  # the notice went out before we began to look
 
     # ---- life ------------------------------------------------------------------------------------
 
@@ -105,15 +107,20 @@ class Utility:
             self._runner = None
 
     async def _call_in_time(self) -> None:
-        await sleep_until(self.clock, self.call_at)
-        run = self.scenario.run
-        self.call(self.event_start, dt.timedelta(hours=run.event_hours), name=f"{run.program}-{run.event_day}")
+        if self.clock.now() < self.call_at:
+            await sleep_until(self.clock, self.call_at)
+            self._post_call()
 
-    def call(self, start: dt.datetime, length: dt.timedelta, *, name: str) -> str:
-        """Post an event in the scenario's program now; returns its id."""
+    def _post_call(self) -> None:
+        run = self.scenario.run
+        length, name = dt.timedelta(hours=run.event_hours), f"{run.program}-{run.event_day}"
+        self.call(self.event_start, length, name=name, at=self.call_at)
+
+    def call(self, start: dt.datetime, length: dt.timedelta, *, name: str, at: dt.datetime | None = None) -> str:
+        """Post an event in the scenario's program now (or as of ``at``); returns its id."""
         event_id = f"event-{len(self.events) + 1}"
         self.events[event_id] = {
-            **self._metadata(event_id, "EVENT"),
+            **self._metadata(event_id, "EVENT", at),
             "programID": self._program_id,
             "eventName": name,
             "priority": 0,
@@ -143,8 +150,8 @@ class Utility:
             "targets": None,
         }
 
-    def _metadata(self, key: str, kind: str) -> Payload:
-        now = _stamp(self.clock.now())
+    def _metadata(self, key: str, kind: str, at: dt.datetime | None = None) -> Payload:
+        now = _stamp(at or self.clock.now())
         return {"id": key, "createdDateTime": now, "modificationDateTime": now, "objectType": kind}
 
     # ---- who may ask -----------------------------------------------------------------------------

@@ -286,6 +286,7 @@ class FakeDesk:
                 phase="running" if running else ("upcoming" if self.now < START else "over"),
                 opt=self.opt,  # type: ignore[arg-type]
                 nominated_kw=1010.0,
+                nominated_at=START - dt.timedelta(hours=24),
                 relief_now_kw=base - power,
                 relief_mean_kw=1187.0,
                 plan_kw=1120.0,

@@ -9,6 +9,7 @@ export interface EventView {
   phase: Phase;
   opt: "in" | "out" | "undecided";
   nominated_kw: number | null;
+  nominated_at: string | null;
   relief_now_kw: number | null;
   relief_mean_kw: number | null;
   plan_kw: number | null;
