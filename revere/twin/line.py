@@ -432,12 +432,12 @@ class StationTime:
 
     def true_s(self) -> float:
         """True Unix seconds, for the physics."""
-        return round(self.clock.epoch.timestamp() + self.clock.monotonic_s(), 6)
+        return round(self.clock.epoch_s + self.clock.monotonic_s(), 6)
 
     def stamp(self, at_s: float | None = None) -> str:
         """RFC 3339 of a moment on the station's clock (now if not given)."""
         moment = dt.datetime.fromtimestamp(self.now_s() if at_s is None else at_s, UTC)
-        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+        return moment.isoformat(timespec="milliseconds")[:-6] + "Z"  # its +00:00
 
     def told(self, text: str) -> None:
         """Slew towards the central system's time, at most ``slew_s`` per telling."""

@@ -325,6 +325,7 @@ class TwinClock:
         assert epoch.tzinfo is not None, "the epoch is naive"
         self.loop = loop
         self.epoch = epoch.astimezone(dt.UTC)
+        self.epoch_s = self.epoch.timestamp()
 
     def now(self) -> dt.datetime:
         """The present twin moment, UTC."""

@@ -27,8 +27,8 @@ CUT_AGAIN_S: Final = 900.0
 """A station that needs a second cut within this time is kept out until its lease is over."""
 CUT_MARGIN_S: Final = 30.0
 """The station counts its lease from when it notices the cut, we from when we cut."""
-SEND_TIMEOUT_S: Final = 30.0
-"""How long the socket may refuse our bytes before the connection is given up."""
+UNREAD_MAX_BYTES: Final = 1_048_576
+"""Bytes that a station may leave unread before its connection is given up."""
 CALLS_WAITING_MAX: Final = 16
 """Our calls that wait for the one in flight; the next one fails at once."""
 INBOUND_WAITING_MAX: Final = 8

@@ -177,7 +177,7 @@ class CallTable:
         self._pending = pending
         self.long_answer_may_come = self.long_answer_may_come or action in LONG_ANSWERS
         try:
-            await self._transport.send(call_frame(pending.message_id, action, payload))
+            self._transport.send(call_frame(pending.message_id, action, payload))
             sent_wall_s = wall_s()
             self._counters.frames_out += 1
             async with asyncio.timeout(patience_s):
@@ -188,7 +188,7 @@ class CallTable:
             raise CallTimedOut(f"{action}: no answer in {loop.time() - pending.since_s:.0f} s") from error
         finally:
             self._pending = None
-        return Reply(await self._read(action, result, answer), sent_wall_s)
+        return Reply(self._read(action, result, answer), sent_wall_s)
 
     def press(self) -> None:
         """A setpoint waits: what is in flight has :data:`CALL_YIELDS_S` from its sending, and no longer."""
@@ -200,7 +200,7 @@ class CallTable:
         if not pending.future.done():
             pending.future.set_exception(TimeoutError())
 
-    async def _read(self, action: str, result: Result, answer: type[T]) -> T:
+    def _read(self, action: str, result: Result, answer: type[T]) -> T:
         reader = self._readers.get(answer)
         if reader is None:
             reader = self._readers[answer] = PayloadReader(answer)
@@ -209,7 +209,7 @@ class CallTable:
         except CallFailed as error:
             self._counters.payloads_refused += 1
             if self._result_errors:
-                await self._transport.send(result_error_frame(result.message_id, error.code, error.what))
+                self._transport.send(result_error_frame(result.message_id, error.code, error.what))
                 self._counters.frames_out += 1
             raise CallRefused(f"{action}: unreadable answer: {error.what}") from error
         assert isinstance(value, answer)

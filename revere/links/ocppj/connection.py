@@ -1,6 +1,6 @@
-"""One station's socket: a reader, a worker, and what runs beside them.
+"""One station's socket: what is heard, a worker, and what runs beside them.
 
-The reader never waits for the database: answers to our calls reach their waiters even while the
+Hearing never waits for the database: answers to our calls reach their waiters even while the
 worker waits for a commit. Calls go to a short queue; a station that overfills it breaks the
 standard's rule of one call at a time and loses its connection, and nobody else notices.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from revere.core.commands import SCHEDULE_READ_S
@@ -93,7 +94,10 @@ class StationLink:
         self._calls = line.calls
         self._memory = line.memory
         self._counters = line.counters
-        self._inbound: asyncio.Queue[Call] = asyncio.Queue(INBOUND_WAITING_MAX)
+        self._inbound: deque[Call] = deque()
+        self._idle: asyncio.Future[None] | None = None
+        self._budget = FrameBudget(0.0)
+        self._deaf = False
         self._bad_payloads = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._provisioning = False
@@ -103,17 +107,13 @@ class StationLink:
     async def run(self) -> None:
         """Serve until the socket closes, for whatever reason; never raises for what a station sent."""
         loop = asyncio.get_running_loop()
+        self._budget = FrameBudget(loop.time())
         resume = loop.call_later(RESUME_AFTER_S, self._resume)
         worker = self._spawn(self._work())
         try:
-            await self._read()
-        except Disconnected as end:
-            self.reason = self.reason or str(end)
-        except FrameRefused as error:
-            self._counters.frames_refused += 1
-            self.reason = error.text()
-            log.warning("%s: frame refused: %s", self.station_id, error.text())
-            await self.close(PROTOCOL_ERROR, error.what)
+            self._transport.listen(self._on_text)
+            ended = await self._transport.ended()
+            self.reason = self.reason or ended
         finally:
             resume.cancel()
             self._calls.close()
@@ -137,39 +137,55 @@ class StationLink:
         self.session.booted = False
         self._calls.close()
 
-    async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
-        budget = FrameBudget(loop.time())
-        while True:
-            raw = await self._transport.receive()
-            self._counters.frames_in += 1
-            wait_s = budget.wait_s(loop.time())
-            if wait_s > 0:
-                self._counters.frames_throttled += 1
-                await asyncio.sleep(wait_s)
+    def _on_text(self, raw: bytes) -> None:
+        """Take a message apart: an answer to its waiter, a call to the worker. Deaf once we are closing."""
+        if self._deaf:
+            return
+        self._counters.frames_in += 1
+        wait_s = self._budget.wait_s(asyncio.get_running_loop().time())
+        if wait_s > 0:
+            self._counters.frames_throttled += 1
+            self._transport.pause(wait_s)
+        try:
             frame = parse_frame(raw, long_answer=self._calls.long_answer_may_come)
-            if not isinstance(frame, Call):
-                if not isinstance(frame, Ignored):
-                    self._calls.settle(frame)
-            elif not frame.answered:
-                self._counters.dropped_sends += 1
-            elif self._inbound.full():
-                self._counters.flooded += 1
-                await self.close(POLICY_VIOLATION, "calls sent without waiting for answers")
-                return
-            else:
-                self._boot_heard = self._boot_heard or frame.action == BOOT
-                self._inbound.put_nowait(frame)
+        except FrameRefused as error:
+            self._counters.frames_refused += 1
+            log.warning("%s: frame refused: %s", self.station_id, error.text())
+            self._hang_up(PROTOCOL_ERROR, error.what, error.text())
+            return
+        if not isinstance(frame, Call):
+            if not isinstance(frame, Ignored):
+                self._calls.settle(frame)
+        elif not frame.answered:
+            self._counters.dropped_sends += 1
+        elif len(self._inbound) >= INBOUND_WAITING_MAX:
+            self._counters.flooded += 1
+            self._hang_up(POLICY_VIOLATION, "calls sent without waiting for answers")
+        else:
+            self._boot_heard = self._boot_heard or frame.action == BOOT
+            self._inbound.append(frame)
+            if self._idle is not None and not self._idle.done():
+                self._idle.set_result(None)
+
+    def _hang_up(self, code: int, said: str, why: str = "") -> None:
+        """Close from inside a callback: hear nothing more, say goodbye beside."""
+        self._deaf = True
+        self.reason = self.reason or why or said
+        self._spawn(self.close(code, said))
 
     async def _work(self) -> None:
+        """Answer the station's calls one after the other."""
+        loop = asyncio.get_running_loop()
         try:
             while True:
-                call = await self._inbound.get()
-                await self._answer(call)
-                if self._bad_payloads > BAD_PAYLOADS_MAX:
-                    await self.close(POLICY_VIOLATION, "too many unreadable payloads")
+                while self._inbound:
+                    await self._answer(self._inbound.popleft())
+                    if self._bad_payloads > BAD_PAYLOADS_MAX:
+                        await self.close(POLICY_VIOLATION, "too many unreadable payloads")
+                self._idle = loop.create_future()
+                await self._idle
         except Disconnected:
-            return  # the reader meets the same end and reports it
+            return  # the socket's end is reported by itself
 
     async def _answer(self, call: Call) -> None:
         try:
@@ -178,23 +194,23 @@ class StationLink:
         except CallFailed as error:
             self._counters.payloads_refused += 1
             self._bad_payloads += 1
-            await self._send(error_frame(call.message_id, self._code(error.code), error.what))
+            self._send(error_frame(call.message_id, self._code(error.code), error.what))
             return
         except OverflowError as error:  # a stamp within a day of the calendar's ends has no UTC
             self._counters.payloads_refused += 1
             self._bad_payloads += 1
             log.warning("%s: %s: a time or number out of range: %s", self.station_id, call.action, error)
-            await self._send(error_frame(call.message_id, "PropertyConstraintViolation", "a time out of range"))
+            self._send(error_frame(call.message_id, "PropertyConstraintViolation", "a time out of range"))
             return
         except RevereError as error:  # not committed, so not acknowledged: the station will send it again
             log.warning("%s: %s not recorded: %s", self.station_id, call.action, error.text())
-            await self._send(error_frame(call.message_id, "InternalError", "not recorded, send again"))
+            self._send(error_frame(call.message_id, "InternalError", "not recorded, send again"))
             return
         except Exception:
             log.exception("%s: our fault while handling %s", self.station_id, call.action)
-            await self._send(error_frame(call.message_id, "InternalError", "could not be processed"))
+            self._send(error_frame(call.message_id, "InternalError", "could not be processed"))
             return
-        await self._send(frame)
+        self._send(frame)
         if answered.then is not None:
             answered.then()
         if call.action in (BOOT, HEARTBEAT):
@@ -203,8 +219,8 @@ class StationLink:
     def _code(self, code: ErrorCode) -> ErrorCode:
         return _CODES_16.get(code, code) if self.protocol == "ocpp1.6" else code
 
-    async def _send(self, frame: bytes) -> None:
-        await self._transport.send(frame)
+    def _send(self, frame: bytes) -> None:
+        self._transport.send(frame)
         self._counters.frames_out += 1
 
     def _resume(self) -> None:

@@ -35,7 +35,7 @@ from revere.links.ocppj.bounds import (
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTable, CallTimedOut
 from revere.links.ocppj.connection import StationLink
 from revere.links.ocppj.line import Line, Session, StationMemory
-from revere.links.ocppj.transport import Disconnected, WebSocketTransport
+from revere.links.ocppj.transport import Disconnected, StationSocket, WebSocketTransport
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -55,12 +55,6 @@ NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
 TRY_AGAIN_LATER: Final = 1013
 WINDOW_S: Final = 60.0
-
-
-class StationSocket(ServerConnection):
-    """A socket that remembers whose it is, from the handshake on."""
-
-    config: StationConfig | None = None
 
 
 class OcppServer:
