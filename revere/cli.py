@@ -250,6 +250,7 @@ def station_add(
     station_id: str | None = None,
     *,
     all_stations: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    serial: str | None = None,
     to: Annotated[Path | None, Parameter(name="--out")] = None,
     config: Config = None,
 ) -> None:
@@ -258,13 +259,30 @@ def station_add(
     Args:
         station_id: the station's id; `revere station list` shows all.
         all_stations: every station of the registry.
+        serial: the serial number on the charger; without it the one of the first boot is kept.
         to: write the secrets to this file (mode 0600) and not to the screen.
     """
     from revere.app.admin import new_secrets
     from revere.app.files import check_output
 
     check_output(to)
-    out.print(_admin(config, lambda desk: new_secrets(desk, station_id, every=all_stations, file=to)))
+    out.print(_admin(config, lambda desk: new_secrets(desk, station_id, every=all_stations, file=to, serial=serial)))
+
+
+@station_app.command(name="accept")
+def station_accept(station_id: str, serial: str = "") -> None:
+    """Take the charger with this serial number for the station's own, at the running server.
+
+    A charger that says another serial number than the known one is not commanded until then.
+
+    Args:
+        station_id: the station's id.
+        serial: the serial number on the charger; left out for one that says none.
+    """
+    from revere.app.remote import accept_charger
+    from revere.app.settings import state_folder
+
+    out.print(accept_charger(state_folder(), station_id, serial))
 
 
 @station_app.command(name="list")

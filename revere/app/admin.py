@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import argon2
+import msgspec
 from rich.table import Table
 
 from revere.app.files import fresh_secret_file
@@ -22,6 +23,7 @@ from revere.control.directory import new_station_secret, secret_mac
 from revere.control.image import Image
 from revere.core.assets import program_of
 from revere.core.errors import Refused, RevereError
+from revere.core.facts import IdentityAccepted
 from revere.core.ids import StationId, TenantId, check_id
 from revere.core.money import usd_text
 from revere.core.time import WallClock, local
@@ -134,7 +136,9 @@ async def list_stations(desk: AdminDesk) -> Table:
     return table
 
 
-async def new_secrets(desk: AdminDesk, station_id: str | None, *, every: bool, file: Path | None) -> str:
+async def new_secrets(
+    desk: AdminDesk, station_id: str | None, *, every: bool, file: Path | None, serial: str | None = None
+) -> str:
     """New secrets; what is kept is only their keyed digest. A running server takes them at its next start."""
     fleet = await registered_fleet(desk.store)
     known = [str(station.id) for station in fleet.stations]
@@ -142,6 +146,8 @@ async def new_secrets(desk: AdminDesk, station_id: str | None, *, every: bool, f
         raise Refused("name one station, or --all", got=station_id or "--all" if every else "nothing")
     if station_id is not None and station_id not in known:
         raise Refused("no such station", got=station_id, remedy="revere station list shows all")
+    if serial is not None:
+        await _keep_serial(desk, fleet, station_id, serial)
     key = secret_file(desk.folder, "server.key")
     fresh = {station: new_station_secret() for station in (known if every else [str(station_id)])}
     if file is not None:
@@ -153,6 +159,23 @@ async def new_secrets(desk: AdminDesk, station_id: str | None, *, every: bool, f
     if file is None:
         return "\n".join(f"{station} {secret}" for station, secret in fresh.items())
     return f"{len(fresh)} secrets are in {file} (mode 0600); they cannot be shown again."
+
+
+async def _keep_serial(desk: AdminDesk, fleet: Fleet, station_id: str | None, serial: str) -> None:
+    """Say which charger will come: the registry keeps it, and the journal that it counts from now on."""
+    station = next((station for station in fleet.stations if station.id == station_id), None)
+    if station is None or not serial.strip():
+        raise Refused("--serial belongs to one station and is not empty", got=serial, remedy="Name the station")
+    await desk.store.save_asset(msgspec.structs.replace(station, serial=serial.strip()))
+    accepted = IdentityAccepted(
+        at=WallClock().now(),
+        station_id=station.id,
+        vendor=station.vendor,
+        model=station.model,
+        serial=serial.strip(),
+        by="command line",
+    )
+    await desk.store.record([accepted])
 
 
 def ask_password() -> str:

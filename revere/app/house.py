@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 REMEMBERED: tuple[tuple[dt.timedelta | None, tuple[str, ...]], ...] = (
     # What a person or the grid has said holds until it is unsaid, however long ago.
+    (None, ("IdentityAccepted", "IdentityRefused")),
     (None, ("DischargeStopped", "DischargeReleased", "GridLost", "GridRestored", "TransferSwitchReported")),
     (
         dt.timedelta(days=400),  # a season and its year; a vehicle may stand plugged all summer
@@ -112,7 +113,7 @@ async def open_house(
     image = Image(fleet)
     inbox = Inbox(store, image)
     profiles, _short = fallback_profiles(fleet)
-    directory = Directory(fleet, key, macs, profiles)
+    directory = Directory(fleet, key, macs, profiles, image)
     server = OcppServer(inbox, directory, clock, ping_interval_s=ping_interval_s)
     await remember(store, image, clock.now())
     ven = await _ven(utility, fleet, store, inbox, clock)

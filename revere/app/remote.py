@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -37,6 +38,11 @@ def call_event(folder: Path, program: str, start: dt.datetime, end: dt.datetime)
 def stop_discharge(folder: Path, site: str | None, why: str) -> str:
     """Stop discharge everywhere or at one site; returns the server's sentence."""
     return _detail(_post(folder, "/api/v1/discharge/stop", {"site_id": site, "why": why or "from the command line"}))
+
+
+def accept_charger(folder: Path, station_id: str, serial: str) -> str:
+    """Take the charger with this serial number for the station's own; returns the server's sentence."""
+    return _detail(_post(folder, f"/api/v1/stations/{quote(station_id, safe='')}/charger", {"serial": serial}))
 
 
 def _detail(answer: dict[str, Any]) -> str:

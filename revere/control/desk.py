@@ -60,7 +60,15 @@ class AcknowledgeAlarm(msgspec.Struct, frozen=True, kw_only=True):
     by: str
 
 
-Ask = AcknowledgeAlarm | StopDischarge | ReleaseDischarge | SetDeparture | CallEvent | OptEvent
+class AcceptCharger(msgspec.Struct, frozen=True, kw_only=True):
+    """A station was exchanged: the charger with this serial number is the right one from now on."""
+
+    station_id: str
+    serial: str
+    by: str
+
+
+Ask = AcknowledgeAlarm | StopDischarge | ReleaseDischarge | SetDeparture | CallEvent | OptEvent | AcceptCharger
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,11 +6,13 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING
 
+from revere.core.assets import StationIdentity
 from revere.core.ports import StationConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from revere.control.image import Image
     from revere.core.assets import Fleet
     from revere.core.commands import DefaultProfile
     from revere.core.ids import StationId
@@ -38,8 +40,15 @@ class Directory:
         key: bytes,
         macs: Mapping[str, bytes],
         profiles: Mapping[StationId, DefaultProfile],
+        image: Image,
     ) -> None:
         self._key = key
+        self._image = image
+        self._registered = {
+            station.id: StationIdentity(vendor=station.vendor, model=station.model, serial=station.serial)
+            for station in fleet.stations
+            if station.serial
+        }
         self._macs = dict(macs)
         self._tokens = {(vehicle.token, vehicle.station_id) for vehicle in fleet.vehicles}
         zone = fleet.programme.zone
@@ -67,6 +76,15 @@ class Directory:
             return self._configs[station_id]
         self.refused += 1
         return None
+
+    def identity(self, station_id: StationId) -> StationIdentity | None:
+        """The charger that was accepted last (at the first boot, or by a person), else the registry's."""
+        accepted = [evse.identity for evse in self._image.stations_of(station_id) if evse.identity is not None]
+        return accepted[0] if accepted else self._registered.get(station_id)
+
+    def stranger(self, station_id: StationId) -> StationIdentity | None:
+        """The other charger that answers in its place; None if it is itself."""
+        return next((evse.stranger for evse in self._image.stations_of(station_id)), None)
 
     def authorized(self, token: str, station_id: StationId) -> bool:
         """Whether the token is the vehicle's that belongs to this station."""

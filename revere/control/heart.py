@@ -382,7 +382,7 @@ class Heart:
         for row in self.reconciler.first(decision.assets):
             asset = decision.assets[row]
             evse = self.image.evses[asset]
-            if evse.session_id is None or not evse.online:
+            if evse.session_id is None or not evse.commanded():
                 continue
             sent_at = self._sent_at.get(asset)
             # The arbiter has its own deadband; what it changed is meant.

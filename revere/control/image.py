@@ -14,7 +14,7 @@ import msgspec
 
 from revere.control.screen import RATING_SLACK, building_range_kw, told_by_station
 from revere.core import facts as f
-from revere.core.assets import program_of
+from revere.core.assets import StationIdentity, program_of
 from revere.core.ids import GridEventId, ProgramId, SessionId, SiteId, StationId, VehicleId
 
 if TYPE_CHECKING:
@@ -101,12 +101,19 @@ class EvseImage:
     discharge_max_kw: float | None = None
     last_reading: dt.datetime | None = None
     problems: tuple[str, ...] = ()
+    identity: StationIdentity | None = None
+    stranger: StationIdentity | None = None
+    """The other charger that answers in its place, until a person accepts it or the right one is back."""
     told: tuple[tuple[dt.datetime, float], ...] = ()
     """Setpoints of this session that it may follow, (when, kW): the last one, and the one before until that is met."""
     back_at: dt.datetime = EPOCH
     silent: dt.timedelta = dt.timedelta.max
     """How long it had been out of reach when it came back at ``back_at``."""
     schedules_read: int = 0
+
+    def commanded(self) -> bool:
+        """Whether setpoints may be sent: it is on the line, and it is the charger that we take it to be."""
+        return self.online and self.stranger is None
 
     def gives(self) -> bool:
         """Whether the last reading is of discharge."""
@@ -234,6 +241,8 @@ class Image:
                 f.StationConnected()
                 | f.StationDisconnected()
                 | f.StationBooted()
+                | f.IdentityAccepted()
+                | f.IdentityRefused()
                 | f.StationProvisioned()
                 | f.ScheduleRead()
                 | f.StatusReported()
@@ -296,7 +305,7 @@ class Image:
             event.performance_kw, event.reported, event.held = fact.performance_kw, True, fact.held
 
     def _reading(self, fact: f.MeterReading) -> None:
-        if fact.quarantined:
+        if fact.quarantined not in ("", f.OTHER_CHARGER):
             self.readings_refused += 1
             self.refused[fact.asset_id] = (fact.at, fact.quarantined)
             return
@@ -376,6 +385,8 @@ class Image:
         fact: f.StationConnected
         | f.StationDisconnected
         | f.StationBooted
+        | f.IdentityAccepted
+        | f.IdentityRefused
         | f.StationProvisioned
         | f.ScheduleRead
         | f.StatusReported
@@ -395,6 +406,10 @@ class Image:
                         evse.online, evse.offline_at = False, fact.at
                 case f.StationBooted():
                     evse.booted = True
+                case f.IdentityAccepted():
+                    evse.identity, evse.stranger = _identity(fact), None
+                case f.IdentityRefused():
+                    evse.stranger = _identity(fact)
                 case f.StationProvisioned():
                     evse.problems = fact.problems
                 case f.ScheduleRead():
@@ -510,6 +525,10 @@ class Image:
         if evse.vehicle is None or evse.soc is None:
             return None
         return evse.soc * evse.vehicle.capacity_kwh
+
+
+def _identity(fact: f.IdentityAccepted | f.IdentityRefused) -> StationIdentity:
+    return StationIdentity(vendor=fact.vendor, model=fact.model, serial=fact.serial)
 
 
 def _silence(evse: EvseImage, at: dt.datetime) -> dt.timedelta:

@@ -7,6 +7,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, assert_never
 
 from revere.control.desk import (
+    AcceptCharger,
     AcknowledgeAlarm,
     Ask,
     CallEvent,
@@ -18,6 +19,7 @@ from revere.control.desk import (
 )
 from revere.control.outlook import departure_outlook
 from revere.core import facts as f
+from revere.core.assets import StationIdentity
 from revere.core.errors import Refused, Unavailable
 from revere.core.ids import GridEventId, ProgramId, SiteId, VehicleId
 from revere.core.time import iso
@@ -82,6 +84,8 @@ class Office:
                 return await self._call(request, now)
             case OptEvent():
                 return await self._opt(request, now)
+            case AcceptCharger():
+                return await self._accept(request, now)
             case AcknowledgeAlarm():
                 return await self._acknowledge(request, now)
             case _:
@@ -228,6 +232,37 @@ class Office:
         return Receipt(
             accepted=True, detail=f"The programme {word} {request.grid_event_id}.", reference=request.grid_event_id
         )
+
+    async def _accept(self, request: AcceptCharger, now: dt.datetime) -> Receipt:
+        """Take an exchanged charger for the right one, or say beforehand which one will come."""
+        evse = next((e for e in self._heart.image.evses.values() if e.station.id == request.station_id), None)
+        if evse is None:
+            raise Refused("no such station", got=request.station_id, remedy="revere station list shows all")
+        serial = request.serial.strip()
+        said = evse.stranger or StationIdentity(vendor=evse.station.vendor, model=evse.station.model, serial=serial)
+        if said.serial != serial:
+            raise Refused(
+                "another charger answers there",
+                where=request.station_id,
+                got=serial or "no serial number",
+                expected=said.serial or "no serial number",
+                remedy="Read the serial number on the charger itself",
+            )
+        await self._inbox.record(
+            [
+                f.IdentityAccepted(
+                    at=now,
+                    station_id=evse.station.id,
+                    vendor=said.vendor,
+                    model=said.model,
+                    serial=serial,
+                    by=request.by,
+                ),
+                f.AlarmCleared(at=now, key=f"identity:{request.station_id}"),
+            ]
+        )
+        what = "is commanded from now on" if evse.online else "is expected at its next start"
+        return Receipt(accepted=True, detail=f"{request.station_id}: {said.words()}, {what}.")
 
     async def _acknowledge(self, request: AcknowledgeAlarm, now: dt.datetime) -> Receipt:
         if request.key not in self._heart.image.alarms:

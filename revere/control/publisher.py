@@ -140,7 +140,7 @@ def available(
     usable_kwh = available_kw = 0.0
     for slot in slots:
         evse, vehicle = slot.evse, slot.evse.vehicle
-        if vehicle is None or not evse.soc_fresh(now) or evse.station.discharge_kw <= 0 or not evse.online:
+        if vehicle is None or not evse.soc_fresh(now) or evse.station.discharge_kw <= 0 or not evse.commanded():
             continue
         site = image.sites[evse.station.site_id]
         if members is not None and site.site.id not in members:

@@ -94,7 +94,7 @@ class Reconciler:
 
     def _told_kw(self, evse: EvseImage, at: dt.datetime) -> tuple[list[float], bool]:
         """(what it may follow of what it was told, whether its lease may be over by now)."""
-        if evse.session_id is None or not evse.told:
+        if evse.session_id is None or not evse.told or evse.stranger is not None:
             return [], True
         newest = evse.told[-1][0]
         if evse.station.protocol == "ocpp1.6":

@@ -142,7 +142,7 @@ class Screen:
         if fact.soc is not None and not 0 <= fact.soc <= 1:
             wrong["soc"] = fact.soc
             said.append(f"a state of charge of {fact.soc:g}")
-        if not wrong or fact.quarantined:
+        if not wrong or fact.quarantined not in ("", f.OTHER_CHARGER):
             return [fact]
         believed = msgspec.structs.replace(fact, **dict.fromkeys(wrong))
         refused = msgspec.structs.replace(

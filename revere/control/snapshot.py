@@ -197,7 +197,7 @@ def _vehicles(
             share[row] += np.clip(overlap, 0.0, None) / np.diff(at)
         charge_kw[row], discharge_kw[row] = power_bounds_kw(evse, vehicle)
         plugged_blind = evse.session_id is not None and not evse.soc_fresh(now)
-        if not slot.free or plugged_blind or not (evse.online or evse.session_id is None):
+        if not slot.free or plugged_blind or not (evse.commanded() or evse.session_id is None):
             discharge_kw[row] = 0.0
         for journey in slot.presence.journeys:
             step = max(int(np.searchsorted(at, journey.depart.timestamp(), side="right")) - 1, 0)  # late: now

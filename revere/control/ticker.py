@@ -168,7 +168,7 @@ class Ticker:
         fresh_since = now - READING_FRESH
         for row, evse in enumerate(self._evses):
             plugged[row] = evse.session_id is not None
-            dispatchable[row] = evse.online and self._tracker.dispatchable(self.assets[row], now)
+            dispatchable[row] = evse.commanded() and self._tracker.dispatchable(self.assets[row], now)
             if evse.soc is not None and evse.vehicle is not None:
                 energy[row] = evse.soc * evse.vehicle.capacity_kwh
                 age[row] = max((now - evse.soc_at).total_seconds(), 0.0)

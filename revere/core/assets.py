@@ -68,10 +68,34 @@ class Site(Struct, frozen=True, kw_only=True):
     longitude: float | None = None
 
 
+SERIAL_MAX_CHARS = 25
+"""OCPP 1.6 carries no longer serial number; a longer one is cut there."""
+
+
+class StationIdentity(Struct, frozen=True, kw_only=True):
+    """Which charger it is: what its maker wrote on it. Empty where it does not say."""
+
+    vendor: str = ""
+    model: str = ""
+    serial: str = ""
+
+    def same_as(self, said: StationIdentity) -> bool:
+        """Whether ``said`` is this charger: by serial, or by vendor and model where one of the two has none."""
+        if self.serial and said.serial:
+            cut = len(said.serial) >= SERIAL_MAX_CHARS
+            return self.serial == said.serial or (cut and self.serial.startswith(said.serial))
+        return (self.vendor.casefold(), self.model.casefold()) == (said.vendor.casefold(), said.model.casefold())
+
+    def words(self) -> str:
+        """For people: ``Acme V2G-60, serial A1``."""
+        return f"{self.vendor} {self.model}, {f'serial {self.serial}' if self.serial else 'without a serial number'}"
+
+
 class Station(Struct, frozen=True, kw_only=True):
     """A charging station (in this release with one EVSE, number 1).
 
     ``charge_kw`` and ``discharge_kw`` are AC nameplate magnitudes; 0 discharge = charges only.
+    An empty ``serial`` is learned at the first boot.
     ``meters_site`` marks the station that also reports the site's main meter (OCPP EVSE 0).
     """
 
@@ -79,7 +103,7 @@ class Station(Struct, frozen=True, kw_only=True):
     site_id: SiteId
     vendor: str
     model: str
-    serial: str
+    serial: str = ""
     protocol: Protocol
     connector: str
     charge_kw: float

@@ -18,6 +18,10 @@ ReadingContext = Literal["periodic", "clock", "begin", "end", "trigger"]
 EvseStatus = Literal["available", "occupied", "reserved", "unavailable", "faulted"]
 
 
+OTHER_CHARGER = "another charger than the accepted one"
+"""Why a reading is kept out of settlement alone: its registers are another meter's, but what flows now flows."""
+
+
 class FactBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="fact"):
     """Common to all facts. The tag on the wire is the class's name."""
 
@@ -49,6 +53,25 @@ class StationBooted(FactBase, frozen=True, tag=True, kw_only=True):
     serial: str = ""
     firmware: str = ""
     reason: str = ""
+
+
+class IdentityAccepted(FactBase, frozen=True, tag=True, kw_only=True):
+    """This is the charger that we take the station to be: learned at its first boot, or by a person's word."""
+
+    station_id: StationId
+    vendor: str
+    model: str
+    serial: str
+    by: str
+
+
+class IdentityRefused(FactBase, frozen=True, tag=True, kw_only=True):
+    """Another charger than the accepted one booted with the station's secret: it is not commanded."""
+
+    station_id: StationId
+    vendor: str
+    model: str
+    serial: str
 
 
 class StationProvisioned(FactBase, frozen=True, tag=True, kw_only=True):
@@ -280,6 +303,8 @@ Fact = (
     StationConnected
     | StationDisconnected
     | StationBooted
+    | IdentityAccepted
+    | IdentityRefused
     | StationProvisioned
     | ScheduleRead
     | StatusReported

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from revere.core.assets import Protocol as StationProtocol
+from revere.core.assets import StationIdentity
 from revere.core.commands import DefaultProfile
 from revere.core.ids import SiteId, StationId
 
@@ -46,6 +47,14 @@ class StationDirectory(Protocol):
 
     def authenticate(self, station_id: str, password: str) -> StationConfig | None:
         """The station's configuration when the secret is right, else None, in constant time."""
+        ...
+
+    def identity(self, station_id: StationId) -> StationIdentity | None:
+        """Which charger the station is taken to be; None before its first boot."""
+        ...
+
+    def stranger(self, station_id: StationId) -> StationIdentity | None:
+        """The other charger that answers in its place and must not be commanded; None if it is itself."""
         ...
 
     def authorized(self, token: str, station_id: StationId) -> bool:

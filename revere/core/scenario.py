@@ -66,13 +66,17 @@ class VehicleModel(Record, frozen=True, kw_only=True):
 
 
 class ChargerGroup(Record, frozen=True, kw_only=True):
-    """Equal chargers of a site with a vehicle each; ``stagger_min`` shifts each vehicle's roster."""
+    """Equal chargers of a site with a vehicle each; ``stagger_min`` shifts each vehicle's roster.
+
+    ``serials`` names the chargers one by one; without it each serial number is learned at the first boot.
+    """
 
     station: str
     vehicle: str
     count: int = 1
     trips: tuple[assets.Trip, ...] = ()
     stagger_min: float = 0.0
+    serials: tuple[str, ...] = ()
 
 
 class SiteEntry(Record, frozen=True, kw_only=True):
@@ -378,7 +382,7 @@ def _add_chargers(
                     site_id=site.id,
                     vendor=station_model.vendor,
                     model=station_model.model,
-                    serial=f"SN-{station_id}",
+                    serial=group.serials[(number - 1) * group.count + place] if group.serials else "",
                     protocol=station_model.protocol,
                     connector=station_model.connector,
                     charge_kw=station_model.charge_kw,
@@ -430,6 +434,15 @@ def _check_site(site: SiteEntry, entry: Entry, where: str) -> None:
     for key, value_text, choices in known:
         _check_choice(f"{key} is not defined", value_text, choices, where)
     for group in site.chargers:
+        chargers = group.count * site.repeat
+        if group.serials and (len(group.serials) != chargers or len(set(group.serials)) != chargers):
+            raise ScenarioError(
+                "chargers.serials names other chargers than there are",
+                where=where,
+                got=", ".join(group.serials),
+                expected=f"{chargers} different serial numbers",
+                remedy="Name each charger once, or leave serials out: they are learned at the first boot",
+            )
         for key, value_text, choices in (
             ("station", group.station, set(entry.station_models)),
             ("vehicle", group.vehicle, set(entry.vehicle_models)),

@@ -237,7 +237,7 @@ def _hardware(station: Any, abilities: Abilities) -> list[Entry]:
     return [
         _fixed("ChargingStation", "Model", station.model),
         _fixed("ChargingStation", "VendorName", station.vendor),
-        _fixed("ChargingStation", "SerialNumber", station.serial),
+        _fixed("ChargingStation", "SerialNumber", station.serial or f"SN-{station.id}"),
         _fixed("EVSE", "Power", f"{abilities.charge_w:g}", "decimal", evse_id=1),
         _fixed("Connector", "ConnectorType", station.connector, evse_id=1),
         _fixed(v2x, "Available", "true" if both_ways else "false", "boolean", evse_id=1),

@@ -36,6 +36,7 @@ class Station:
     ) -> None:
         self.plant, self.row, self.clock = plant, row, clock
         self.asset, self.vehicle = plant.fleet.stations[row], plant.vehicles[row]
+        self.serial = self.asset.serial or f"SN-{self.asset.id}"
         self.site_row = int(plant.site_of[row])
         self.rng = stream(seed, "station", self.asset.id)
         self._drops = stream(seed, "drops", self.asset.id)

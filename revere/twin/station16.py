@@ -82,7 +82,7 @@ class Station16(Station):
         identity = {
             "chargePointVendor": self.asset.vendor[:20],
             "chargePointModel": self.asset.model[:20],
-            "chargePointSerialNumber": self.asset.serial[:25],
+            "chargePointSerialNumber": self.serial[:25],
             "firmwareVersion": "twin-1",
         }
         while True:

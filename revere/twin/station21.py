@@ -77,7 +77,7 @@ class Station21(Station):
                     "chargingStation": {
                         "model": self.asset.model,
                         "vendorName": self.asset.vendor,
-                        "serialNumber": self.asset.serial,
+                        "serialNumber": self.serial,
                         "firmwareVersion": "twin-1",
                     },
                 },

@@ -13,6 +13,7 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.params import JSONBody
 
 from revere.control.desk import (
+    AcceptCharger,
     AcknowledgeAlarm,
     Ask,
     CallEvent,
@@ -78,6 +79,12 @@ class OptForm(Form, frozen=True, kw_only=True):
 
     opt_in: bool
     why: Reason
+
+
+class ChargerForm(Form, frozen=True, kw_only=True):
+    """The serial number on the charger; empty for one that has none."""
+
+    serial: Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[ -~]*$")]
 
 
 class AlarmForm(Form, frozen=True, kw_only=True):
@@ -186,4 +193,14 @@ def programme_routes(desk: Desk) -> list[BaseRouteHandler]:
         """Journaled with the person's name. What a station tells once ends with it; a state stays, marked."""
         return await put_to(desk, AcknowledgeAlarm(key=data.key, by=request.user.name))
 
-    return [set_departure, call_event, opt_event, acknowledge_alarm]
+    @post(
+        "/api/v1/stations/{station_id:str}/charger",
+        status_code=200,
+        opt=open_to("operator"),
+        summary="Take an exchanged charger for the right one",
+    )
+    async def accept_charger(request: Asked, station_id: Id, data: JSONBody[ChargerForm]) -> Receipt:
+        """Journaled with the person's name. Until then it charges by its fallback and is not commanded."""
+        return await put_to(desk, AcceptCharger(station_id=station_id, serial=data.serial, by=request.user.name))
+
+    return [set_departure, call_event, opt_event, acknowledge_alarm, accept_charger]

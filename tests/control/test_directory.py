@@ -7,6 +7,7 @@ import pytest
 from revere.app.summary import percentile
 from revere.control.building import fallback_profiles
 from revere.control.directory import Directory, new_station_secret, secret_mac
+from revere.control.image import Image
 from tests.control.scenes import fleet
 
 KEY = b"k" * 32
@@ -17,7 +18,7 @@ def directory() -> Directory:
     of = fleet()
     profiles, _short = fallback_profiles(of)
     macs = {"cs1": secret_mac(KEY, "cs1", SECRET), "gone": secret_mac(KEY, "gone", SECRET)}
-    return Directory(of, KEY, macs, profiles)
+    return Directory(of, KEY, macs, profiles, Image(of))
 
 
 def test_the_right_secret_opens() -> None:

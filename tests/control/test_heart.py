@@ -11,6 +11,7 @@ from revere.control.heart import LEASE_KEPT, PROVE_STOP, REPLAN_DEBOUNCE_S, Hear
 from revere.control.inbox import Inbox
 from revere.core import facts as f
 from revere.core.commands import Answer
+from revere.core.ids import StationId
 from revere.settle.rules import load_rulebook
 from revere.twin.loop import run_twin
 from tests.control.scenes import (
@@ -74,6 +75,21 @@ def test_a_station_that_comes_back_is_told_again() -> None:
         return counts
 
     assert asyncio.run(play()) == [1, 2]
+
+
+def test_another_charger_than_the_accepted_one_is_told_nothing() -> None:
+    async def play() -> list[int]:
+        house = House(ready_image(fleet()))
+        who = {"station_id": StationId("cs1"), "vendor": "V", "model": "M", "serial": "B2"}
+        await house.inbox.record([f.IdentityRefused(at=house.clock.at, **who)])
+        await house.beat()
+        counts = [len(house.link.sent)]
+        assert house.heart.picture(house.clock.at).available_discharge_kw == 0
+        await house.inbox.record([f.IdentityAccepted(at=house.clock.at, by="an operator", **who)])
+        await house.beat()
+        return [*counts, len(house.link.sent)]
+
+    assert asyncio.run(play()) == [0, 1]
 
 
 def test_an_old_standing_setpoint_is_renewed() -> None:

@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from revere.core.assets import StationIdentity
 from revere.core.commands import DefaultProfile
 from revere.core.errors import Unavailable
 from revere.core.facts import Fact
@@ -85,15 +86,29 @@ def config(station_id: str = "ST-1", protocol: str = "ocpp2.1", **changes: Any) 
     return StationConfig(**{**values, **changes})
 
 
+KNOWN = {
+    "ocpp2.1": StationIdentity(vendor="Acme", model="V2G-60", serial="A1"),
+    "ocpp1.6": StationIdentity(vendor="Acme", model="AC-7", serial="B2"),
+}
+
+
 class Directory:
-    """Who may connect."""
+    """Who may connect; all are known as the chargers of :data:`BOOT` and :data:`BOOT_16`."""
 
     def __init__(self, *configs: StationConfig) -> None:
         self.configs = {c.station_id: c for c in configs}
+        self.identities = {c.station_id: KNOWN[c.protocol] for c in configs}
+        self.strangers: dict[StationId, StationIdentity] = {}
 
     def authenticate(self, station_id: str, password: str) -> StationConfig | None:
         found = self.configs.get(StationId(station_id))
         return found if found is not None and password == PASSWORD else None
+
+    def identity(self, station_id: StationId) -> StationIdentity | None:
+        return self.identities.get(station_id)
+
+    def stranger(self, station_id: StationId) -> StationIdentity | None:
+        return self.strangers.get(station_id)
 
     def authorized(self, token: str, station_id: StationId) -> bool:
         return token.startswith("BUS") and station_id in self.configs

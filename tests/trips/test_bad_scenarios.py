@@ -60,6 +60,12 @@ BAD = (
         "import_limit_kw = nan",
         ("import_limit_kw", "nan", "0.1 to"),
     ),
+    Bad(
+        "serial numbers of other chargers",
+        'station = "fleet20"\n',
+        'station = "fleet20"\nserials = ["A1", "A2"]\n',
+        ("sites[1] 'fire-station'", "chargers.serials", "A1, A2", "1 different serial numbers", "first boot"),
+    ),
     Bad("an infinite limit", "export_limit_kw = 120.0", "export_limit_kw = inf", ("export_limit_kw", "inf", "0 to")),
     Bad(
         "an impossible bus",

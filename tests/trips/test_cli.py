@@ -21,7 +21,7 @@ COMMANDS = {
     (): ("run", "demo", "serve", "twin", "user", "station", "site", "event", "stop-discharge", "guide", "audit",
          "migrate", "backup", "restore", "doctor", "bench"),
     ("user",): ("add", "list"),
-    ("station",): ("add", "list"),
+    ("station",): ("add", "list", "accept"),
     ("site",): ("add", "list"),
     ("event",): ("call",),
     ("run",): ("--days", "--seed", "--data", "--json", "--event-day"),

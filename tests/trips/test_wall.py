@@ -99,6 +99,41 @@ def test_a_wrong_password_and_an_unknown_id_get_the_same_401(place: Site) -> Non
         assert socket.subprotocol == "ocpp2.1"
 
 
+def _boots(place: Site, serial: str) -> None:
+    """Say as that charger that it has started, and hang up."""
+    with dial(
+        f"ws://127.0.0.1:{place.ocpp_port}/ocpp/{MINE}",
+        subprotocols=[websockets.Subprotocol("ocpp2.1")],
+        additional_headers=_basic(MINE, _secrets(place)[MINE]),
+    ) as socket:
+        charger = {"model": "Home Integration", "vendorName": "Ford", "serialNumber": serial}
+        socket.send(json.dumps([2, "b", "BootNotification", {"reason": "PowerUp", "chargingStation": charger}]))
+        answer: list[Any] = []
+        while answer[:2] != [3, "b"]:
+            answer = json.loads(socket.recv(timeout=10))
+        assert answer[2]["status"] == "Accepted"
+
+
+def test_an_exchanged_charger_is_accepted_from_the_command_line(place: Site) -> None:
+    _boots(place, "w1")
+    _boots(place, "w2")
+    view = soon(lambda: {a["key"]: a["text"] for a in place.view().get("alarms", ())}, "the alarm")
+    assert "serial w2; known was Ford Home Integration, serial w1" in view[f"identity:{MINE}"]
+    wrong = place.command("station", "accept", MINE, "w3", check=False)
+    assert wrong.returncode == 2
+    assert "got w3, expected w2" in wrong.stderr
+    assert "serial w2" in place.command("station", "accept", MINE, "w2").stdout
+    soon(lambda: all("identity" not in a["key"] for a in place.view()["alarms"]), "the alarm ends")
+    place.command("station", "add", MINE, "--serial", "w4", "--config", str(place.config))
+    kept = place.rows(
+        "SELECT convert_from(body, 'UTF8') AS fact FROM journal WHERE kind = 'IdentityAccepted' ORDER BY seq"
+    )
+    said = [json.loads(row["fact"]) for row in kept]
+    assert [(fact["serial"], fact["by"]) for fact in said] == [
+        ("w1", "first boot"), ("w2", "command-line"), ("w4", "command line"),
+    ]  # fmt: skip
+
+
 # ---- the database gone ------------------------------------------------------------------------------
 
 

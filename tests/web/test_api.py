@@ -9,7 +9,15 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from revere.control.desk import AcknowledgeAlarm, CallEvent, OptEvent, ReleaseDischarge, SetDeparture, StopDischarge
+from revere.control.desk import (
+    AcceptCharger,
+    AcknowledgeAlarm,
+    CallEvent,
+    OptEvent,
+    ReleaseDischarge,
+    SetDeparture,
+    StopDischarge,
+)
 from revere.control.view import ConsoleView
 from tests.web.conftest import Start, Web
 from tests.web.fake_desk import END, START, FakeDesk
@@ -116,6 +124,12 @@ def test_the_public_series_is_read_once_for_many(web: Web) -> None:
             {"key": "risk:boston-bus05"},
             AcknowledgeAlarm(key="risk:boston-bus05", by="some-operator"),
         ),
+        (
+            "POST",
+            "/api/v1/stations/boston-cs05/charger",
+            {"serial": "B2 "},
+            AcceptCharger(station_id="boston-cs05", serial="B2 ", by="some-operator"),
+        ),
     ],
 )
 def test_what_is_asked_reaches_the_desk(web: Web, method: str, path: str, body: dict[str, Any], asked: object) -> None:
@@ -149,6 +163,8 @@ BAD: list[tuple[str, str, Any]] = [
     ("POST", "/api/v1/events", {"program_id": "cs-daily", "start": SOON, "end": "2023-09-09T10:00:00Z"}),
     ("POST", "/api/v1/events", {"program_id": "<script>", "start": START.isoformat(), "end": END.isoformat()}),
     ("POST", "/api/v1/events/cs-2023-09-07/opt", {"opt_in": "yes", "why": "a drill"}),
+    ("POST", "/api/v1/stations/boston-cs05/charger", {"serial": "x" * 65}),
+    ("POST", "/api/v1/stations/boston-cs05/charger", {"serial": "\u0000"}),
     ("GET", "/api/v1/series/fleet?from=2023-09-07T00:00:00Z&to=2023-09-06T00:00:00Z", None),
     ("GET", "/api/v1/series/fleet?from=2023-01-01T00:00:00Z&to=2023-09-06T00:00:00Z&step_s=86400", None),
     ("GET", "/api/v1/series/fleet?from=2023-09-06T00:00:00Z&to=2023-09-07T00:00:00Z&step_s=10", None),

@@ -51,12 +51,14 @@ TABLE: dict[tuple[str, str], set[Role] | None] = {
     ("POST", "/api/v1/events"): {"operator"},
     ("POST", "/api/v1/events/{grid_event_id:str}/opt"): {"operator"},
     ("POST", "/api/v1/alarms/acknowledge"): {"operator"},
+    ("POST", "/api/v1/stations/{station_id:str}/charger"): {"operator"},
 }
 FILL = {
     "{site_id:str}": "beverly",
     "{vehicle_id:str}": "beverly-bus01",
     "{statement_id:str}": "p-beverly:2023-09",
     "{grid_event_id:str}": "cs-2023-09-07",
+    "{station_id:str}": "beverly-cs01",
     "{path:str}": "nothing",
 }
 BODIES = {
@@ -67,6 +69,7 @@ BODIES = {
     "/api/v1/events": {"program_id": "cs-daily", "start": START.isoformat(), "end": END.isoformat()},
     "/api/v1/events/{grid_event_id:str}/opt": {"opt_in": False, "why": "a drill"},
     "/api/v1/alarms/acknowledge": {"key": "risk:boston-bus05"},
+    "/api/v1/stations/{station_id:str}/charger": {"serial": "B2"},
 }
 
 

@@ -73,7 +73,8 @@ class Session16:
 
     async def _boot(self, request: wire.BootNotification) -> Answered:
         now = self.line.clock.now()
-        await self.line.record([translate.booted(self.line.config, request, now)])
+        booted = translate.booted(self.line.config, request, now)
+        await self.line.record([booted, *self.line.identify(booted)])
         self.line.memory.watch.restart()
         self.line.memory.provisioned = False
         answer = wire.BootNotificationResponse(

@@ -72,7 +72,8 @@ class Session2:
     async def _boot(self, request: wire.BootNotificationRequest) -> Answered:
         now = self.line.clock.now()
         memory = self.line.memory
-        await self.line.record([translate.booted(self.line.config, request, now)])
+        booted = translate.booted(self.line.config, request, now)
+        await self.line.record([booted, *self.line.identify(booted)])
         memory.watch.restart()
         memory.profile_sent_s.clear()
         memory.default_sent_s = -math.inf

@@ -16,9 +16,22 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from revere.core.assets import StationIdentity
 from revere.core.commands import Answer
 from revere.core.errors import RevereError
-from revere.core.facts import ClockSkewMeasured, Fact, MeterReading, ScheduleRead, StationProvisioned
+from revere.core.facts import (
+    OTHER_CHARGER,
+    AlarmCleared,
+    AlarmRaised,
+    ClockSkewMeasured,
+    Fact,
+    IdentityAccepted,
+    IdentityRefused,
+    MeterReading,
+    ScheduleRead,
+    StationBooted,
+    StationProvisioned,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -40,6 +53,9 @@ SEQ_RANGES_MAX: Final = 64
 SCHEDULE_STEPS_MAX: Final = 24
 PROFILE_INTERVAL_S: Final = 60.0
 """A profile of one purpose is sent at most this often; strict stations refuse more."""
+FIRST_BOOT: Final = "first boot"
+ITSELF_AGAIN: Final = "the same charger again"
+"""Who accepts an identity where it is no person."""
 NO_DEFAULT: Final = "charge-only default profile refused"
 """How that problem begins in ``StationProvisioned.problems``; tried again at each heartbeat."""
 
@@ -262,6 +278,33 @@ class Line:
             self.memory.watch.untold()
             raise
 
+    def identify(self, booted: StationBooted) -> list[Fact]:
+        """What its boot says of which charger it is: learned, itself, itself again, or another one.
+
+        Another one is welcome to charge by its fallback; a bus at it must leave all the same. It is not commanded, and
+        its registers are kept out of settlement, until a person accepts it.
+        """
+        station_id, at = booted.station_id, booted.at
+        said = StationIdentity(vendor=booted.vendor, model=booted.model, serial=booted.serial)
+        known, stranger = self.directory.identity(station_id), self.directory.stranger(station_id)
+        who = msgspec.structs.asdict(said)
+        if known is None:
+            return [IdentityAccepted(at=at, station_id=station_id, by=FIRST_BOOT, **who)]
+        key = f"identity:{station_id}"
+        if known.same_as(said):
+            if stranger is None:
+                return []
+            accepted = IdentityAccepted(at=at, station_id=station_id, by=ITSELF_AGAIN, **msgspec.structs.asdict(known))
+            return [accepted, AlarmCleared(at=at, key=key)]
+        if stranger == said:
+            return []
+        text = (
+            f"{station_id} is another charger than before: {said.words()}; known was {known.words()}. It charges by "
+            f"its fallback and is not commanded. If it was exchanged: revere station accept {station_id} {said.serial}"
+        )
+        alarm = AlarmRaised(at=at, key=key, severity="critical", subject=station_id, text=text.strip())
+        return [IdentityRefused(at=at, station_id=station_id, **who), AlarmCleared(at=at, key=key), alarm]
+
     async def record_provisioned(self, problems: Sequence[str]) -> None:
         """Commit what the station's device model says and what is wrong with it."""
         fact = StationProvisioned(
@@ -301,14 +344,18 @@ class Line:
         return [ClockSkewMeasured(at=now, station_id=self.config.station_id, skew_s=round(skew_s, 3))]
 
     def quarantine(self, readings: Sequence[MeterReading], now: dt.datetime) -> list[MeterReading]:
-        """Mark readings of a station whose clock is off by over a minute, or that come from the future."""
+        """Mark readings of a station whose clock is off by over a minute, from the future, or of another charger."""
         bad = self.memory.watch.bad()
+        stranger = self.directory.stranger(self.config.station_id) is not None
         latest = now + dt.timedelta(seconds=SKEW_QUARANTINE_S)
         checked = []
         for reading in readings:
             if bad or reading.ts > latest:
                 self.counters.readings_quarantined += 1
                 reading = msgspec.structs.replace(reading, quarantined="clock")
+            elif stranger and reading.place != "site":
+                self.counters.readings_quarantined += 1
+                reading = msgspec.structs.replace(reading, quarantined=OTHER_CHARGER)
             checked.append(reading)
         return checked
 

@@ -288,6 +288,8 @@ class OcppServer:
 
     async def set_power(self, command: SetpointCommand) -> Answer:
         """Give an EVSE a setpoint for its running session. Accepted proves nothing until readings agree."""
+        if (stranger := self._directory.stranger(command.station_id)) is not None:
+            return Answer(status="rejected", why=f"another charger answers: {stranger.words()}")
         link = self._links.get(command.station_id)
         answer = await self._ask(command.station_id, lambda session: session.set_power(command))
         if answer.status == "timeout" and link is not None and link.unheard >= UNHEARD_MAX and link.session.booted:
@@ -318,6 +320,8 @@ class OcppServer:
 
     async def remote_start(self, station_id: StationId, evse_id: int, token: str) -> Answer:
         """Start a session for a token."""
+        if (stranger := self._directory.stranger(station_id)) is not None:
+            return Answer(status="rejected", why=f"another charger answers: {stranger.words()}")
         return await self._ask(station_id, lambda session: session.remote_start(evse_id, token))
 
     async def remote_stop(self, station_id: StationId, session_id: str) -> Answer:
