@@ -19,6 +19,7 @@ from revere.control.view import (
     SiteRow,
     StationRow,
     StopView,
+    shown,
 )
 from revere.core.assets import program_of
 from revere.core.facts import evse_asset
@@ -81,13 +82,13 @@ def build_view(image: Image, state: Now) -> ConsoleView:
         speed=state.speed,
         stale_s=state.stale_s,
         database="ok" if state.database_ok else "gone",
-        power_kw=total_kw,
-        relief_kw=-enrolled_kw if event and event.start <= now < event.end else -total_kw,
+        power_kw=shown(total_kw, 3),
+        relief_kw=shown(-enrolled_kw if event and event.start <= now < event.end else -total_kw, 3),
         baseline=state.baseline,
         baseline_kw=None,  # no rule's baseline is computed in this release
-        discharge_nameplate_kw=image.fleet.discharge_nameplate_kw(),
-        usable_kwh=usable_kwh,
-        available_discharge_kw=available_kw,
+        discharge_nameplate_kw=shown(image.fleet.discharge_nameplate_kw(), 3),
+        usable_kwh=shown(usable_kwh, 3),
+        available_discharge_kw=shown(available_kw, 3),
         vehicles=len(image.fleet.vehicles),
         vehicles_in=sum(1 for evse in image.evses.values() if evse.session_id is not None),
         stations=len(image.evses),

@@ -190,6 +190,11 @@ class PublicView(ViewBase, frozen=True, kw_only=True):
 KW_PER_HOME = 10.0 / 3.0
 
 
+def shown(value: float, digits: int = 1) -> float:
+    """A figure for people: rounded, and never minus zero."""
+    return round(value, digits) + 0.0
+
+
 def public_view(view: ConsoleView) -> PublicView:
     """The public part of the picture. Homes equivalent = relief / 3.33 kW (1 MW = about 300 homes)."""
     running = view.event
@@ -198,20 +203,24 @@ def public_view(view: ConsoleView) -> PublicView:
         zone=view.zone,
         programme=view.programme,
         speed=view.speed,
-        power_kw=round(view.power_kw, 1),
-        relief_kw=round(view.relief_kw, 1),
-        homes_equivalent=max(view.relief_kw, 0.0) / KW_PER_HOME,
-        kw_per_home=KW_PER_HOME,
+        power_kw=shown(view.power_kw),
+        relief_kw=shown(view.relief_kw),
+        homes_equivalent=shown(max(view.relief_kw, 0.0) / KW_PER_HOME),
+        kw_per_home=shown(KW_PER_HOME, 3),
         event_phase=running.phase if running else None,
         event_start=running.start if running else None,
         event_end=running.end if running else None,
-        nominated_kw=running.nominated_kw if running else None,
-        relief_mean_kw=running.relief_mean_kw if running else None,
+        nominated_kw=_shown(running.nominated_kw) if running else None,
+        relief_mean_kw=_shown(running.relief_mean_kw) if running else None,
         schools=sum(1 for site in view.sites if site.kind == "school"),
         municipal=sum(1 for site in view.sites if site.kind == "municipal"),
         homes=sum(1 for site in view.sites if site.kind == "home"),
         vehicles=view.vehicles,
-        discharge_nameplate_kw=view.discharge_nameplate_kw,
+        discharge_nameplate_kw=shown(view.discharge_nameplate_kw),
         equity=view.equity,
-        stale_s=view.stale_s,
+        stale_s=shown(view.stale_s),
     )
+
+
+def _shown(value: float | None) -> float | None:
+    return None if value is None else shown(value)

@@ -8,6 +8,7 @@ from typing import get_args
 
 import msgspec
 
+from revere.control.view import shown
 from revere.core.assets import Fleet
 from revere.core.errors import Refused
 from revere.core.ids import ParticipantId
@@ -90,13 +91,13 @@ class StoreHistory:
         steps = -(-(end - start) // step)
         power: list[float | None] = [None] * steps
         for row in await self._reader.fleet_power(start, end, step_s):
-            power[(row.ts - start) // step] = round(row.power_kw, 2)
+            power[(row.ts - start) // step] = shown(row.power_kw, 2)
         return FleetSeries(
             step_s=step_s,
             timestamps=tuple(start + step * i for i in range(steps)),
             power_kw=tuple(power),
             baseline_kw=(None,) * steps,
-            relief_kw=tuple(None if kw is None else -kw for kw in power),
+            relief_kw=tuple(None if kw is None else shown(-kw, 2) for kw in power),
         )
 
     async def statements(self) -> Sequence[StatementView]:

@@ -8,9 +8,21 @@ import pytest
 
 from revere.control.image import Image
 from revere.control.publisher import Now, build_view
-from revere.control.view import StopView, public_view
+from revere.control.view import StopView, public_view, shown
 from revere.core import facts as f
-from tests.control.scenes import NOON, connected, fleet, plug, reading, seconds, station, vehicle
+from tests.control.scenes import (
+    NOON,
+    House,
+    called,
+    connected,
+    fleet,
+    plug,
+    reading,
+    ready_image,
+    seconds,
+    station,
+    vehicle,
+)
 
 ORDER = NOON + seconds(100)
 GIVING, REST = -20.0, -0.1
@@ -70,3 +82,23 @@ def test_a_release_ends_the_account() -> None:
 def test_the_public_picture_tells_its_speed() -> None:
     image = Image(fleet(stations=(station("cs1", "school"),), vehicles=(vehicle("cs1"),)))
     assert public_view(build_view(image, now_of(NOON))).speed == 60.0
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(-0.0, 1, "0.0"), (-0.04, 1, "0.0"), (1967.9999999999973, 1, "1968.0"), (-12.345, 2, "-12.35")],
+)
+def test_what_people_see_is_rounded_and_never_minus_zero(value: float, digits: int, text: str) -> None:
+    assert str(shown(value, digits)) == text
+
+
+def test_the_public_picture_has_no_figure_of_a_computer() -> None:
+    """Powers that add up to noise, as sums of thousands of readings do."""
+    image = ready_image(fleet())
+    image.evses["cs1/1"].power_kw = -0.1 - 0.2
+    image.apply(called())
+    view = public_view(House(image).heart.picture(NOON))
+    for name in view.__struct_fields__:
+        value = getattr(view, name)
+        assert not isinstance(value, float) or len(repr(value)) <= 7, name
+        assert value != 0 or not str(value).startswith("-"), name

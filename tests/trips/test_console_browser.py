@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from revere.control.desk import AcknowledgeAlarm
 from revere.web.settings import STATIC_FOLDER
 from tests.web.conftest import Web, close_web, open_web
 from tests.web.fake_desk import PASSWORD, FakeDesk, person
@@ -121,6 +122,30 @@ def test_readiness_filters_and_the_chart_has_its_table(browser: Browser, web: We
     page.get_by_role("button", name="Table").click()
     page.get_by_role("table", name="Fleet power, quarter-hour means").wait_for()
     assert page.get_by_role("row").filter(has_text="giving").count() > 5
+    seen.assert_clean()
+    seen.context.close()
+
+
+@pytest.mark.parametrize("width", [390, 768, 820, 1024, 1280])
+def test_no_cell_of_the_readiness_board_overprints_its_neighbour(browser: Browser, web: Web, width: int) -> None:
+    seen = Watched(browser, web.base)
+    page = seen.page
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{web.base}/login/once?token={web.links.issue(person('operator'))}")
+    page.get_by_test_id("readiness-row").first.wait_for()
+    wide = "row => [...row.querySelectorAll('*')].filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0)"
+    over = page.get_by_test_id("readiness-row").evaluate_all(f"rows => rows.flatMap({wide}).map(e => e.className)")
+    assert over == []
+    seen.context.close()
+
+
+def test_an_alarm_is_marked_as_seen(browser: Browser, web: Web) -> None:
+    seen = Watched(browser, web.base)
+    page = seen.page
+    page.goto(f"{web.base}/login/once?token={web.links.issue(person('operator'))}")
+    with page.expect_response("**/alarms/acknowledge"):
+        page.get_by_role("button", name="Seen: Bus 5").click()
+    assert web.desk.asked == [AcknowledgeAlarm(key="risk:boston-bus05", by="some-operator")]
     seen.assert_clean()
     seen.context.close()
 
