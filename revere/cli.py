@@ -221,20 +221,29 @@ def serve(*, config: Config = None) -> None:
 
 
 @site_app.command(name="add")
-def site_add(scenario: Path, *, block_groups: Path | None = None, config: Config = None) -> None:
-    """Register the programme, sites, stations and vehicles of a scenario file.
+def site_add(
+    scenario: Path,
+    *,
+    block_groups: Path | None = None,
+    replace: Annotated[bool, Parameter(negative="")] = False,
+    config: Config = None,
+) -> None:
+    """Register the sites, stations, vehicles and contracts of a scenario file beside those that are registered.
+
+    What has the same id takes the file's values. A running server takes it up at its next start.
 
     Args:
         scenario: a programme's TOML file, such as scenarios/massachusetts.toml.
         block_groups: the state's CSV of census block groups, for the equity share (else the scenario's own).
+        replace: make the registry equal to the file; what is not in it is removed, and named.
     """
-    from revere.app.admin import add_fleet
     from revere.app.play import load_scenario, with_block_groups
+    from revere.app.register import add_fleet
 
     fleet = load_scenario(scenario).fleet
     if block_groups is not None:
         fleet = with_block_groups(fleet, block_groups)
-    out.print(_admin(config, lambda desk: add_fleet(desk, fleet)))
+    out.print(_admin(config, lambda desk: add_fleet(desk, fleet, replace=replace)), markup=False)
 
 
 @site_app.command(name="list")

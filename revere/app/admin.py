@@ -60,6 +60,12 @@ class AdminDesk:
     folder: Path
     owner_dsn: str
     bin_dir: Path | None
+    served: bool
+    """Whether a server runs over this store: it read the registry at its start."""
+
+    def told(self, text: str) -> str:
+        """What was done to the registry or to stations' secrets, with what a running server needs to know of it."""
+        return f"{text}\nA server is running: it takes this up at its next start." if self.served else text
 
 
 async def at_desk(settings: Settings, folder: Path, work: Callable[[AdminDesk], Awaitable[T]]) -> T:
@@ -68,37 +74,13 @@ async def at_desk(settings: Settings, folder: Path, work: Callable[[AdminDesk], 
     mark = find_running(folder)
     if mark is not None:
         store = await Store.open(mark.dsn, clock, TenantId(settings.programme), require_durable=mark.durable)
+        bin_dir = Path(mark.bin_dir) if mark.bin_dir else None
         try:
-            return await work(AdminDesk(store, folder, mark.owner_dsn, Path(mark.bin_dir) if mark.bin_dir else None))
+            return await work(AdminDesk(store, folder, mark.owner_dsn, bin_dir, served=True))
         finally:
             await store.close()
     async with open_store(folder, settings.programme, clock) as (store, place):
-        return await work(AdminDesk(store, folder, place.owner_dsn, place.bin_dir))
-
-
-async def add_fleet(desk: AdminDesk, fleet: Fleet) -> str:
-    """Register a whole programme."""
-    if fleet.programme.id != desk.store.tenant:
-        raise Refused(
-            "the scenario is another programme's",
-            got=fleet.programme.id,
-            expected=desk.store.tenant,
-            remedy="Set programme in revere.toml",
-        )
-    await desk.store.save_fleet(fleet)
-    known = {group.id for group in fleet.block_groups}
-    unknown = sum(person.block_group not in known for person in fleet.participants)
-    lines = [
-        f"{len(fleet.sites)} sites, {len(fleet.stations)} stations and {len(fleet.vehicles)} vehicles are registered."
-    ]
-    if unknown:
-        lines.append(
-            f"The equity share counts {unknown} of {len(fleet.participants)} participants as outside: nothing is known "
-            "of their census block groups (--block-groups FILE takes them from the state's CSV)."
-        )
-    if fleet.programme.simulated is None:
-        lines.append("Say `simulated = true` or `false` under [programme]: the guide tells its readers.")
-    return "\n".join(lines)
+        return await work(AdminDesk(store, folder, place.owner_dsn, place.bin_dir, served=False))
 
 
 async def list_sites(desk: AdminDesk) -> Table:
@@ -139,7 +121,7 @@ async def list_stations(desk: AdminDesk) -> Table:
 async def new_secrets(
     desk: AdminDesk, station_id: str | None, *, every: bool, file: Path | None, serial: str | None = None
 ) -> str:
-    """New secrets; what is kept is only their keyed digest. A running server takes them at its next start."""
+    """New secrets; what is kept is only their keyed digest."""
     fleet = await registered_fleet(desk.store)
     known = [str(station.id) for station in fleet.stations]
     if every == (station_id is not None):
@@ -157,8 +139,8 @@ async def new_secrets(
     for station, secret in fresh.items():
         await desk.store.save_station_secret(StationId(station), secret_mac(key, station, secret))
     if file is None:
-        return "\n".join(f"{station} {secret}" for station, secret in fresh.items())
-    return f"{len(fresh)} secrets are in {file} (mode 0600); they cannot be shown again."
+        return desk.told("\n".join(f"{station} {secret}" for station, secret in fresh.items()))
+    return desk.told(f"{len(fresh)} secrets are in {file} (mode 0600); they cannot be shown again.")
 
 
 async def _keep_serial(desk: AdminDesk, fleet: Fleet, station_id: str | None, serial: str) -> None:
@@ -166,7 +148,7 @@ async def _keep_serial(desk: AdminDesk, fleet: Fleet, station_id: str | None, se
     station = next((station for station in fleet.stations if station.id == station_id), None)
     if station is None or not serial.strip():
         raise Refused("--serial belongs to one station and is not empty", got=serial, remedy="Name the station")
-    await desk.store.save_asset(msgspec.structs.replace(station, serial=serial.strip()))
+    await desk.store.save_assets([msgspec.structs.replace(station, serial=serial.strip())])
     accepted = IdentityAccepted(
         at=WallClock().now(),
         station_id=station.id,

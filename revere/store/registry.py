@@ -123,14 +123,15 @@ async def save_fleet(queries: Queries, fleet: Fleet, now: dt.datetime) -> None:
     await queries.atomically(work)
 
 
-async def save_asset(queries: Queries, asset: Asset) -> None:
-    """Add one asset, or replace the one of the same kind and id; a removed one comes back."""
+async def save_assets(queries: Queries, assets: Sequence[Asset]) -> None:
+    """Add assets, or replace those of the same kind and id; the others stay, and a removed one comes back."""
 
     async def work(conn: Any) -> None:
         position = await conn.fetchval(
             "SELECT coalesce(max(position), -1) + 1 FROM asset WHERE tenant_id = $1", queries.tenant
         )
-        await conn.execute(_UPSERT, queries.tenant, *_columns([asset], [position]), False)
+        columns = _columns(assets, range(position, position + len(assets)))
+        await conn.execute(_UPSERT, queries.tenant, *columns, False)
 
     await queries.atomically(work)
 

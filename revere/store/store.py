@@ -166,9 +166,9 @@ class Store(Reads, Access):
         """Make the registry equal to ``fleet``; what is not in it is marked as deleted."""
         await registry.save_fleet(self.queries, fleet, self._connection.clock.now())
 
-    async def save_asset(self, asset: Asset) -> None:
-        """Add or replace one site, station, vehicle ... by its id."""
-        await registry.save_asset(self.queries, asset)
+    async def save_assets(self, assets: Sequence[Asset]) -> None:
+        """Add or replace sites, stations, vehicles ... by their ids; what is not named stays."""
+        await registry.save_assets(self.queries, assets)
 
     async def remove_asset(self, kind: type[Any], asset_id: str) -> bool:
         """Mark one asset as deleted; False where there is none."""

@@ -137,10 +137,10 @@ def test_assets_are_added_replaced_and_marked_deleted(pg_dsn: str) -> None:
     async def work(store: Store) -> None:
         await store.save_fleet(fleet())
         extra = msgspec.structs.replace(fleet().stations[0], id=StationId("st0"), serial="new")
-        await store.save_asset(extra)
+        await store.save_assets([extra])
         assert [station.id for station in await store.assets(Station)] == ["st2", "st1", "st3", "st0"]
         changed = msgspec.structs.replace(fleet().stations[1], charge_kw=19.2)
-        await store.save_asset(changed)
+        await store.save_assets([changed])
         assert (await store.assets(Station))[1] == changed
         assert await store.remove_asset(Station, "st2")
         assert not await store.remove_asset(Station, "st2")

@@ -95,7 +95,7 @@ def test_site_add_says_what_the_guide_will_lack(
     text = SMALL.read_text(encoding="utf-8")
     (place.folder / "edited.toml").write_text(re.sub(*edit, text, count=1) if edit else text)
     (place.folder / "groups.csv").write_text(GROUPS_CSV)
-    done = place.command("site", "add", "edited.toml", *words, "--config", str(place.config), check=False)
+    done = place.command("site", "add", "edited.toml", "--replace", *words, "--config", str(place.config), check=False)
     assert said in done.stdout + done.stderr
 
 
