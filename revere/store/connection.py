@@ -103,7 +103,8 @@ class WriterConnection:
                 try:
                     self._watch_for(silence_s)
                     async with self.clock.hold():
-                        return await work(await self._ready())
+                        conn = self._conn
+                        return await work(await self._ready() if conn is None or conn.is_closed() else conn)
                 except Exception as error:
                     if not passes(error):
                         raise

@@ -200,7 +200,6 @@ class GroupCommit:
     async def _flush(self) -> None:
         """Write batches until less than one full batch waits; the rest gets a window of its own."""
         try:
-            await asyncio.sleep(0)
             while self._waiting:
                 batch = self._take()
                 await self._commit(batch)

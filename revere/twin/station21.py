@@ -15,7 +15,7 @@ import msgspec
 from revere.links.ocpp2.wire import v21 as wire
 from revere.twin.device21 import DeviceModel
 from revere.twin.line import BadRequest, CallRefused, LinkDown, Message, Payload
-from revere.twin.profiles21 import Abilities, Bounds, Moment, ProfileStore, Refusal
+from revere.twin.profiles21 import Abilities, Moment, ProfileStore, Refusal
 from revere.twin.station import Station
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Station21(Station):
         self._seq = 0
         self._transactions = 0
         self._event_number = 0
+        self._mode = "ChargingOnly"
         self._authorized = False
         self._v2x_allowed = True
         self._charging = False
@@ -247,8 +248,8 @@ class Station21(Station):
             info["chargingState"] = state
         if stopped is not None:
             info["stoppedReason"] = stopped
-        if self.bounds.mode != "ChargingOnly":
-            info["operationMode"] = self.bounds.mode
+        if self._mode != "ChargingOnly":
+            info["operationMode"] = self._mode
         stamp = self.time.stamp(at_s)
         component = "AlignedDataCtrlr" if measurands == "Measurands" else "SampledDataCtrlr"
         payload: Payload = {
@@ -299,11 +300,6 @@ class Station21(Station):
 
     # ---- power ---------------------------------------------------------------------------------
 
-    @property
-    def bounds(self) -> Bounds:
-        """What the profiles come to at this moment."""
-        return self.profiles.in_force(self._moment())[0]
-
     def _moment(self) -> Moment:
         return Moment(
             now_s=self.time.now_s(),
@@ -317,6 +313,7 @@ class Station21(Station):
         moment = self._moment()
         self.profiles.lapse(moment)
         bounds, until_s = self.profiles.in_force(moment)
+        self._mode = bounds.mode
         running = self.transaction_id is not None and self._charging
         self.command(self.profiles.wanted_kw(bounds) if running else 0.0)
         self.reapply_in(until_s - moment.now_s)

@@ -49,6 +49,8 @@ def example(kind: Any, n: int) -> Any:
         return args[n % len(args)]
     if origin in (typing.Union, types.UnionType):
         return example(args[0], n)
+    if origin is tuple and args[-1] is not Ellipsis:
+        return tuple(example(one, n) for one in args)
     if origin is tuple:
         return (example(args[0], n), example(args[0], n + 1))
     if origin is dict:
