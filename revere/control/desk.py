@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -68,7 +68,24 @@ class AcceptCharger(msgspec.Struct, frozen=True, kw_only=True):
     by: str
 
 
-Ask = AcknowledgeAlarm | StopDischarge | ReleaseDischarge | SetDeparture | CallEvent | OptEvent | AcceptCharger
+class TellStation(msgspec.Struct, frozen=True, kw_only=True):
+    """Start or stop a station's session, or clear our profile there and tell it its setpoint anew."""
+
+    station_id: str
+    action: Literal["start", "stop", "clear"]
+    by: str
+
+
+Ask = (
+    AcknowledgeAlarm
+    | TellStation
+    | StopDischarge
+    | ReleaseDischarge
+    | SetDeparture
+    | CallEvent
+    | OptEvent
+    | AcceptCharger
+)
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):

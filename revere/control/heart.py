@@ -162,6 +162,10 @@ class Heart:
         inbox.watch(self._on_fact)
         image.on_building = self.history.add
 
+    def tell_again(self, asset_id: str) -> None:
+        """Send an EVSE its setpoint with the next tick, changed or not."""
+        self._sent_at.pop(asset_id, None)
+
     def _on_fact(self, fact: f.Fact) -> None:
         self._calm.note(fact)
         self.events.notice(fact)

@@ -273,7 +273,7 @@ class Image:
     def _command(self, fact: f.CommandIssued | f.CommandEnded) -> None:
         if isinstance(fact, f.CommandIssued):
             self.open_commands[fact.command_id] = fact
-            for evse in self.stations_of(fact.station_id):
+            for evse in self.stations_of(fact.station_id) if fact.kind == "setpoint" else ():
                 if evse.session_id is not None and fact.at >= evse.session_since:
                     evse.told = (*evse.told[-1:], (fact.at, float(fact.detail.get("setpoint_kw", 0.0))))
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from revere.control.desk import (
     AcceptCharger,
@@ -16,20 +16,26 @@ from revere.control.desk import (
     ReleaseDischarge,
     SetDeparture,
     StopDischarge,
+    TellStation,
 )
 from revere.control.outlook import departure_outlook
 from revere.core import facts as f
 from revere.core.assets import StationIdentity
+from revere.core.commands import Answer
 from revere.core.errors import Refused, Unavailable
-from revere.core.ids import GridEventId, ProgramId, SiteId, VehicleId
+from revere.core.ids import CommandId, GridEventId, ProgramId, SiteId, VehicleId
 from revere.core.time import iso
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from revere.control.heart import Heart
+    from revere.control.image import EvseImage
     from revere.control.inbox import Inbox
     from revere.control.view import ConsoleView
 
 ASK_DEADLINE_S = 15.0
+STATION_ANSWERS_S = 12.0
 DRAIN_S = 10.0
 EVENT_MAX = dt.timedelta(hours=6)
 EVENT_AHEAD_MAX = dt.timedelta(days=14)
@@ -86,6 +92,8 @@ class Office:
                 return await self._opt(request, now)
             case AcceptCharger():
                 return await self._accept(request, now)
+            case TellStation():
+                return await self._tell_station(request, now)
             case AcknowledgeAlarm():
                 return await self._acknowledge(request, now)
             case _:
@@ -263,6 +271,57 @@ class Office:
         )
         what = "is commanded from now on" if evse.online else "is expected at its next start"
         return Receipt(accepted=True, detail=f"{request.station_id}: {said.words()}, {what}.")
+
+    async def _tell_station(self, request: TellStation, now: dt.datetime) -> Receipt:
+        """Ask a station, journal who asked and what it said. What it then does, its own messages tell."""
+        evse = next((e for e in self._heart.image.evses.values() if e.station.id == request.station_id), None)
+        if evse is None:
+            raise Refused("no such station", got=request.station_id, remedy="Look at the list of stations")
+        plan = self._station_call(request, evse)
+        self._serial += 1
+        command_id = CommandId(f"{request.action}-{int(now.timestamp())}-{self._serial}")
+        issued = f.CommandIssued(
+            at=now, command_id=command_id, station_id=evse.station.id, kind=request.action, by=request.by
+        )
+        await self._inbox.record([issued])
+        try:
+            async with asyncio.timeout(STATION_ANSWERS_S):
+                answer = await plan()
+        except TimeoutError:
+            answer = Answer(status="timeout", why=f"no answer within {STATION_ANSWERS_S:g} s")
+        accepted = answer.status == "accepted"
+        outcome: Literal["confirmed", "expired", "rejected"] = "confirmed" if accepted else "rejected"
+        if answer.status == "timeout":
+            outcome = "expired"
+        why = "" if accepted else f"{answer.status}: {answer.why}"
+        ended = f.CommandEnded(at=self._heart.clock.now(), command_id=command_id, outcome=outcome, why=why[:200])
+        await self._inbox.record([ended])
+        said = "has accepted it; its own messages show what it does" if accepted else f"did not do it ({why})"
+        return Receipt(accepted=accepted, detail=f"{evse.station.id} {said}.", reference=command_id)
+
+    def _station_call(self, request: TellStation, evse: EvseImage) -> Callable[[], Awaitable[Answer]]:
+        """The call that an action means, refused where it cannot mean any."""
+        link, station_id, session_id = self._heart.link, evse.station.id, evse.session_id
+        match request.action:
+            case "start":
+                if session_id is not None:
+                    raise Refused("a session runs there already", got=session_id, remedy="Stop it first")
+                if evse.vehicle is None:
+                    raise Refused("no vehicle is registered at that station", got=station_id)
+                token = evse.vehicle.token
+                return lambda: link.remote_start(station_id, 1, token)
+            case "stop":
+                if session_id is None:
+                    raise Refused("no session runs there", got=station_id)
+                return lambda: link.remote_stop(station_id, session_id)
+            case "clear":
+
+                async def clear() -> Answer:
+                    answer = await link.clear_setpoint(station_id, 1)
+                    self._heart.tell_again(f.evse_asset(station_id, 1))
+                    return answer
+
+                return clear
 
     async def _acknowledge(self, request: AcknowledgeAlarm, now: dt.datetime) -> Receipt:
         if request.key not in self._heart.image.alarms:

@@ -87,6 +87,14 @@ class ChargingLink(Protocol):
         """Put the charge-only default back in the place of any other default."""
         ...
 
+    async def remote_start(self, station_id: StationId, evse_id: int, token: str) -> Answer:
+        """Start a session for a token."""
+        ...
+
+    async def clear_setpoint(self, station_id: StationId, evse_id: int) -> Answer:
+        """Remove the central profile of an EVSE: its charge-only default holds until the next setpoint."""
+        ...
+
     async def remote_stop(self, station_id: StationId, session_id: str) -> Answer:
         """End a session."""
         ...

@@ -23,6 +23,7 @@ from revere.control.desk import (
     ReleaseDischarge,
     SetDeparture,
     StopDischarge,
+    TellStation,
 )
 from revere.core.errors import Refused
 from revere.core.ids import check_id
@@ -204,3 +205,39 @@ def programme_routes(desk: Desk) -> list[BaseRouteHandler]:
         return await put_to(desk, AcceptCharger(station_id=station_id, serial=data.serial, by=request.user.name))
 
     return [set_departure, call_event, opt_event, acknowledge_alarm, accept_charger]
+
+
+def station_routes(desk: Desk) -> list[BaseRouteHandler]:
+    """One station by hand. Each order is journaled with the person's name."""
+
+    @post(
+        "/api/v1/stations/{station_id:str}/start",
+        status_code=200,
+        opt=open_to("operator"),
+        summary="Start a session for the station's own vehicle",
+    )
+    async def start_session(request: Asked, station_id: Id) -> Receipt:
+        """409 with the station's reason where it declines."""
+        return await put_to(desk, TellStation(station_id=station_id, action="start", by=request.user.name))
+
+    @post(
+        "/api/v1/stations/{station_id:str}/stop",
+        status_code=200,
+        opt=open_to("operator"),
+        summary="End the station's session",
+    )
+    async def stop_session(request: Asked, station_id: Id) -> Receipt:
+        """The vehicle stays plugged and gets and gives nothing until the next session."""
+        return await put_to(desk, TellStation(station_id=station_id, action="stop", by=request.user.name))
+
+    @post(
+        "/api/v1/stations/{station_id:str}/clear",
+        status_code=200,
+        opt=open_to("operator"),
+        summary="Clear our profile at the station",
+    )
+    async def clear_profile(request: Asked, station_id: Id) -> Receipt:
+        """For a station that follows something strange: its default holds, and the next tick puts a new profile."""
+        return await put_to(desk, TellStation(station_id=station_id, action="clear", by=request.user.name))
+
+    return [start_session, stop_session, clear_profile]

@@ -293,6 +293,7 @@ class FakeLink:
         self.sent: list[SetpointCommand] = []
         self.reporting: list[ReportingCommand] = []
         self.answer = Answer(status="accepted")
+        self.told: list[tuple[str, str, str]] = []
         self.gate: asyncio.Event | None = None
         self.follows: dict[str, list[tuple[dt.datetime, float]]] = {}
         self.restored: list[str] = []
@@ -321,7 +322,16 @@ class FakeLink:
         self.restored.append(station_id)
         return self.answer
 
+    async def remote_start(self, station_id: StationId, evse_id: int, token: str) -> Answer:
+        self.told.append(("start", station_id, token))
+        return self.answer
+
+    async def clear_setpoint(self, station_id: StationId, evse_id: int) -> Answer:
+        self.told.append(("clear", station_id, str(evse_id)))
+        return self.answer
+
     async def remote_stop(self, station_id: StationId, session_id: str) -> Answer:
+        self.told.append(("stop", station_id, session_id))
         return self.answer
 
 

@@ -17,12 +17,14 @@ from revere.control.desk import (
     ReleaseDischarge,
     SetDeparture,
     StopDischarge,
+    TellStation,
 )
 from revere.control.office import Office
 from revere.core import facts as f
+from revere.core.commands import Answer
 from revere.core.errors import Refused, Unavailable
 from revere.core.ids import GridEventId
-from tests.control.scenes import NOON, House, called, fleet, minutes, opted, ready_image, settle
+from tests.control.scenes import NOON, House, called, fleet, minutes, opted, ready_image, settle, unplug
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -71,6 +73,8 @@ def departure(**changes: Any) -> SetDeparture:
         (departure(soc_required=1.01), "out of range"),
         (departure(soc_required=math.nan), "out of range"),
         (AcknowledgeAlarm(key="nothing", by="x"), "no such alarm"),
+        (TellStation(station_id="none", action="stop", by="x"), "no such station"),
+        (TellStation(station_id="cs1", action="start", by="x"), "runs there already"),
         (call(program_id="none"), "no such program"),
         (call(60, 60), "length"),
         (call(60, 30), "length"),
@@ -201,5 +205,62 @@ def test_who_has_seen_an_alarm_is_journaled_by_name() -> None:
         ]
         (shown,) = house.heart.picture(house.clock.at).alarms
         assert shown.acknowledged_by == "ana"
+
+    at_desk(play)
+
+
+@pytest.mark.parametrize(
+    ("action", "plugged", "answer", "called", "outcome"),
+    [
+        ("start", False, "accepted", ("start", "cs1", "EV-cs1"), "confirmed"),
+        ("start", False, "rejected", ("start", "cs1", "EV-cs1"), "rejected"),
+        ("stop", True, "accepted", ("stop", "cs1", "s1"), "confirmed"),
+        ("stop", True, "timeout", ("stop", "cs1", "s1"), "expired"),
+        ("clear", True, "accepted", ("clear", "cs1", "1"), "confirmed"),
+        ("clear", True, "offline", ("clear", "cs1", "1"), "rejected"),
+    ],
+)
+def test_a_station_is_told_by_hand_and_the_journal_says_by_whom(
+    action: Any, plugged: bool, answer: Any, called: tuple[str, str, str], outcome: str
+) -> None:
+    async def play(house: House, office: Office) -> None:
+        if not plugged:
+            house.image.apply(unplug("cs1", NOON))
+        house.link.answer = Answer(status=answer)
+        receipt = await office.ask(TellStation(station_id="cs1", action=action, by="ana"))
+        assert house.link.told == [called]
+        assert receipt.accepted is (outcome == "confirmed")
+        (issued,) = [one for one in house.journal.of(f.CommandIssued) if one.kind == action]
+        assert issued.by == "ana"
+        ended = [one for one in house.journal.of(f.CommandEnded) if one.command_id == issued.command_id]
+        assert [one.outcome for one in ended] == [outcome]
+
+    at_desk(play)
+
+
+def test_a_cleared_station_is_told_its_setpoint_anew() -> None:
+    async def play(house: House, office: Office) -> None:
+        await house.beat()
+        first = len(house.link.sent)
+        await house.beat()
+        assert len(house.link.sent) == first
+        await office.ask(TellStation(station_id="cs1", action="clear", by="ana"))
+        await house.beat()
+        assert len(house.link.sent) == first + 1
+
+    at_desk(play)
+
+
+def test_a_station_that_does_not_answer_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("revere.control.office.STATION_ANSWERS_S", 0.01)
+
+    async def play(house: House, office: Office) -> None:
+        async def never(*_words: object) -> Answer:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        monkeypatch.setattr(house.link, "remote_stop", never)
+        receipt = await office.ask(TellStation(station_id="cs1", action="stop", by="ana"))
+        assert (receipt.accepted, house.journal.of(f.CommandEnded)[-1].outcome) == (False, "expired")
 
     at_desk(play)

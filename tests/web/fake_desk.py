@@ -22,6 +22,7 @@ from revere.control.desk import (
     ReleaseDischarge,
     SetDeparture,
     StopDischarge,
+    TellStation,
 )
 from revere.control.view import (
     AlarmView,
@@ -246,7 +247,7 @@ class FakeDesk:
                 detail = "Discharge released. Stations follow the plan again."
             case SetDeparture():
                 detail = "Ready 06:10, 82 %."
-            case CallEvent() | OptEvent() | AcknowledgeAlarm():
+            case CallEvent() | OptEvent() | AcknowledgeAlarm() | TellStation():
                 pass
         self.advance(1.0)
         return Receipt(accepted=True, detail=detail, reference=f"ask-{len(self.asked)}")

@@ -17,6 +17,7 @@ from revere.control.desk import (
     ReleaseDischarge,
     SetDeparture,
     StopDischarge,
+    TellStation,
 )
 from revere.control.view import ConsoleView
 from tests.web.conftest import Start, Web
@@ -124,6 +125,15 @@ def test_the_public_series_is_read_once_for_many(web: Web) -> None:
             {"key": "risk:boston-bus05"},
             AcknowledgeAlarm(key="risk:boston-bus05", by="some-operator"),
         ),
+        *(
+            (
+                "POST",
+                f"/api/v1/stations/beverly-cs01/{action}",
+                None,
+                TellStation(station_id="beverly-cs01", action=action, by="some-operator"),  # type: ignore[arg-type]
+            )
+            for action in ("start", "stop", "clear")
+        ),
         (
             "POST",
             "/api/v1/stations/boston-cs05/charger",
@@ -132,7 +142,9 @@ def test_the_public_series_is_read_once_for_many(web: Web) -> None:
         ),
     ],
 )
-def test_what_is_asked_reaches_the_desk(web: Web, method: str, path: str, body: dict[str, Any], asked: object) -> None:
+def test_what_is_asked_reaches_the_desk(
+    web: Web, method: str, path: str, body: dict[str, Any] | None, asked: object
+) -> None:
     answer = web.client("operator").request(method, path, json=body)
     assert answer.status_code == 200, answer.text
     assert answer.json()["accepted"] is True

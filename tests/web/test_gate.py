@@ -51,14 +51,17 @@ TABLE: dict[tuple[str, str], set[Role] | None] = {
     ("POST", "/api/v1/events"): {"operator"},
     ("POST", "/api/v1/events/{grid_event_id:str}/opt"): {"operator"},
     ("POST", "/api/v1/alarms/acknowledge"): {"operator"},
+    ("POST", "/api/v1/stations/{station_id:str}/start"): {"operator"},
+    ("POST", "/api/v1/stations/{station_id:str}/stop"): {"operator"},
+    ("POST", "/api/v1/stations/{station_id:str}/clear"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/charger"): {"operator"},
 }
 FILL = {
     "{site_id:str}": "beverly",
+    "{station_id:str}": "beverly-cs01",
     "{vehicle_id:str}": "beverly-bus01",
     "{statement_id:str}": "p-beverly:2023-09",
     "{grid_event_id:str}": "cs-2023-09-07",
-    "{station_id:str}": "beverly-cs01",
     "{path:str}": "nothing",
 }
 BODIES = {
