@@ -302,6 +302,29 @@ def station_list(*, config: Config = None) -> None:
     out.print(_admin(config, list_stations))
 
 
+@app.command
+def pki(
+    folder: Path,
+    *,
+    host: Annotated[list[str] | None, Parameter(negative="")] = None,
+    station: Annotated[list[str] | None, Parameter(negative="")] = None,
+    days: int = 365,
+) -> None:
+    """Make a test PKI in FOLDER: a root, the server's certificate, one for each station; nothing is overwritten.
+
+    Args:
+        folder: where the files go, each with mode 0600; what it has already stays as it is.
+        host: name or address by which stations reach the server; may be repeated (default: localhost and 127.0.0.1).
+        station: id of a station that gets a certificate of its own, the id being its common name; may be repeated.
+        days: how long the certificates hold.
+    """
+    from revere.app.pki import make_pki
+    from revere.core.time import WallClock
+
+    written = make_pki(folder, host, station or [], days=days, now=WallClock().now())
+    out.print("\n".join(str(path) for path in written) or "Nothing was lacking.", soft_wrap=True)
+
+
 @user_app.command(name="add")
 def user_add(
     name: str, *, role: str, site: str | None = None, participant: str | None = None, config: Config = None
