@@ -12,10 +12,12 @@ from revere.app.summary import equity_view
 from revere.control.building import fallback_profiles
 from revere.control.directory import Directory
 from revere.control.heart import Heart, run_inline
+from revere.control.hours import HourKeeper
 from revere.control.image import Image
 from revere.control.inbox import Inbox
 from revere.control.office import Office
 from revere.core import facts as f
+from revere.core.facts import evse_asset
 from revere.core.ids import CommandId
 from revere.links.ocppj.server import OcppServer
 from revere.links.openadr3.ven import Ven
@@ -68,6 +70,7 @@ class House:
     office: Office
     directory: Directory
     ven: Ven | None
+    hours: HourKeeper
     port: int
     tasks: list[asyncio.Task[None]]
 
@@ -138,6 +141,8 @@ async def open_house(
     listening = await server.serve(host, port, tls=tls)
     loop = asyncio.get_running_loop()
     tasks = [loop.create_task(heart.run(), name="heart")]
+    hours = await _hours(store, fleet, inbox, clock)
+    tasks.append(loop.create_task(hours.run(), name="hours"))
     if ven is not None:
         tasks.append(loop.create_task(ven.run(), name="ven"))
     return House(
@@ -149,9 +154,18 @@ async def open_house(
         office=office,
         directory=directory,
         ven=ven,
+        hours=hours,
         port=listening,
         tasks=tasks,
     )
+
+
+async def _hours(store: Store, fleet: Fleet, inbox: Inbox, clock: Clock) -> HourKeeper:
+    """The hourly rollup, with what an earlier life left of it to do."""
+    hours = HourKeeper(store, clock)
+    await hours.resume([*(evse_asset(station.id, 1) for station in fleet.stations), *(site.id for site in fleet.sites)])
+    inbox.watch(hours.note)
+    return hours
 
 
 async def _ven(utility: UtilityAccess | None, fleet: Fleet, store: Store, inbox: Inbox, clock: Clock) -> Ven | None:

@@ -197,8 +197,10 @@ INSERT INTO sample_hour (series_id, hour, samples, mean, low, high, last)
 SELECT series_id, hour, count(*), avg(value), min(value), max(value), (array_agg(value ORDER BY ts DESC))[1]
 FROM (
     SELECT DISTINCT ON (s.series_id, s.ts) s.series_id, s.ts, date_trunc('hour', s.ts) AS hour, s.value
-    FROM sample s JOIN series k USING (series_id)
-    WHERE k.tenant_id = $1 AND s.ts >= $2 AND s.ts < $3 AND NOT s.quarantined
+    FROM sample s
+    WHERE s.series_id = ANY (ARRAY(SELECT series_id FROM series
+                                   WHERE tenant_id = $1 AND ($4::text[] IS NULL OR asset_id = ANY ($4))))
+      AND s.ts >= $2 AND s.ts < $3 AND NOT s.quarantined
     ORDER BY s.series_id, s.ts, s.rev DESC
 ) latest
 GROUP BY series_id, hour
@@ -213,6 +215,12 @@ WHERE h.series_id = (SELECT series_id FROM series
                      WHERE tenant_id = $1 AND asset_id = $2 AND place = $3 AND quantity = $4)
   AND h.hour >= $5 AND h.hour < $6
 ORDER BY h.hour
+"""
+_NEWEST_HOUR = """
+SELECT max(found.hour)
+FROM series k
+CROSS JOIN LATERAL (SELECT hour FROM sample_hour h WHERE h.series_id = k.series_id ORDER BY hour DESC LIMIT 1) found
+WHERE k.tenant_id = $1
 """
 
 
@@ -292,6 +300,12 @@ class SeriesReads:
             found[asset] = [_nearest(stamps, edge, tolerance) for edge in edges]
         return found
 
+    async def newest_hour(self) -> dt.datetime | None:
+        """The newest hour in the rollup, None where it is empty."""
+        rows = await self.queries.fetch(_NEWEST_HOUR, self.queries.tenant)
+        newest: dt.datetime | None = rows[0][0] if rows else None
+        return newest
+
     async def hours(
         self, asset_id: str, place: Place, quantity: Quantity, start: dt.datetime, end: dt.datetime
     ) -> list[HourRow]:
@@ -319,10 +333,16 @@ def _nearest(
     )
 
 
-async def refresh_hours(queries: Queries, start: dt.datetime, end: dt.datetime) -> int:
-    """Compute the hourly rollup anew for the whole hours that ``[start, end)`` touches; returns rows written."""
+async def refresh_hours(
+    queries: Queries, start: dt.datetime, end: dt.datetime, asset_ids: Sequence[str] | None = None
+) -> int:
+    """Compute the hourly rollup anew for the whole hours that ``[start, end)`` touches; returns rows written.
+
+    Of ``asset_ids``, or of all assets.
+    """
     low = start.replace(minute=0, second=0, microsecond=0)
     high = end.replace(minute=0, second=0, microsecond=0)
     if high < end:
         high += dt.timedelta(hours=1)
-    return len(await queries.fetch(_REFRESH_HOURS, queries.tenant, low, high))
+    assets = None if asset_ids is None else list(asset_ids)
+    return len(await queries.fetch(_REFRESH_HOURS, queries.tenant, low, high, assets))

@@ -154,9 +154,12 @@ class Store(Reads, Access):
         await self._connection.run(lambda conn: conn.execute("SELECT revere_analyze()"), silence_s=LONG_TIMEOUT_S)
         return loaded
 
-    async def refresh_hours(self, start: dt.datetime, end: dt.datetime) -> int:
-        """Compute the hourly rollup anew for the hours that ``[start, end)`` touches; returns rows written."""
-        return await series.refresh_hours(self.queries, start, end)
+    async def refresh_hours(self, start: dt.datetime, end: dt.datetime, asset_ids: Sequence[str] | None = None) -> int:
+        """Compute the hourly rollup anew for the hours that ``[start, end)`` touches; returns rows written.
+
+        Of ``asset_ids``, or of all assets. One short statement between the commits: ask for few assets at a time.
+        """
+        return await series.refresh_hours(self.queries, start, end, asset_ids)
 
     async def post(self, lines: Sequence[LedgerEntry]) -> list[int]:
         """Append lines to the ledger in one transaction; see :func:`revere.store.ledger.post`."""
