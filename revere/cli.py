@@ -26,8 +26,8 @@ event_app = App(name="event", help="Calls of the utility.")
 for sub in (user_app, station_app, site_app, event_app):
     app.command(sub)
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, markup=False)
+err = Console(stderr=True, highlight=False, markup=False)
 
 Config = Annotated[Path | None, Parameter(name="--config", help="Settings file (default: revere.toml here).")]
 
@@ -46,6 +46,11 @@ def main() -> None:
         _complain(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def say(answer: object) -> None:
+    """Print an answer; a text unbroken, so that its addresses and hashes can be copied."""
+    out.print(answer, soft_wrap=isinstance(answer, str))
 
 
 def _complain(text: str) -> None:
@@ -107,7 +112,7 @@ def run(
     finally:
         if bar.live.is_started:
             bar.stop()
-    out.print(summary_table(summary))
+    say(summary_table(summary))
     if json_file is not None:
         json_file.write_text(json.dumps(summary, indent=2, sort_keys=True, default=str) + "\n")
 
@@ -182,7 +187,7 @@ def demo(
     from revere.app.demo import DemoOptions, show
     from revere.app.play import load_scenario
 
-    options = DemoOptions(speed=speed, port=port, ocpp_port=ocpp_port, keep=keep, say=out.print)
+    options = DemoOptions(speed=speed, port=port, ocpp_port=ocpp_port, keep=keep, say=say)
     show(load_scenario(scenario), options)
 
 
@@ -205,7 +210,7 @@ def twin(
     from revere.app.apart import run_apart
     from revere.app.play import load_scenario
 
-    run_apart(load_scenario(scenario), connect, secrets_file, seed=seed, say=out.print)
+    run_apart(load_scenario(scenario), connect, secrets_file, seed=seed, say=say)
 
 
 # ---- production -------------------------------------------------------------------------------------
@@ -217,7 +222,7 @@ def serve(*, config: Config = None) -> None:
     from revere.app.serve import serve as serve_house
     from revere.app.settings import load_settings, state_folder
 
-    asyncio.run(serve_house(load_settings(config), state_folder(), out.print))
+    asyncio.run(serve_house(load_settings(config), state_folder(), say))
 
 
 @site_app.command(name="add")
@@ -243,7 +248,7 @@ def site_add(
     fleet = load_scenario(scenario).fleet
     if block_groups is not None:
         fleet = with_block_groups(fleet, block_groups)
-    out.print(_admin(config, lambda desk: add_fleet(desk, fleet, replace=replace)), markup=False)
+    say(_admin(config, lambda desk: add_fleet(desk, fleet, replace=replace)))
 
 
 @site_app.command(name="list")
@@ -251,7 +256,7 @@ def site_list(*, config: Config = None) -> None:
     """List sites with their limits and what they are enrolled in."""
     from revere.app.admin import list_sites
 
-    out.print(_admin(config, list_sites))
+    say(_admin(config, list_sites))
 
 
 @station_app.command(name="add")
@@ -275,7 +280,7 @@ def station_add(
     from revere.app.files import check_output
 
     check_output(to)
-    out.print(_admin(config, lambda desk: new_secrets(desk, station_id, every=all_stations, file=to, serial=serial)))
+    say(_admin(config, lambda desk: new_secrets(desk, station_id, every=all_stations, file=to, serial=serial)))
 
 
 @station_app.command(name="accept")
@@ -291,7 +296,7 @@ def station_accept(station_id: str, serial: str = "") -> None:
     from revere.app.remote import accept_charger
     from revere.app.settings import state_folder
 
-    out.print(accept_charger(state_folder(), station_id, serial))
+    say(accept_charger(state_folder(), station_id, serial))
 
 
 @station_app.command(name="list")
@@ -299,7 +304,7 @@ def station_list(*, config: Config = None) -> None:
     """List stations, their protocol and whether they have a secret."""
     from revere.app.admin import list_stations
 
-    out.print(_admin(config, list_stations))
+    say(_admin(config, list_stations))
 
 
 @app.command
@@ -340,7 +345,7 @@ def user_add(
     from revere.app.admin import add_user, ask_password
 
     password = ask_password()
-    out.print(_admin(config, lambda desk: add_user(desk, name, role, password, site, participant)))
+    say(_admin(config, lambda desk: add_user(desk, name, role, password, site, participant)))
 
 
 @user_app.command(name="list")
@@ -348,7 +353,7 @@ def user_list(*, config: Config = None) -> None:
     """List people and roles."""
     from revere.app.admin import list_users
 
-    out.print(_admin(config, list_users))
+    say(_admin(config, list_users))
 
 
 def _admin(config: Path | None, work: Any) -> Any:
@@ -370,7 +375,7 @@ def event_call(program: str, start: dt.datetime, end: dt.datetime) -> None:
     from revere.app.remote import call_event
     from revere.app.settings import state_folder
 
-    out.print(call_event(state_folder(), program, start, end))
+    say(call_event(state_folder(), program, start, end))
 
 
 @app.command
@@ -384,7 +389,7 @@ def stop_discharge(*, site: str | None = None, why: str = "") -> None:
     from revere.app.remote import stop_discharge as stop
     from revere.app.settings import state_folder
 
-    out.print(stop(state_folder(), site, why))
+    say(stop(state_folder(), site, why))
 
 
 @app.command
@@ -398,7 +403,7 @@ def guide(*, to: Annotated[Path, Parameter(name="--out")], config: Config = None
     from revere.app.files import check_output
 
     check_output(to)
-    out.print(_admin(config, lambda desk: write_guide(desk, to)))
+    say(_admin(config, lambda desk: write_guide(desk, to)))
 
 
 @app.command
@@ -411,10 +416,10 @@ def audit(statement: str | None = None, *, config: Config = None) -> None:
     from revere.app.admin import audit_statement, list_statements
 
     if statement is None:
-        out.print(_admin(config, list_statements))
+        say(_admin(config, list_statements))
         return
     agrees, text = _admin(config, lambda desk: audit_statement(desk, statement))
-    out.print(text)
+    say(text)
     if not agrees:
         sys.exit(1)
 
@@ -427,7 +432,7 @@ def migrate(*, config: Config = None) -> None:
     """
     from revere.app.admin import bring_up
 
-    out.print(_admin(config, bring_up))
+    say(_admin(config, bring_up))
 
 
 @app.command
@@ -441,7 +446,7 @@ def backup(file: Path, *, config: Config = None) -> None:
     from revere.app.files import check_output
 
     check_output(file)
-    out.print(_admin(config, lambda desk: back_up(desk, file)))
+    say(_admin(config, lambda desk: back_up(desk, file)))
 
 
 @app.command
@@ -454,7 +459,7 @@ def restore(file: Path, *, config: Config = None) -> None:
     from revere.app.admin import restore_from
     from revere.app.settings import load_settings, state_folder
 
-    out.print(asyncio.run(restore_from(load_settings(config), state_folder(), file)))
+    say(asyncio.run(restore_from(load_settings(config), state_folder(), file)))
 
 
 @app.command
@@ -469,7 +474,7 @@ def doctor(*, to: Annotated[Path | None, Parameter(name="--out")] = None, config
     from revere.app.settings import state_folder
 
     check_output(to)
-    out.print(examine(config, state_folder(), to))
+    say(examine(config, state_folder(), to))
 
 
 @app.command
@@ -492,7 +497,7 @@ def bench(name: str | None = None, *, json_file: Annotated[Path | None, Paramete
     table.add_column("value", justify="right")
     for key, value in figures.items():
         table.add_row(key, _shown(value))
-    out.print(table)
+    say(table)
 
 
 if __name__ == "__main__":

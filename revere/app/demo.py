@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import secrets
+import socket
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -55,9 +56,24 @@ def show(scenario: Scenario, options: DemoOptions) -> None:
     check_range("the speed", options.speed, SPEED_MIN, SPEED_MAX, where="--speed")
     for option, port in (("--port", options.port), ("--ocpp-port", options.ocpp_port)):
         check_range("the port", port, 0, PORT_MAX, where=option)
+        _require_free(port, option)
     opens = at_local(scenario.run.event_day, OPENS_AT, scenario.fleet.programme.zone)
     with _state(options.keep) as folder:
         run_twin(lambda clock: _alone(of_the_twin(scenario), clock, folder, options), opens, speed=options.speed)
+
+
+def _require_free(port: int, option: str) -> None:
+    """Refuse at once, not after the history has been made, where something else listens."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise Refused(
+            "cannot listen there",
+            where=f"127.0.0.1:{port}",
+            got=str(error),
+            expected="a free port",
+            remedy=f"Stop what listens there, or choose another with {option}",
+        ) from error
 
 
 @contextmanager

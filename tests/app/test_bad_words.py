@@ -28,6 +28,7 @@ WORDS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("run", ONE_HOME, "--json", "no/x.json"), "no/x.json: cannot write (got no such folder"),
     (("run", ONE_HOME, "--guide", "."), "cannot write (got a folder"),
     (("run", "no.toml"), "no.toml: cannot be read"),
+    (("run", "[no].toml"), "[no].toml: cannot be read"),
     (("run", ONE_HOME, "--days", "two"), 'unable to convert "two"'),
     (("rum",), "Did you mean"),
     (("demo", ONE_HOME, "--speed", "nan"), "--speed: the speed is out of range"),

@@ -85,7 +85,7 @@ GROUPS_CSV = (
             "counts 1 of 4 participants as outside",
             id="the state's",
         ),
-        pytest.param(("simulated = true\n", ""), (), "Say `simulated = true` or `false`", id="nobody said"),
+        pytest.param(("simulated = true\n", ""), (), "or `false` under [programme]", id="nobody said"),
         pytest.param((), ("--block-groups", "none.csv"), "none.csv: cannot be read", id="no such file"),
     ],
 )

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from revere.core.time import WallClock
 from revere.web.guide.figures import gather
 from revere.web.guide.shapes import GuideFigures
 from tests.trips.rig import SMALL
-from tests.trips.walls import Site, soon
+from tests.trips.walls import Site, free_port, soon
 
 pytestmark = pytest.mark.wall
 STOP_S = 40
@@ -87,3 +88,15 @@ def test_a_demonstration_leaves_nothing(place: Site, monkeypatch: pytest.MonkeyP
     _stop(demo)
     assert list(lent.iterdir()) == []
     assert not Path(f"/proc/{postmaster}").exists()
+
+
+@pytest.mark.parametrize("option", ["--port", "--ocpp-port"])
+def test_a_taken_port_is_said_before_anything_starts(place: Site, option: str) -> None:
+    ports = {"--port": free_port(), "--ocpp-port": free_port()}
+    with socket.create_server(("127.0.0.1", ports[option])):
+        words = [word for name, port in ports.items() for word in (name, str(port))]
+        refused = place.command("demo", str(SMALL), *words, check=False)
+    assert refused.returncode == 2
+    assert f"127.0.0.1:{ports[option]}: cannot listen there" in refused.stderr
+    assert f"choose another with {option}" in refused.stderr
+    assert refused.stdout == ""
