@@ -14,7 +14,7 @@ import numpy as np
 from revere.core.commands import OFFLINE_LEASE_S
 from revere.plan.departure import least_energy_kwh
 from revere.plan.dispatch import Rules
-from revere.plan.island import return_ramp
+from revere.plan.island import STABLE_BEFORE_RETURN_S, isolated, return_ramp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +32,12 @@ RULES = Rules(lease_s=OFFLINE_LEASE_S + 60.0, ramp_kw=60.0, dwell_s=30.0)
 LOAD_STEP_SHARE = 0.04
 """The building may move by this share of its peak between two meter values."""
 RETURN_DONE = dt.timedelta(minutes=30)
+STABLE = dt.timedelta(seconds=STABLE_BEFORE_RETURN_S)
+CLOCK_SKEW_MAX = dt.timedelta(seconds=60)
+POWER_FRESH = dt.timedelta(minutes=3)
+"""A station's power: three of the values that it sends each minute at rest. What is older is no power now."""
+LOAD_FRESH = dt.timedelta(minutes=11)
+"""A building's load: two five-minute intervals and their way here, so that one may be lost."""
 
 BARRIER_EFFICIENCY = 0.90
 BARRIER_POWER_SHARE = 0.9
@@ -125,6 +131,11 @@ def floor_of_kwh(vehicle: Vehicle, site: Site) -> float:
     return max(vehicle.soc_min, site.backup_reserve_soc) * vehicle.capacity_kwh
 
 
+def load_known(item: SiteImage, now: dt.datetime) -> bool:
+    """Whether the building's load is known well enough to export behind it."""
+    return item.building_kw is not None and now - item.building_at < LOAD_FRESH
+
+
 def site_limits_kw(sites: Sequence[Site]) -> tuple[Floats, Floats]:
     """Import and export limits ``[S]``, kW magnitudes, less what each building may move between meter values."""
     step = LOAD_STEP_SHARE * np.array([site.load_peak_kw for site in sites])
@@ -136,20 +147,43 @@ def site_limits_kw(sites: Sequence[Site]) -> tuple[Floats, Floats]:
 
 def may_give(image: Image, item: SiteImage) -> bool:
     """Whether a site's vehicles may give to the grid: no person has stopped it and there is a grid."""
-    return not (image.stopped or item.stopped or item.grid == "dead")
+    return not (image.stopped or item.stopped) and fed(item)
+
+
+def separated(item: SiteImage) -> bool:
+    """Whether the site is cut off from the grid: its switch says so and its main meter does not deny it.
+
+    The meter's word counts where it was surely spoken after the switch's (faults.md F12): a station's clock may be
+    off by up to a minute before its readings are quarantined.
+    """
+    spoken_after = item.switched_at is not None and item.net_at > item.switched_at + CLOCK_SKEW_MAX
+    return isolated(grid_lost=True, switch_open=item.islanded, main_meter_kw=item.net_kw if spoken_after else None)
+
+
+def is_island(item: SiteImage) -> bool:
+    """Whether the site is an island: cut off since its grid was lost, until its switch closes after the return."""
+    return (item.grid == "dead" or item.restored_at is not None) and separated(item)
+
+
+def fed(item: SiteImage) -> bool:
+    """Whether power may flow through the site's grid connection, as far as is known."""
+    return item.grid != "dead" and not is_island(item)
 
 
 def return_share(item: SiteImage, index: int, at: dt.datetime) -> float:
     """Share of normal power that a site's grid connection carries at ``at``, as far as is known now.
 
-    0 without a grid (nobody knows how long), a ramp after its return, 1 otherwise. ``index`` staggers the sites.
+    0 without a grid (nobody knows how long) and while the switch is still open, a ramp after that, 1 otherwise.
+    ``index`` staggers the sites.
     """
-    if item.grid == "dead":
+    if not fed(item):
         return 0.0
     back = item.restored_at
-    if back is None or at - back >= RETURN_DONE:
+    if back is None:
         return 1.0
-    return return_ramp(at, back, index)
+    if item.switched_at is not None:
+        back = max(back, item.switched_at - STABLE)  # who closes late has been stable for long enough
+    return 1.0 if at - back >= RETURN_DONE else return_ramp(at, back, index)
 
 
 def _or_inf(limit_kw: float | None) -> float:

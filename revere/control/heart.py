@@ -81,6 +81,7 @@ REPLAN_ON = (
     f.GridEventReceived,
     f.GridLost,
     f.GridRestored,
+    f.TransferSwitchReported,
     f.OptDecided,
     f.DischargeStopped,
     f.DischargeReleased,

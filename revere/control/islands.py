@@ -1,4 +1,4 @@
-"""Sites without a grid: proven isolation, what their vehicles carry, the staggered return."""
+"""Sites cut off from the grid: what their vehicles carry until the switch has closed, the staggered return."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from revere.control.bounds import EFFICIENCY, return_share
+from revere.control.bounds import EFFICIENCY, fed, is_island, return_share
 from revere.core.facts import evse_asset
-from revere.plan.island import IslandPlan, island_plan, isolated
+from revere.plan.island import IslandPlan, island_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from revere.control.bounds import Standing
     from revere.control.image import EvseImage, Image, SiteImage
     from revere.core.ids import SiteId
-
-CLOCK_SKEW_MAX = dt.timedelta(seconds=60)
 
 
 class Islands:
@@ -33,10 +31,10 @@ class Islands:
         self.plans = {}
         setpoints: dict[str, float] = {}
         for site_id, item in self._image.sites.items():
-            if item.grid != "dead":
+            if fed(item):
                 continue
             evses = [e for e in self._image.site_evses[site_id] if e.session_id is not None and e.vehicle is not None]
-            proven = _proven(item)
+            proven = is_island(item)
             plan = self._plan(item, evses, now, standing, proven)
             self.plans[site_id] = plan
             if proven:
@@ -88,17 +86,6 @@ class Islands:
         shares = {
             site_id: return_share(item, index, now)
             for index, (site_id, item) in enumerate(self._image.sites.items())
-            if item.grid != "dead"
+            if fed(item)
         }
         return {site_id: share for site_id, share in shares.items() if share < 1}
-
-
-def _proven(item: SiteImage) -> bool:
-    """Whether a lost grid's site is separated from it: its switch says so and its main meter does not deny it.
-
-    The meter's word counts where it was surely spoken after the switch's (faults.md F12): a station's clock may be
-    off by up to a minute before its readings are quarantined.
-    """
-    spoken_after = item.switched_at is not None and item.net_at > item.switched_at + CLOCK_SKEW_MAX
-    main_kw = item.net_kw if spoken_after else None
-    return isolated(grid_lost=item.grid == "dead", switch_open=item.islanded, main_meter_kw=main_kw)

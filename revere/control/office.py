@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Literal, assert_never
 
+from revere.control.bounds import fed
 from revere.control.desk import (
     AcceptCharger,
     AcknowledgeAlarm,
@@ -160,7 +161,7 @@ class Office:
             request.departs,
             need_kwh=request.soc_required * vehicle.capacity_kwh,
             energy_kwh=energy_kwh,
-            fed=self._heart.image.sites[evse.station.site_id].grid != "dead",
+            fed=fed(self._heart.image.sites[evse.station.site_id]),
         )
         if result.ok:
             return Receipt(accepted=True, detail=f"{vehicle.name} will be ready: {result.reason}.")

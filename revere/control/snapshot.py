@@ -12,7 +12,9 @@ import numpy as np
 from revere.control.bounds import (
     EFFICIENCY,
     RULES,
+    fed,
     floor_of_kwh,
+    load_known,
     may_give,
     power_bounds_kw,
     return_share,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Forecast = Callable[[SiteId, Sequence[dt.datetime]], Floats]
 
+METER_BACK = dt.timedelta(minutes=30)
 LOOK_BACK = dt.timedelta(hours=4)
 HORIZON = dt.timedelta(hours=36)
 WEAR_USD_PER_KWH = 0.03
@@ -91,7 +94,7 @@ def read_slots(image: Image, now: dt.datetime) -> tuple[Slot, ...]:
             energy_kwh = max(energy_kwh - where.energy_used_kwh, 0.0)
         site = image.sites[evse.station.site_id]
         energy_kwh = min(energy_kwh, evse.vehicle.capacity_kwh)
-        slots.append(Slot(evse, where, energy_kwh, known, fed=site.grid != "dead", free=may_give(image, site)))
+        slots.append(Slot(evse, where, energy_kwh, known, fed=fed(site), free=may_give(image, site)))
     return tuple(slots)
 
 
@@ -143,7 +146,7 @@ def _problem(
         floor_kwh=floor,
         ceiling_kwh=np.array([vehicle.soc_max for vehicle in vehicles]) * capacity,
         charge_max_kw=charge * carries,
-        discharge_max_kw=discharge * carries,
+        discharge_max_kw=discharge * carries * _metered(image, edges)[vehicle_site],
         charge_efficiency=np.full(len(slots), EFFICIENCY),
         discharge_efficiency=np.full(len(slots), EFFICIENCY),
         trip_kwh=trips,
@@ -176,6 +179,12 @@ def _grid_shares(image: Image, edges: list[dt.datetime]) -> Floats:
     return np.array(
         [[return_share(item, index, edge) for edge in edges[:-1]] for index, item in enumerate(image.sites.values())]
     )
+
+
+def _metered(image: Image, edges: list[dt.datetime]) -> Floats:
+    """0 in the steps in which a site gives nothing because its meter is silent, which is taken to pass ``[S, T]``."""
+    soon = np.array([edge < edges[0] + METER_BACK for edge in edges[:-1]])
+    return np.array([np.where(soon & (not load_known(item, edges[0])), 0.0, 1.0) for item in image.sites.values()])
 
 
 def _vehicles(

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from revere.control.bounds import EFFICIENCY, LEASE_OVER, RULES, Bounds, Standing, site_limits_kw
+from revere.control.bounds import (
+    EFFICIENCY,
+    LEASE_OVER,
+    POWER_FRESH,
+    RULES,
+    Bounds,
+    Standing,
+    fed,
+    load_known,
+    site_limits_kw,
+)
 from revere.control.screen import station_range_kw
 from revere.core.ids import GridEventId
 from revere.plan.dispatch import EventTarget, FleetState, Setpoints, SiteState, arbitrate
@@ -26,8 +36,6 @@ if TYPE_CHECKING:
     from revere.plan.schedule import Plan
 
     Floats = npt.NDArray[np.float64]
-
-READING_FRESH = dt.timedelta(minutes=20)
 
 
 @dataclass(frozen=True)
@@ -165,15 +173,16 @@ class Ticker:
         bounds.read(now, events, self.standing)
         energy, age, measured = np.full(n, np.nan), np.full(n, np.inf), np.full(n, np.nan)
         plugged, dispatchable = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-        fresh_since = now - READING_FRESH
+        read_at = np.full(n, -np.inf)
         for row, evse in enumerate(self._evses):
             plugged[row] = evse.session_id is not None
             dispatchable[row] = evse.commanded() and self._tracker.dispatchable(self.assets[row], now)
             if evse.soc is not None and evse.vehicle is not None:
                 energy[row] = evse.soc * evse.vehicle.capacity_kwh
                 age[row] = max((now - evse.soc_at).total_seconds(), 0.0)
-            if evse.power_kw is not None and evse.power_at > fresh_since:
+            if evse.power_kw is not None and now - evse.power_at < POWER_FRESH:
                 measured[row] = evse.power_kw
+                read_at[row] = evse.power_at.timestamp() - (evse.skew_s or 0.0)
             if plugged[row] and not evse.online and now - evse.power_at > LEASE_OVER:
                 # Its lease is over: it charges on its own fallback, and that room is not for others.
                 measured[row] = self.fallback_kw(evse.station.id, now)
@@ -198,7 +207,7 @@ class Ticker:
             urgency_h=np.maximum(bounds.depart_s - at, 0.0) / 3600,
             direction=self._direction,
             reversed_s=at - self._reversed_at,
-            settled_s=at - self._given_at,
+            settled_s=read_at - np.maximum(self._given_at, 0.0),
             end_floor_kwh=bounds.end_kwh,
             locked=np.zeros(n, dtype=bool),
         )
@@ -207,15 +216,10 @@ class Ticker:
         self, now: dt.datetime, island_kw: Mapping[str, float], return_share: Mapping[SiteId, float]
     ) -> SiteState:
         images = [self._image.sites[site_id] for site_id in self._site_ids]
-        load = np.array(
-            [
-                i.building_kw if i.building_kw is not None and now - i.building_at < READING_FRESH else np.nan
-                for i in images
-            ]
-        )
+        load = np.array([i.building_kw if load_known(i, now) else np.nan for i in images], dtype=np.float64)
         setpoints_kw = np.array([island_kw.get(asset, np.nan) for asset in self.assets])
         # Only a site that is proven isolated has an island's setpoints; any other without a grid is dead.
-        fed = np.bincount(self._site, np.isfinite(setpoints_kw), len(images)) > 0
+        carried = np.bincount(self._site, np.isfinite(setpoints_kw), len(images)) > 0
         return SiteState(
             feeder=self._feeder,
             load_kw=load,
@@ -223,7 +227,7 @@ class Ticker:
             import_limit_kw=self._import,
             export_limit_kw=self._export,
             stop=np.array([self._image.stopped or i.stopped for i in images]),
-            dead=np.array([i.grid == "dead" for i in images]) & ~fed,
+            dead=np.array([not fed(i) for i in images]) & ~carried,
             return_share=np.array([return_share.get(site_id, 1.0) for site_id in self._site_ids]),
             feeder_import_limit_kw=self._feeder_import,
             feeder_export_limit_kw=self._feeder_export,

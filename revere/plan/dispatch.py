@@ -126,7 +126,8 @@ class FleetState:
     ``end_floor_kwh``: the same at the end of the running event (and the reserve); default: floor and barrier now.
     ``must_charge_kw``: power inside the barrier; inside it is also assumed when energy is at ``barrier_kwh``.
     ``urgency_h``: hours of slack to departure, inf if none. ``direction``: sign of the last power that flowed,
-    ``reversed_s``: seconds since it changed; ``settled_s``: seconds since the last setpoint was given.
+    ``reversed_s``: seconds since it changed; ``settled_s``: how long the last setpoint had stood
+    when the meter was read.
     """
 
     site: Ints

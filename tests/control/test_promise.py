@@ -224,6 +224,8 @@ def test_it_is_told_once_told_anew_when_the_story_changes_and_cleared_when_it_is
         house.clock.at += minutes(31)
         for evse in house.image.evses.values():
             evse.soc_at = house.clock.at
+        for place in house.image.sites.values():
+            place.building_at = house.clock.at
         await plan()
         return seen
 

@@ -174,6 +174,17 @@ def test_after_an_outage_the_plan_waits_for_the_ramp() -> None:
     assert (charge_kw[0], charge_kw[15], charge_kw[30]) == (0.0, 60.0, 60.0)
 
 
+def test_behind_a_silent_main_meter_nothing_is_given_for_half_an_hour() -> None:
+    """It is taken to be heard again; the arbiter exports nothing before."""
+    image = ready()
+    image.sites[SCHOOL].building_at = NOON - minutes(12)
+    snapshot = snap(image)
+    minute = [(edge - NOON).total_seconds() / 60 for edge in snapshot.edges[:-1]]
+    discharge_kw = dict(zip(minute, snapshot.problem.discharge_max_kw[0], strict=True))
+    assert (discharge_kw[0], discharge_kw[15], discharge_kw[30]) == (0.0, 0.0, 60.0)
+    assert snapshot.problem.charge_max_kw[0, 0] == 60.0
+
+
 def test_what_the_plan_gives_the_arbiter_lets_through() -> None:
     """Limits that bind: four buses behind 100 kW of export, a building of 20 kW."""
     tight = fleet((site("school", export_limit_kw=100.0),), tuple(station(f"cs{n}", "school") for n in range(4)))

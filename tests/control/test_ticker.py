@@ -108,7 +108,7 @@ def _off_the_air(image: Image) -> None:
 
 
 def _no_meter(image: Image) -> None:
-    image.sites[SCHOOL].building_at = NOON - minutes(21)
+    image.sites[SCHOOL].building_at = NOON - minutes(11)
 
 
 def _empty(image: Image) -> None:
@@ -293,6 +293,79 @@ def test_the_return_waits_for_a_stable_grid_and_then_ramps(after_s: float, share
     assert shares == ({} if share is None else {SCHOOL: pytest.approx(share)})
 
 
+def closed(after_min: float) -> f.TransferSwitchReported:
+    at = NOON + minutes(after_min)
+    return f.TransferSwitchReported(at=at, site_id=SCHOOL, open=False, ts=at)
+
+
+BACK = f.GridRestored(at=NOON + minutes(1), site_id=SCHOOL, ts=NOON + minutes(1))
+
+
+@pytest.mark.parametrize(
+    ("facts", "minute", "share"),
+    [
+        ([DEAD, OPEN, BACK], 5, None),
+        ([DEAD, OPEN, BACK], 90, None),
+        ([DEAD, OPEN, BACK, closed(2)], 5, 0.0),  # five stable minutes count from the return
+        ([DEAD, OPEN, BACK, closed(2)], 8.5, 0.5),
+        ([DEAD, OPEN, BACK, closed(20)], 20, 0.0),  # long stable: the ramp begins with the switch
+        ([DEAD, OPEN, BACK, closed(20)], 22.5, 0.5),
+        ([DEAD, OPEN, BACK, closed(20)], 26, 1.0),
+        ([OPEN], 5, 1.0),  # no grid was lost: a switch alone proves nothing
+    ],
+    ids=["open", "still open", "closed early", "ramp", "closed late", "ramp from then", "full", "never lost"],
+)
+def test_the_return_waits_for_the_switch(facts: list[f.Fact], minute: float, share: float | None) -> None:
+    room = Room(None, 0.8, *facts)
+    now = NOON + minutes(minute)
+    shares = room.islands.return_shares(now)
+    assert shares.get(SCHOOL, 1.0) == pytest.approx(1.0 if share is None else share)
+    kw = room.decide(now).setpoints
+    assert (kw.high_kw[0] == 0.0) == (not share), "no power through a connection that is cut or not yet trusted"
+
+
+def test_an_island_is_carried_until_its_switch_closes() -> None:
+    """Between the grid's return and the switch the building has nobody else."""
+    home = fleet((site("school", transfer_switch=True, critical_load_kw=12.0),))
+    room = Room(home, 0.8, DEAD, OPEN, BACK)
+    assert room.kw(NOON + minutes(4)) == pytest.approx(-12.0)
+    fields: dict[str, Any] = {"asset_id": "school", "place": "site", "context": "clock", "power_kw": 7.0}
+    at = NOON + minutes(5)
+    room.image.apply(f.MeterReading(at=at, ts=at, **fields))
+    assert room.kw(at) == 0.0, "its main meter denies the open switch"
+    room = Room(home, 0.8, DEAD, OPEN, BACK, closed(5))
+    assert room.kw(NOON + minutes(5)) == 0.0
+
+
+@pytest.mark.parametrize(("age_min", "credited"), [(2, True), (4, False)])
+def test_power_of_minutes_ago_carries_no_charging(age_min: float, credited: bool) -> None:
+    """Discharge of one bus makes room for another's charging only as far as a meter shows that it flows now."""
+    tight = fleet((site("school", import_limit_kw=50.0),), (station("cs1", "school"), station("cs2", "school")))
+    room = Room(tight, 0.8, called(), opted())
+    room.image.events[GridEventId("e1")].nominated_kw = 30.0
+    room.ticker.last_kw[1] = -30.0
+    room.image.evses["cs2/1"].power_at = NOON - minutes(age_min)
+    room.image.evses["cs2/1"].power_kw = -30.0
+    room.image.evses["cs1/1"].soc = 0.3
+    room.ticker.standing[tight.vehicles[0].id] = Standing(NOON + minutes(30), 180.0)
+    kw = room.decide().setpoints.kw
+    room_kw = (50 - 0.04 * 50) * 0.95 - 20
+    assert kw[0] == pytest.approx(room_kw + (min(-kw[1], 30.0) if credited else 0.0))
+    assert kw[1] < -20
+
+
+@pytest.mark.parametrize(("read_s", "follows"), [(-5, True), (10, True), (35, False)])
+def test_who_follows_is_judged_by_a_reading_of_the_setpoints_own_time(read_s: float, follows: bool) -> None:
+    """A value from before the setpoint, or from its ramp, accuses nobody."""
+    room = Room()
+    room.plan_at()
+    decision = room.decide()
+    room.ticker.accept(decision, decision.setpoints.kw != 0, NOON)
+    at = NOON + seconds(read_s)
+    room.image.evses["cs1/1"].power_at, room.image.evses["cs1/1"].power_kw = at, 0.0
+    assert room.decide(NOON + seconds(40)).setpoints.follows.tolist() == [follows]
+
+
 def test_a_station_off_the_air_keeps_its_fallbacks_share_of_the_site() -> None:
     """Its lease ends, then it charges on its own default: the others may not have that room."""
     tight = fleet((site("school", import_limit_kw=100.0),), (station("cs1", "school"), station("cs2", "school")))
@@ -301,6 +374,7 @@ def test_a_station_off_the_air_keeps_its_fallbacks_share_of_the_site() -> None:
         room.ticker.standing[bus.id] = Standing(NOON + minutes(60), 180.0)
     _off_the_air(room.image)
     room.ticker.fallback_kw = lambda station_id, now: 25.0
+    room.image.sites[SCHOOL].building_at = NOON + minutes(10)
     assert room.decide(NOON + minutes(4)).setpoints.kw[1] == 60.0, "its lease still stands at 0 kW"
     assert room.decide(NOON + minutes(16)).setpoints.kw[1] == pytest.approx(100 - 0.04 * 50 - 20 - 98 * 0.05 - 25)
     room.image.apply(reading("cs1", NOON + minutes(17), power_kw=40.0))
