@@ -49,6 +49,10 @@ class Calm:
         elif not isinstance(fact, OUR_OWN):
             self._news = True
 
+    def disturb(self) -> None:
+        """Something that is no fact calls for a decision."""
+        self._news = True
+
     def _moved(self, reading: f.MeterReading) -> bool:
         """Whether the power differs from what was news last; a reading without power says nothing about it."""
         if reading.power_kw is None:
@@ -68,6 +72,6 @@ class Calm:
     def decided(
         self, now: dt.datetime, plan: Plan | None, decision: Decision, changed: npt.NDArray[np.bool_], *, busy: bool
     ) -> None:
-        """Remember a decision. One that moved anything, is still on its way or was made while ``busy`` is not calm."""
+        """Remember a decision. One that moved anything, is on its way or was made while ``busy`` is not calm."""
         self._news = busy or bool(changed.any()) or not UNDER_WAY.isdisjoint(decision.setpoints.why.tolist())
         self._decided_at, self._plan = now, plan

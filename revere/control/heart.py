@@ -165,6 +165,7 @@ class Heart:
 
     def tell_again(self, asset_id: str) -> None:
         """Send an EVSE its setpoint with the next tick, changed or not."""
+        self._calm.disturb()
         self._sent_at.pop(asset_id, None)
 
     def _on_fact(self, fact: f.Fact) -> None:
@@ -179,7 +180,7 @@ class Heart:
             self._sampling.pop(fact.station_id, None)  # boot sets the interval back to its default
         if isinstance(fact, f.StationConnected | f.StationProvisioned):
             # While it was away its lease may have ended: what it was told last is told again.
-            self._sent_at.pop(f.evse_asset(fact.station_id, 1), None)
+            self.tell_again(f.evse_asset(fact.station_id, 1))
         if isinstance(fact, f.ScheduleRead):
             self._reconcile(fact)
 
@@ -192,7 +193,7 @@ class Heart:
             return
         if found.tell:
             self._alarm(key, found.severity, fact.station_id, found.text, fact.at)
-        self._sent_at.pop(found.asset_id, None)
+        self.tell_again(found.asset_id)
         if found.fallback:
             self.sender.chore(self.link.restore_fallback(fact.station_id))
 
@@ -344,26 +345,27 @@ class Heart:
     def _decide(
         self, now: dt.datetime, events: list[EventImage], island_kw: dict[str, float], called: frozenset[SiteId]
     ) -> None:
-        """Let the arbiter decide where anything moves; where all is calm the last decision stands, and is renewed."""
+        """Let the arbiter decide where anything moves, and tell the stations; else the last decision stands.
+
+        Renewals wait for the next decision; what a station did not take is sent again at once.
+        """
         shares = self.islands.return_shares(now)
-        busy = bool(events or island_kw or shares)
+        busy = bool(events or island_kw or shares) or self.tracker.asks_again(now)
+        if not busy and self._calm.holds(now, self.plan):
+            return
         decided_wall_s = wall_s()
-        decision = self._decision
-        fresh = busy or decision is None or not self._calm.holds(now, self.plan)
-        if fresh or decision is None:
-            decision = self.ticker.decide(now, self.snapshot, self.plan, events, island_kw, shares)
+        decision = self.ticker.decide(now, self.snapshot, self.plan, events, island_kw, shares)
         changed = self._send(decision, now, decided_wall_s, called)
-        if fresh:
-            self._calm.decided(now, self.plan, decision, changed, busy=busy)
-            self._decision = decision
-            self._reasons = dict(zip(decision.assets, decision.reasons, strict=True))
+        self._calm.decided(now, self.plan, decision, changed, busy=busy)
+        self._decision = decision
+        self._reasons = dict(zip(decision.assets, decision.reasons, strict=True))
 
     def _notice_sessions(self) -> None:
         for row, asset in enumerate(self.ticker.assets):
             session = self.image.evses[asset].session_id
             if self._sessions.get(asset) != session:
                 self._sessions[asset] = session
-                self._sent_at.pop(asset, None)
+                self.tell_again(asset)
                 self.tracker.forget(asset)
                 self.ticker.forget(row)
 

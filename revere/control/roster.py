@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from revere.core.assets import Programme, Vehicle, runs_on
@@ -17,6 +18,8 @@ RETURN_SLACK = dt.timedelta(minutes=2)
 UNPLUG_BEFORE = dt.timedelta(minutes=5)
 ORDER_AWAY = dt.timedelta(hours=2)
 LATE_STEP = dt.timedelta(minutes=10)
+DAYS_KEPT = 100_000
+"""Vehicle days whose journeys are remembered."""
 LEAVES_LATE = dt.timedelta(minutes=45)
 """How long a vehicle that should have left keeps what it needs; after that it is taken not to go."""
 
@@ -42,24 +45,33 @@ def journeys(
     found: list[Journey] = []
     day = local(start, programme.zone).date() - dt.timedelta(days=1)
     last = local(end, programme.zone).date()
+    while day <= last:
+        of_day = _of_day(vehicle, programme, day)
+        found += [j for j in of_day if j.depart < end and j.back + RETURN_SLACK > start]
+        day += dt.timedelta(days=1)
     base_kwh = vehicle.soc_min * vehicle.capacity_kwh
     full_kwh = vehicle.soc_max * vehicle.capacity_kwh
-    while day <= last:
-        for trip in vehicle.trips:
-            if not runs_on(trip, day, programme):
-                continue
-            depart = at_local(day, trip.depart, programme.zone)
-            back_day = day if trip.back > trip.depart else day + dt.timedelta(days=1)
-            back = at_local(back_day, trip.back, programme.zone)
-            if depart < end and back + RETURN_SLACK > start:
-                needed = min(base_kwh + trip.energy_kwh * vehicle.departure_margin, full_kwh)
-                found.append(Journey(trip.name, depart, back, trip.energy_kwh, needed))
-        day += dt.timedelta(days=1)
     if override is not None and start <= override.departs < end:
         needed = min(override.soc_required * vehicle.capacity_kwh, full_kwh)
         used = max(needed - base_kwh, 0.0)
         found = _with_order(found, Journey("order", override.departs, override.departs + ORDER_AWAY, used, needed))
     return sorted(found, key=lambda journey: journey.depart)
+
+
+@lru_cache(maxsize=DAYS_KEPT)
+def _of_day(vehicle: Vehicle, programme: Programme, day: dt.date) -> tuple[Journey, ...]:
+    """The roster's absences that begin on a local day. Asked for every minute, so remembered."""
+    base_kwh = vehicle.soc_min * vehicle.capacity_kwh
+    full_kwh = vehicle.soc_max * vehicle.capacity_kwh
+    found = []
+    for trip in vehicle.trips:
+        if not runs_on(trip, day, programme):
+            continue
+        back_day = day if trip.back > trip.depart else day + dt.timedelta(days=1)
+        depart, back = at_local(day, trip.depart, programme.zone), at_local(back_day, trip.back, programme.zone)
+        needed_kwh = min(base_kwh + trip.energy_kwh * vehicle.departure_margin, full_kwh)
+        found.append(Journey(trip.name, depart, back, trip.energy_kwh, needed_kwh))
+    return tuple(found)
 
 
 def _with_order(found: list[Journey], order: Journey) -> list[Journey]:

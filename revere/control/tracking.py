@@ -81,6 +81,10 @@ class CommandTracker:
         again_at = self._again_at.get(asset_id)
         return again_at is not None and now >= again_at
 
+    def asks_again(self, now: dt.datetime) -> bool:
+        """Whether any setpoint has to be sent again now."""
+        return any(now >= again_at for again_at in self._again_at.values())
+
     def issue(
         self, evse: EvseImage, asset_id: str, setpoint_kw: float, now: dt.datetime, interval_s: float, *, in_event: bool
     ) -> tuple[OpenCommand, list[f.Fact]]:
