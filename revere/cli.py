@@ -16,14 +16,16 @@ from rich.table import Table
 from rich.text import Text
 
 import revere
+from revere.app.bench import BENCHES
 from revere.core.errors import RevereError
 
 app = App(name="revere", version=revere.__version__, help=(revere.__doc__ or "").strip())
 user_app = App(name="user", help="People who may sign in.")
+token_app = App(name="token", help="API tokens: what scripts send instead of a password.")
 station_app = App(name="station", help="Charging stations and their secrets.")
 site_app = App(name="site", help="The programme's sites.")
 event_app = App(name="event", help="Calls of the utility.")
-for sub in (user_app, station_app, site_app, event_app):
+for sub in (user_app, token_app, station_app, site_app, event_app):
     app.command(sub)
 
 out = Console(highlight=False, markup=False)
@@ -75,7 +77,7 @@ def run(
     """Play SCENARIO in twin time, as fast as it goes, and print what it has shown.
 
     Args:
-        scenario: a programme's TOML file, such as scenarios/massachusetts.toml.
+        scenario: a programme's TOML file, or the name of one that comes with Revere, such as massachusetts.
         days: days from 00:00 local time of the day before the event (default: the scenario's).
         seed: one seed replays one run (default: the scenario's).
         event_day: another event day, such as 2024-07-16.
@@ -168,7 +170,7 @@ def _shown(value: object) -> str:
 
 @app.command
 def demo(
-    scenario: Path = Path("scenarios/massachusetts.toml"),
+    scenario: Path = Path("massachusetts"),
     *,
     speed: float = 60.0,
     port: int = 8080,
@@ -238,7 +240,7 @@ def site_add(
     What has the same id takes the file's values. A running server takes it up at its next start.
 
     Args:
-        scenario: a programme's TOML file, such as scenarios/massachusetts.toml.
+        scenario: a programme's TOML file, or the name of one that comes with Revere, such as massachusetts.
         block_groups: the state's CSV of census block groups, for the equity share (else the scenario's own).
         replace: make the registry equal to the file; what is not in it is removed, and named.
     """
@@ -342,7 +344,7 @@ def user_add(
         site: the site of a site manager or resident.
         participant: the participant of a resident.
     """
-    from revere.app.admin import add_user, ask_password
+    from revere.app.people import add_user, ask_password
 
     password = ask_password()
     say(_admin(config, lambda desk: add_user(desk, name, role, password, site, participant)))
@@ -351,9 +353,55 @@ def user_add(
 @user_app.command(name="list")
 def user_list(*, config: Config = None) -> None:
     """List people and roles."""
-    from revere.app.admin import list_users
+    from revere.app.people import list_users
 
     say(_admin(config, list_users))
+
+
+@user_app.command(name="remove")
+def user_remove(name: str, *, config: Config = None) -> None:
+    """Remove a person with all tokens; open pages of theirs close within a minute.
+
+    Args:
+        name: sign-in name; `revere user list` shows all.
+    """
+    from revere.app.people import remove_user
+
+    out.print(_admin(config, lambda desk: remove_user(desk, name)))
+
+
+@token_app.command(name="add")
+def token_add(user: str, *, days: float = 90.0, label: str = "", config: Config = None) -> None:
+    """Give a user an API token, shown once; it may do what the user may.
+
+    Args:
+        user: whose token; `revere user list` shows all.
+        days: in force so long, up to 400 days.
+        label: what it is for.
+    """
+    from revere.app.people import add_token
+
+    out.print(_admin(config, lambda desk: add_token(desk, user, days, label)), markup=False, soft_wrap=True)
+
+
+@token_app.command(name="list")
+def token_list(*, config: Config = None) -> None:
+    """List the API tokens in force, by a name that is not the token."""
+    from revere.app.people import list_tokens
+
+    out.print(_admin(config, list_tokens))
+
+
+@token_app.command(name="revoke")
+def token_revoke(token: str, *, config: Config = None) -> None:
+    """End an API token within a minute.
+
+    Args:
+        token: the name that `revere token list` gives it.
+    """
+    from revere.app.people import revoke_token
+
+    out.print(_admin(config, lambda desk: revoke_token(desk, token)))
 
 
 def _admin(config: Path | None, work: Any) -> Any:
@@ -478,14 +526,17 @@ def doctor(*, to: Annotated[Path | None, Parameter(name="--out")] = None, config
 
 
 @app.command
-def bench(name: str | None = None, *, json_file: Annotated[Path | None, Parameter(name="--json")] = None) -> None:
+def bench(
+    name: Annotated[str | None, Parameter(help=f"{', '.join(BENCHES)} (default: all).")] = None,
+    *,
+    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+) -> None:
     """Measure; without NAME, everything.
 
     Args:
-        name: twin, plan, ocpp or store.
         json_file: write the figures there as JSON.
     """
-    from revere.app.bench import BENCHES, measure
+    from revere.app.bench import measure
     from revere.app.files import check_output
 
     check_output(json_file)

@@ -1,16 +1,13 @@
-"""Work at the store from the command line: registry, people, secrets, guide, audit, backup."""
+"""Work at the store from the command line: registry, stations' secrets, guide, audit, backup."""
 
 from __future__ import annotations
 
-import getpass
 import json
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import argon2
 import msgspec
 from rich.table import Table
 
@@ -24,21 +21,19 @@ from revere.control.image import Image
 from revere.core.assets import program_of
 from revere.core.errors import Refused, RevereError
 from revere.core.facts import IdentityAccepted
-from revere.core.ids import StationId, TenantId, check_id
+from revere.core.ids import StationId, TenantId
 from revere.core.money import usd_text
 from revere.core.time import WallClock, local
 from revere.settle.ledger import PARTICIPANT_KINDS
 from revere.settle.rules import load_rulebook
 from revere.settle.statement import audit as audit_lines
 from revere.settle.statement import build_statement
-from revere.store.access import User
 from revere.store.backup import backup, restore
 from revere.store.schema import newest_version
 from revere.store.store import Store
 from revere.web.guide.figures import gather
 from revere.web.guide.money import read_ledger
 from revere.web.guide.render import render
-from revere.web.ports import ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -47,8 +42,6 @@ if TYPE_CHECKING:
     from revere.core.assets import Fleet
 
 T = TypeVar("T")
-PASSWORD_MIN_CHARS = 12
-PASSWORD_MAX_CHARS = 200
 EVENT_KINDS = ("GridEventReceived", "OptDecided", "EventReported", "GridLost", "GridRestored", "TransferSwitchReported")
 
 
@@ -158,52 +151,6 @@ async def _keep_serial(desk: AdminDesk, fleet: Fleet, station_id: str | None, se
         by="command line",
     )
     await desk.store.record([accepted])
-
-
-def ask_password() -> str:
-    """A password from the keyboard, twice, or one line of standard input."""
-    if not sys.stdin.isatty():
-        password = sys.stdin.readline(PASSWORD_MAX_CHARS + 2).rstrip("\n")
-    else:
-        password = getpass.getpass("Password: ")
-        if getpass.getpass("Again: ") != password:
-            raise Refused("the two passwords differ", remedy="Try again")
-    if not PASSWORD_MIN_CHARS <= len(password) <= PASSWORD_MAX_CHARS:
-        raise Refused(
-            "the password's length",
-            got=len(password),
-            expected=f"{PASSWORD_MIN_CHARS} to {PASSWORD_MAX_CHARS} characters",
-        )
-    return password
-
-
-async def add_user(
-    desk: AdminDesk, name: str, role: str, password: str, site: str | None, participant: str | None
-) -> str:
-    """Add or replace a person."""
-    check_id(name, "the name")
-    if role not in ROLES:
-        raise Refused("no such role", got=role, expected=", ".join(ROLES))
-    if role in {"site_manager", "resident"} and not (site or participant):
-        raise Refused(f"a {role} needs a site or a participant", remedy="Add --site or --participant")
-    user = User(
-        name=name,
-        role=role,
-        password_hash=argon2.PasswordHasher().hash(password),
-        site_id=site,
-        participant_id=participant,
-    )
-    await desk.store.save_user(user)
-    return f"{name} may sign in as {role}."
-
-
-async def list_users(desk: AdminDesk) -> Table:
-    """People and roles."""
-    table = Table("name", "role", "site", "participant", "sign-in")
-    for user in await desk.store.users():
-        way = "disabled" if user.disabled else "password" if user.password_hash else "token only"
-        table.add_row(user.name, user.role, user.site_id or "", user.participant_id or "", way)
-    return table
 
 
 async def list_statements(desk: AdminDesk) -> Table:

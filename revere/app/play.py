@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+import revere
 from revere.app.beside import of_the_twin, open_beside
 from revere.app.house import House
 from revere.app.summary import equity_view, event_figures, residual_pct, speed_figures
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from revere.core.assets import Fleet
 
 PROGRESS_S = 900
+SCENARIO_FOLDERS = tuple(Path(revere.__file__).parents[up] / "scenarios" for up in (0, 1))
+"""Beside the package's modules where it is installed, beside the package in a checkout."""
 DAYS_MIN, DAYS_MAX = 0.05, 366.0
 SEED_MAX = 2**63 - 1
 DATA_MAX_BYTES = 32 << 20
@@ -57,12 +60,20 @@ class PlayOptions:
 
 
 def load_scenario(path: Path) -> Scenario:
-    """Read a scenario file. Raises :class:`ScenarioError` for a file that is missing or not a scenario."""
+    """Read a scenario file; a bare name such as ``massachusetts`` is one of those that come with Revere.
+
+    Raises :class:`ScenarioError` for a file that is missing or not a scenario.
+    """
+    if not path.exists() and path.name == str(path):
+        ours = [folder / path.with_suffix(".toml").name for folder in SCENARIO_FOLDERS]
+        path = next((file for file in ours if file.is_file()), path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(
-            f"cannot be read: {error}", where=str(path), remedy="Name a TOML file such as scenarios/massachusetts.toml"
+            f"cannot be read: {error}",
+            where=str(path),
+            remedy="Name a TOML file, or one that is here with Revere: massachusetts",
         ) from error
     return parse_scenario(text, path.name)
 

@@ -110,7 +110,7 @@ async def registered_fleet(store: Store) -> Fleet:
         raise RevereError(
             "no programme is registered yet",
             where=f"tenant {store.tenant}",
-            remedy="Register one: revere site add scenarios/massachusetts.toml",
+            remedy="Register one: revere site add massachusetts",
         )
     return fleet
 

@@ -124,7 +124,9 @@ class Gate:
             scheme = "https" if self._settings.secure else "http"
             own = wanted.scheme == scheme and wanted.netloc == connection.headers.get("host", "")
         if not own:
-            raise PermissionDeniedException("This request did not come from our own page (Origin).")
+            raise PermissionDeniedException(
+                "This request did not come from our own page (Origin). Scripts send a token."
+            )
 
 
 def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:

@@ -18,7 +18,7 @@ log = structlog.get_logger("revere.web")
 TITLES = {
     400: "The request cannot be understood",
     401: "Please sign in",
-    403: "Not allowed for your role",
+    403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
     409: "Declined",

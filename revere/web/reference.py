@@ -37,6 +37,18 @@ TABLES: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("[[outages]]", scenario.Outage),
 )
 MADE = "<!-- Made by `python -m revere.web.reference`. Change the code, not this page. -->\n"
+API_EXAMPLE = """\
+A script sends a token. An operator makes it on the server for a user, whose role it has; it is shown once:
+
+```console
+revere token add alice --days 90 --label "energy report"
+curl --fail --header "Authorization: Bearer TOKEN" http://127.0.0.1:8080/api/v1/me
+```
+
+`revere token list` and `revere token revoke` show and end tokens. Browsers sign in with `POST /login` and keep the
+cookie; what they change must come from our own page, so a request without a token needs our own address in its `Origin`
+header.
+"""
 METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE")
 
 
@@ -159,7 +171,7 @@ def api_page() -> str:
             "RFC 3339 in UTC. Errors are `application/problem+json` with a reference that is also in the log. The "
             "whole schema is at `/api/openapi.json`.\n"
         ),
-        "Give a token as `Authorization: Bearer TOKEN`, or sign in with `POST /login` and keep the cookie.\n",
+        API_EXAMPLE,
         "| route | open to | what |\n|---|---|---|",
     ]
     paths = app.openapi_schema.to_schema()["paths"]

@@ -28,6 +28,13 @@ def shown() -> dict[str, Any]:
 
 
 @pytest.mark.long
+def test_the_published_files_drove_the_run(shown: dict[str, Any]) -> None:
+    if not (SHARED / "data").is_dir():
+        pytest.skip("this run was on synthetic series: ../shared/data is not here (set REVERE_SHARED)")
+    assert "synthetic" not in shown["inputs"].values(), shown["inputs"]
+
+
+@pytest.mark.long
 def test_more_than_a_megawatt_was_promised_and_given(shown: dict[str, Any]) -> None:
     assert shown["nominated_kw"] >= 1_000
     assert shown["performance_kw"] >= shown["nominated_kw"]

@@ -100,11 +100,12 @@ class Site:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("REVERE_")}
         return kept | {"REVERE_STATE": str(self.state), "COLUMNS": "400", "PYTHONPATH": str(ROOT)}
 
-    def command(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def command(self, *words: str, check: bool = True, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run ``revere`` to its end."""
         done = subprocess.run(
             [sys.executable, "-m", "revere.cli", *words],
             check=False,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=60,
