@@ -22,6 +22,7 @@ from revere.control.building import BuildingHistory, default_limit_kw, fallback_
 from revere.control.calm import Calm
 from revere.control.events import EventDesk
 from revere.control.islands import Islands
+from revere.control.leases import must_wait, renew_after
 from revere.control.outlook import late_text, outlook
 from revere.control.promise import broken_promises
 from revere.control.publisher import Now, available, build_view
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
     from revere.control.closing import Books
     from revere.control.events import Utility
-    from revere.control.image import EventImage, Image
+    from revere.control.image import EventImage, EvseImage, Image
     from revere.control.inbox import Inbox
     from revere.control.ticker import Decision
     from revere.control.view import ConsoleView, EquityView
@@ -70,10 +71,6 @@ OFFLINE_TOLD_AFTER = dt.timedelta(minutes=10)
 METER_TOLD_FOR = dt.timedelta(minutes=15)
 """So long after its last impossible value a meter is still spoken of."""
 MOVED_KW = 0.001
-LEASE_RENEW = dt.timedelta(minutes=10)
-"""OCPP 1.6 profiles end by themselves after 15 minutes."""
-LEASE_KEPT = dt.timedelta(hours=6)
-"""OCPP 2.1 profiles lapse only when the link is lost (maxOfflineDuration)."""
 REPLAN_ON = (
     f.SessionStarted,
     f.EnergyNeeds,
@@ -394,9 +391,8 @@ class Heart:
             sent_at = self._sent_at.get(asset)
             # The arbiter has its own deadband; what it changed is meant.
             moved = abs(kw[row] - self.ticker.last_kw[row]) >= MOVED_KW
-            renew = LEASE_RENEW if evse.station.protocol == "ocpp1.6" else LEASE_KEPT
             again = self.tracker.ask_again(asset, now)
-            if sent_at is not None and not moved and not again and now - sent_at < renew:
+            if sent_at is not None and self._not_now(row, float(kw[row]), evse, now - sent_at, due=moved or again):
                 continue
             changed[row] = moved or again or sent_at is None
             self._sent_at[asset] = now
@@ -418,6 +414,13 @@ class Heart:
             self.sender.send(wire, command, decided_wall_s)
         self.ticker.accept(decision, changed, now)
         return changed
+
+    def _not_now(self, row: int, kw: float, evse: EvseImage, since: dt.timedelta, *, due: bool) -> bool:
+        """Whether a station, last told ``since`` ago, is not to be told now."""
+        protocol = evse.station.protocol
+        if not due and since < renew_after(protocol, kw):
+            return True
+        return must_wait(protocol, since, float(self.ticker.last_kw[row]), kw)
 
     def _sample(self, members: frozenset[SiteId], now: dt.datetime) -> None:
         """Ten-second values at the called sites, from shortly before an event until its end.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from revere.core import facts as f
-from revere.core.commands import LIMIT_LEASE_S, OFFLINE_LEASE_S
+from revere.core.commands import LEASED_PROTOCOLS, OFFLINE_LEASE_S, lease_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,9 +96,9 @@ class Reconciler:
         """(what it may follow of what it was told, whether its lease may be over by now)."""
         if evse.session_id is None or not evse.told or evse.stranger is not None:
             return [], True
-        newest = evse.told[-1][0]
-        if evse.station.protocol == "ocpp1.6":
-            age, lease = at - newest, dt.timedelta(seconds=LIMIT_LEASE_S)
+        newest, newest_kw = evse.told[-1]
+        if evse.station.protocol in LEASED_PROTOCOLS:
+            age, lease = at - newest, _lease(evse, newest_kw)
         else:
             age, lease = (
                 evse.silent if newest < evse.back_at else dt.timedelta(0),
@@ -113,9 +113,10 @@ class Reconciler:
 
     def _below_lease(self, evse: EvseImage, fact: f.ScheduleRead) -> tuple[dt.datetime, float] | None:
         """What it says it would do once its lease is over; None where that does not show (OCPP 2.1)."""
-        if evse.station.protocol != "ocpp1.6":
+        if evse.station.protocol not in LEASED_PROTOCOLS:
             return None
-        over = evse.told[-1][0] + dt.timedelta(seconds=LIMIT_LEASE_S) + LEASE_MARGIN
+        newest, newest_kw = evse.told[-1]
+        over = newest + _lease(evse, newest_kw) + LEASE_MARGIN
         return over, [kw for start, kw in fact.steps if start <= over][-1]
 
     def first(self, assets: Sequence[str]) -> Sequence[int]:
@@ -134,6 +135,12 @@ class Reconciler:
                 wrong.read_at = now + wrong.pause
                 due.append(evse.station.id)
         return due
+
+
+def _lease(evse: EvseImage, told_kw: float) -> dt.timedelta:
+    """How long a setpoint holds at a station that takes leases; one that only charges is told no less than 0."""
+    kw = told_kw if evse.station.discharge_kw > 0 else max(told_kw, 0.0)
+    return dt.timedelta(seconds=lease_s(evse.station.protocol, kw))
 
 
 def _near(evse: EvseImage, kw: float, expected_kw: Sequence[float]) -> bool:

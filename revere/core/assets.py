@@ -18,7 +18,7 @@ from revere.core.tariff import Tariff
 SiteKind = Literal["school", "municipal", "home"]
 UtilityKind = Literal["investor_owned", "municipal_light_plant"]
 Days = Literal["school", "weekday", "weekend", "daily"]
-Protocol = Literal["ocpp2.1", "ocpp1.6"]
+Protocol = Literal["ocpp2.1", "ocpp2.0.1", "ocpp1.6"]
 LOAD_SHAPES = ("home", "office", "school", "warehouse")
 """Kinds of building whose day is known before it is measured."""
 RULES = ("connectedsolutions_ci_daily", "connectedsolutions_ci_targeted", "connectedsolutions_res")

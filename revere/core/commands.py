@@ -15,7 +15,15 @@ OFFLINE_LEASE_S = 300
 Links put it into the station, and the arbiter leaves as much energy above a floor as may go in that time.
 """
 LIMIT_LEASE_S = 900
-"""How long a limit holds without renewal at a station that knows no offline duration (OCPP 1.6)."""
+"""How long a limit holds without renewal at a station that knows no offline duration (OCPP 1.6 and 2.0.1)."""
+LEASED_PROTOCOLS = frozenset({"ocpp1.6", "ocpp2.0.1"})
+"""Where a setpoint ends by the station's clock, heard or not, and has to be renewed."""
+
+
+def lease_s(protocol: str, setpoint_kw: float) -> int:
+    """How long a setpoint outlives our last word about it, seconds: one that discharges no longer than elsewhere."""
+    return LIMIT_LEASE_S if protocol in LEASED_PROTOCOLS and setpoint_kw >= 0 else OFFLINE_LEASE_S
+
 
 SCHEDULE_READ_S = 3600
 """How far ahead a station is asked what it would do: beyond any lease, so that the fallback below it shows."""

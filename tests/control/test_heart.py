@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from revere.control.heart import LEASE_KEPT, PROVE_STOP, REPLAN_DEBOUNCE_S, Heart
+from revere.control.heart import PROVE_STOP, REPLAN_DEBOUNCE_S, Heart
 from revere.control.inbox import Inbox
+from revere.control.leases import LEASE_KEPT
 from revere.core import facts as f
 from revere.core.commands import Answer
 from revere.core.ids import StationId

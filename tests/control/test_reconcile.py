@@ -107,6 +107,27 @@ def test_a_station_may_follow_its_last_setpoint_within_the_lease_and_its_fallbac
         assert found.tell
 
 
+@pytest.mark.parametrize(
+    ("told_kw", "before_min", "read_kw", "wrong"),
+    [
+        (-60.0, 1, -60.0, False),
+        (-60.0, 10, -60.0, True),  # a discharge is leased for no more than 5 min
+        (-60.0, 10, FALLBACK_KW, False),
+        (30.0, 10, 30.0, False),
+        (30.0, 20, 30.0, True),
+    ],
+)
+def test_a_201_station_follows_its_lease_whether_it_was_away_or_not(
+    told_kw: float, before_min: float, read_kw: float, wrong: bool
+) -> None:
+    image = ready_image(fleet(stations=[station(V2G, "school", protocol="ocpp2.0.1")]), EARLIER)
+    reconciler = Reconciler(image, lambda _station, _at: FALLBACK_KW)
+    read = follows(V2G, read_kw, FALLBACK_KW)
+    for fact in (follows(V2G, FALLBACK_KW, at=EARLIER), told(V2G, told_kw, NOON - minutes(before_min)), read):
+        image.apply(fact)
+    assert (reconciler.compare(read) is not None) is wrong
+
+
 def test_a_new_station_has_no_fallback_yet_and_nobody_is_told() -> None:
     image = Image(fleet())
     reconciler = Reconciler(image, lambda _station, _at: FALLBACK_KW)

@@ -87,6 +87,7 @@ def config(station_id: str = "ST-1", protocol: str = "ocpp2.1", **changes: Any) 
 
 
 KNOWN = {
+    "ocpp2.0.1": StationIdentity(vendor="Acme", model="V2G-60", serial="A1"),
     "ocpp2.1": StationIdentity(vendor="Acme", model="V2G-60", serial="A1"),
     "ocpp1.6": StationIdentity(vendor="Acme", model="AC-7", serial="B2"),
 }

@@ -15,7 +15,8 @@ from ocpp_rig import NOW, config
 
 from revere.core.commands import SetpointCommand
 from revere.core.ids import CommandId, SessionId, StationId
-from revere.links.ocpp2 import provision, translate
+from revere.links.ocpp2 import translate
+from revere.links.ocpp2.blocks import provisioning
 from revere.links.ocpp2.wire import v21 as w2
 from revere.links.ocpp16 import translate as translate16
 from revere.links.ocpp16 import wire as w16
@@ -42,7 +43,7 @@ def command(kw: float) -> SetpointCommand:
 
 TOKEN_OK = w2.IdTokenInfo(status="Accepted")
 CALLS_21: list[tuple[str, Any]] = [
-    ("SetChargingProfile", translate.default_profile(config().default_profile, NOW)),
+    ("SetChargingProfile", translate.default_profile(config().default_profile, NOW, modes=True)),
     ("SetChargingProfile", translate.central_profile(command(-7.123456), "tx-1", bidirectional=True)),
     ("SetChargingProfile", translate.central_profile(command(7.1), "tx-1", bidirectional=False)),
     (
@@ -53,9 +54,9 @@ CALLS_21: list[tuple[str, Any]] = [
     ),
     (
         "SetVariables",
-        provision.set_request([(s.component, s.variable, s.value) for s in provision.settings(config())]),
+        provisioning.set_request([(s.component, s.variable, s.value) for s in provisioning.settings(config())]),
     ),
-    ("GetVariables", provision.get_request(list(provision.READ_ONLY))),
+    ("GetVariables", provisioning.get_request(list(provisioning.READ_ONLY))),
     ("GetBaseReport", w2.GetBaseReportRequest(requestId=1, reportBase="FullInventory")),
     ("ClearChargingProfile", w2.ClearChargingProfileRequest(chargingProfileId=101)),
     ("GetCompositeSchedule", w2.GetCompositeScheduleRequest(duration=60, evseId=1, chargingRateUnit="W")),

@@ -184,7 +184,7 @@ def test_after_a_restart_of_ours_the_profile_that_the_station_keeps_is_updated()
 
 
 def test_an_update_that_comes_too_early_is_sent_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("revere.links.ocpp2.session.UPDATE_RETRY_S", 0.01)
+    monkeypatch.setattr("revere.links.ocpp2.blocks.smart_charging.UPDATE_RETRY_S", 0.01)
     early = {"status": "Rejected", "statusInfo": {"reasonCode": "RateLimitExceeded"}}
 
     async def story() -> None:

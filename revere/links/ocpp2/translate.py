@@ -1,7 +1,9 @@
-"""OCPP 2.1 to the house's facts, and the house's commands to OCPP 2.1.
+"""OCPP 2 to the house's facts, and the house's commands to OCPP 2, in 2.1's words.
 
 Signs: charging is positive on both sides and a setpoint below 0 discharges, so setpoints keep their
 sign; our discharge limit is a magnitude and the wire's is never above 0, so that one is negated.
+2.0.1 knows no setpoint: a limit is one, and a limit below 0 discharges (the negative value of "older
+systems" that 2.1's own schema speaks of).
 Units: kW and kWh here, W and Wh there; soc a fraction here, percent there.
 Places: samples at ``Inlet`` are the station's grid side (``ac_inlet``), at ``Outlet`` (the standard's
 default) the vehicle's side (``dc_outlet``), at EVSE 0 the site's main meter; soc comes from ``EV``.
@@ -11,9 +13,9 @@ Sources: the project's OCPP facts, sections 5 and 6; OCPP 2.1 schemas.
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from revere.core.commands import OFFLINE_LEASE_S
+from revere.core.commands import OFFLINE_LEASE_S, lease_s
 from revere.core.errors import Refused
 from revere.core.facts import (
     AlarmCleared,
@@ -35,7 +37,7 @@ from revere.core.facts import (
 from revere.core.ids import SessionId
 from revere.core.time import iso
 from revere.links.ocpp2.wire import v21 as wire
-from revere.links.ocppj.line import session_id_of
+from revere.links.ocppj.line import SKEW_QUARANTINE_S, session_id_of
 from revere.links.ocppj.samples import CONTEXTS, MEASURANDS, SOC, Sample, in_base_unit, readings_of
 from revere.links.ocppj.setpoints import DAY_S, local_midnight, watts
 
@@ -52,6 +54,8 @@ CENTRAL_STACK_LEVEL: Final = 10
 GRID_FAULTS: Final = frozenset({"UnderVoltage", "LowInputPower"})
 """What an inverter's protection reports when the grid is gone."""
 TRANSFER_SWITCH: Final = ("TransferSwitch", "State")
+GRID: Final = ("ElectricalFeed", "Active")
+"""Whether the grid is there, where no DER alarm can say it (2.0.1)."""
 ALARM_SEVERITY_MAX: Final = 4
 """NotifyEvent severities 0 (danger) to 4 (error) become alarms; 5 to 9 are notices."""
 
@@ -205,10 +209,14 @@ def der_alarm(
 
 
 def notified(config: StationConfig, event: wire.EventData, at: dt.datetime) -> Fact | None:
-    """The transfer switch's position, an alarm or its end, or nothing of interest."""
+    """The transfer switch's position, the grid's going or coming, an alarm or its end, or nothing of interest."""
     name = (event.component.name, event.variable.name)
+    ts = event.timestamp.astimezone(dt.UTC)
+    if name == GRID and event.actualValue.lower() == "true":
+        return GridRestored(at=at, site_id=config.site_id, ts=ts)
+    if name == GRID and event.actualValue.lower() == "false":
+        return GridLost(at=at, site_id=config.site_id, ts=ts, source=f"{config.station_id} feed dead")
     if name == TRANSFER_SWITCH and event.actualValue in ("Open", "Closed"):
-        ts = event.timestamp.astimezone(dt.UTC)
         return TransferSwitchReported(at=at, site_id=config.site_id, open=event.actualValue == "Open", ts=ts)
     key = f"station:{config.station_id}:{name[0]}.{name[1]}"
     if event.cleared:
@@ -291,13 +299,45 @@ def schedule_update(command: SetpointCommand, *, bidirectional: bool) -> wire.Ch
     )
 
 
-def default_profile(profile: DefaultProfile, now: dt.datetime) -> wire.SetChargingProfileRequest:
+def leased_profile(
+    command: SetpointCommand, transaction_id: str, now: dt.datetime, *, bidirectional: bool
+) -> wire.SetChargingProfileRequest:
+    """A setpoint as the limit of an Absolute TxProfile that lapses at ``validTo``; below 0 W it discharges.
+
+    Its schedule starts before ``now``, so that a station whose clock is slow obeys at once too.
+    """
+    setpoint_kw = command.setpoint_kw if bidirectional else max(command.setpoint_kw, 0.0)
+    profile_id = central_profile_id(command.evse_id)
+    return wire.SetChargingProfileRequest(
+        evseId=command.evse_id,
+        chargingProfile=wire.ChargingProfile(
+            id=profile_id,
+            stackLevel=CENTRAL_STACK_LEVEL,
+            chargingProfilePurpose="TxProfile",
+            chargingProfileKind="Absolute",
+            transactionId=transaction_id,
+            validTo=now + dt.timedelta(seconds=lease_s("ocpp2.0.1", setpoint_kw)),
+            chargingSchedule=(
+                wire.ChargingSchedule(
+                    id=profile_id,
+                    chargingRateUnit="W",
+                    startSchedule=now - dt.timedelta(seconds=SKEW_QUARANTINE_S),
+                    chargingSchedulePeriod=(wire.ChargingSchedulePeriod(startPeriod=0, limit=watts(setpoint_kw)),),
+                ),
+            ),
+        ),
+    )
+
+
+def default_profile(profile: DefaultProfile, now: dt.datetime, *, modes: bool) -> wire.SetChargingProfileRequest:
     """The charge-only fallback as a recurring daily TxDefaultProfile of the whole station.
 
     Its day starts at local midnight in UTC, so that it must be sent again when the clocks change.
+    ``modes``: whether the station knows operation modes (2.1).
     """
+    mode: Literal["ChargingOnly"] | None = "ChargingOnly" if modes else None
     periods = tuple(
-        wire.ChargingSchedulePeriod(startPeriod=after_s, limit=watts(limit_kw), operationMode="ChargingOnly")
+        wire.ChargingSchedulePeriod(startPeriod=after_s, limit=watts(limit_kw), operationMode=mode)
         for after_s, limit_kw in profile.limits_kw
     )
     return wire.SetChargingProfileRequest(

@@ -196,6 +196,8 @@ class StationMemory:
         """EVSE to the transaction for which our central profile is installed."""
         self.profile_sent_s: dict[int, float] = {}
         """EVSE to the loop time of the last SetChargingProfile."""
+        self.leased_kw: dict[int, float] = {}
+        """EVSE to the setpoint that we leased to it last, where setpoints are leases."""
         self.wanted: dict[int, object] = {}
         """EVSE to the newest setpoint asked for: an older one that still waits is dropped."""
         self.variables: dict[str, str] = {}

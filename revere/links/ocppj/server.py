@@ -193,7 +193,7 @@ class OcppServer:
             clock=self._clock,
             counters=self.counters,
         )
-        session: Session = Session2(line) if config.protocol == "ocpp2.1" else Session16(line)
+        session: Session = Session16(line) if config.protocol == "ocpp1.6" else Session2(line)
         link = StationLink(generation=memory.generation, transport=transport, line=line, session=session)
         return link, memory
 

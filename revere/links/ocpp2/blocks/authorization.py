@@ -1,0 +1,25 @@
+"""Block C: whether a token may charge here. The registry of vehicles decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from revere.links.ocpp2.blocks.routes import Route, Routes
+from revere.links.ocpp2.wire import v21 as wire
+from revere.links.ocppj.line import Answered
+
+if TYPE_CHECKING:
+    from revere.links.ocpp2.dialog import Dialog
+
+
+def token_info(dialog: Dialog, token: wire.IdToken) -> wire.IdTokenInfo:
+    """What a station hears about a token."""
+    known = dialog.line.directory.authorized(token.idToken, dialog.line.config.station_id)
+    return wire.IdTokenInfo(status="Accepted" if known else "Invalid")
+
+
+async def _authorize(dialog: Dialog, request: wire.AuthorizeRequest) -> Answered:
+    return Answered(wire.AuthorizeResponse(idTokenInfo=token_info(dialog, request.idToken)))
+
+
+ROUTES: Final[Routes] = {"Authorize": Route(wire.AuthorizeRequest, _authorize)}

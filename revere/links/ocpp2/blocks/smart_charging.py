@@ -1,0 +1,270 @@
+"""Block K: setpoints, the fallback beneath them, and what a station says that it follows.
+
+::
+
+    2.1     Dynamic TxProfile, CentralSetpoint     moved by UpdateDynamicSchedule, lapses with the line
+    2.0.1   Absolute TxProfile, a limit            replaced whole, lapses at validTo; below 0 it discharges
+            TxDefaultProfile, ChargingOnly         every day, beneath both
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from revere.core.errors import Refused, RevereError
+from revere.links.ocpp2 import translate
+from revere.links.ocpp2.blocks.routes import Route, Routes, reason
+from revere.links.ocpp2.version import V21
+from revere.links.ocpp2.wire import v21 as wire
+from revere.links.ocppj.calls import CallRefused, Reply
+from revere.links.ocppj.line import NO_DEFAULT, PROFILE_INTERVAL_S, Answered, transaction_id_of
+from revere.links.ocppj.setpoints import DAY_S, check_setpoint, local_midnight
+
+if TYPE_CHECKING:
+    from revere.core.commands import Answer, SetpointCommand
+    from revere.links.ocpp2.dialog import Dialog
+
+RATE_MARGIN_S: Final = 2.0
+"""The station counts from when a profile arrives, we from when it leaves."""
+UPDATE_RETRY_S: Final = 1.5
+"""An update refused as too early is sent once more after this."""
+RATE_LIMITED: Final = "RateLimitExceeded"
+UPDATE_RATE_LIMIT: Final = "SmartChargingCtrlr.UpdateRateLimit"
+
+
+# What the station says ------------------------------------------------------------------------------
+
+
+async def _needs(dialog: Dialog, request: wire.NotifyEVChargingNeedsRequest) -> Answered:
+    now = dialog.line.clock.now()
+    await dialog.line.record([translate.energy_needs(dialog.line.config, request, now)])
+    return Answered(wire.NotifyEVChargingNeedsResponse(status="Accepted"))
+
+
+async def _schedule(_dialog: Dialog, _request: wire.NotifyEVChargingScheduleRequest) -> Answered:
+    return Answered(wire.NotifyEVChargingScheduleResponse(status="Accepted"))
+
+
+async def _limit(dialog: Dialog, request: wire.NotifyChargingLimitRequest) -> Answered:
+    now = dialog.line.clock.now()
+    await dialog.line.record([translate.limit_alarm(dialog.line.config, request, now)])
+    return Answered(wire.NotifyChargingLimitResponse())
+
+
+# The fallback ---------------------------------------------------------------------------------------
+
+
+async def install_default(dialog: Dialog) -> list[str]:
+    """Install the fallback; what is wrong with that, if anything."""
+    now = dialog.line.clock.now()
+    dialog.line.memory.default_sent_s = asyncio.get_running_loop().time()
+    profile = dialog.line.config.default_profile
+    request = translate.default_profile(profile, now, modes=dialog.version is V21)
+    reply = await dialog.ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
+    if reply.value.status != "Accepted":
+        dialog.line.memory.default_profile_start = None
+        return [f"{NO_DEFAULT}: {reason(reply.value.statusInfo)}"]
+    dialog.line.memory.default_profile_start = local_midnight(profile, now)
+    return []
+
+
+async def restore_fallback(dialog: Dialog) -> Answer:
+    """Put the fallback back in the place of any other default; what somebody else limits stays as it is."""
+    if dialog.line.default_just_sent():
+        return dialog.line.answer("Accepted", "sent a moment ago")
+    criteria = wire.ClearChargingProfile(chargingProfilePurpose="TxDefaultProfile")
+    request = wire.ClearChargingProfileRequest(chargingProfileCriteria=criteria)
+    await dialog.ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
+    problems = await install_default(dialog)
+    await dialog.line.renew_problem(NO_DEFAULT, problems)
+    return dialog.line.answer("Rejected" if problems else "Accepted", "; ".join(problems))
+
+
+def default_profile_due(dialog: Dialog) -> bool:
+    """Whether the fallback was refused, or the clocks have changed since: its local day is an hour off."""
+    installed = dialog.line.memory.default_profile_start
+    if installed is None:
+        return True
+    midnight = local_midnight(dialog.line.config.default_profile, dialog.line.clock.now())
+    return (midnight - installed).total_seconds() % DAY_S != 0
+
+
+async def refresh_default_profile(dialog: Dialog) -> None:
+    """Install the fallback again where it is due, and say so when that changed what is wrong."""
+    if default_profile_due(dialog):
+        await dialog.line.renew_problem(NO_DEFAULT, await install_default(dialog))
+
+
+# Setpoints ------------------------------------------------------------------------------------------
+
+
+async def set_power(dialog: Dialog, command: SetpointCommand) -> Answer:
+    """Give an EVSE a setpoint: in 2.1 a Dynamic profile first, updates of it from then on; else leased limits.
+
+    A newer setpoint for the same EVSE drops an older one that still waits for the line.
+    """
+    try:
+        check_setpoint(command)
+        transaction_id = transaction_id_of(command.station_id, command.session_id)
+    except RevereError as error:
+        return dialog.line.answer("Rejected", error.text())
+    async with dialog.line.power_turn(command):
+        if dialog.version is not V21:
+            return await _lease(dialog, command, transaction_id)
+        if dialog.line.memory.profile_of.get(command.evse_id) == transaction_id:
+            answer = await _update(dialog, command)
+            if answer is not None and answer.why == RATE_LIMITED:
+                await asyncio.sleep(UPDATE_RETRY_S)
+                answer = await _update(dialog, command)
+            if answer is not None:
+                return answer
+        return await _install(dialog, command, transaction_id)
+
+
+async def _update(dialog: Dialog, command: SetpointCommand) -> Answer | None:
+    """Change the installed profile; None when the station no longer has it."""
+    memory = dialog.line.memory
+    request = wire.UpdateDynamicScheduleRequest(
+        chargingProfileId=translate.central_profile_id(command.evse_id),
+        scheduleUpdate=translate.schedule_update(command, bidirectional=_both_ways(dialog)),
+    )
+    try:
+        reply = await dialog.call(
+            "UpdateDynamicSchedule",
+            request,
+            wire.UpdateDynamicScheduleResponse,
+            still_wanted=lambda: dialog.line.wanted(command),
+            setpoint=True,
+        )
+    except CallRefused:  # does not know the message: whole profiles, at their slower pace
+        memory.profile_of.pop(command.evse_id, None)
+        return None
+    if reply is None:
+        return dialog.line.superseded()
+    value = reply.value
+    if value.status == "Accepted":
+        return dialog.line.answer("Accepted", sent_wall_s=reply.sent_wall_s)
+    if value.statusInfo is not None and value.statusInfo.reasonCode == RATE_LIMITED:
+        dialog.line.counters.setpoints_rate_limited += 1
+        return dialog.line.answer("Rejected", RATE_LIMITED, reply.sent_wall_s)
+    memory.profile_of.pop(command.evse_id, None)
+    return None
+
+
+async def _install(dialog: Dialog, command: SetpointCommand, transaction_id: str) -> Answer:
+    memory = dialog.line.memory
+    too_early = _too_early(dialog, command)
+    if too_early:
+        return dialog.line.answer("Rejected", too_early)
+    request = translate.central_profile(command, transaction_id, bidirectional=_both_ways(dialog))
+    reply = await _send_profile(dialog, command, request)
+    if reply is None:
+        return dialog.line.superseded()
+    status, info = reply.value.status, reply.value.statusInfo
+    if status == "Accepted":
+        memory.profile_of[command.evse_id] = transaction_id
+        return dialog.line.answer("Accepted", sent_wall_s=reply.sent_wall_s)
+    if info is not None and info.reasonCode == RATE_LIMITED:
+        # Sent within the minute, by us before a restart: then the station still has it.
+        dialog.line.counters.setpoints_rate_limited += 1
+        memory.profile_of[command.evse_id] = transaction_id
+        answer = await _update(dialog, command)
+        if answer is not None:
+            return answer
+    return dialog.line.answer("Rejected", reason(info), reply.sent_wall_s)
+
+
+async def _lease(dialog: Dialog, command: SetpointCommand, transaction_id: str) -> Answer:
+    """Give a whole profile with an end; no more than one a minute, but for the end of a discharge.
+
+    Where a station takes no profile even for that, its lease is cleared: it charges by its fallback.
+    """
+    memory, evse_id = dialog.line.memory, command.evse_id
+    stops = command.setpoint_kw >= 0 > memory.leased_kw.get(evse_id, 0.0)
+    too_early = "" if stops else _too_early(dialog, command)
+    if too_early:
+        return dialog.line.answer("Rejected", too_early)
+    now = dialog.line.clock.now()
+    request = translate.leased_profile(command, transaction_id, now, bidirectional=_both_ways(dialog))
+    reply = await _send_profile(dialog, command, request)
+    if reply is None:
+        return dialog.line.superseded()
+    if reply.value.status == "Accepted":
+        memory.leased_kw[evse_id] = command.setpoint_kw
+        return dialog.line.answer("Accepted", sent_wall_s=reply.sent_wall_s)
+    why = reason(reply.value.statusInfo)
+    if stops:
+        await clear_setpoint(dialog, evse_id)
+        why += "; its lease is cleared instead"
+    return dialog.line.answer("Rejected", why, reply.sent_wall_s)
+
+
+def _too_early(dialog: Dialog, command: SetpointCommand) -> str:
+    """Why no profile may be sent yet, empty when it may."""
+    since_s = asyncio.get_running_loop().time() - dialog.line.memory.profile_sent_s.get(command.evse_id, -inf)
+    wait_s = _profile_interval_s(dialog) - since_s
+    if wait_s <= 0:
+        return ""
+    dialog.line.counters.setpoints_rate_limited += 1
+    return f"a new profile may be sent in {wait_s:.0f} s"
+
+
+async def _send_profile(
+    dialog: Dialog, command: SetpointCommand, request: wire.SetChargingProfileRequest
+) -> Reply[wire.SetChargingProfileResponse] | None:
+    return await dialog.call(
+        "SetChargingProfile",
+        request,
+        wire.SetChargingProfileResponse,
+        still_wanted=lambda: _take_turn(dialog, command),
+        setpoint=True,
+    )
+
+
+def _take_turn(dialog: Dialog, command: SetpointCommand) -> bool:
+    """Whether the setpoint is still the newest; if so its profile counts as sent from now on."""
+    if not dialog.line.wanted(command):
+        return False
+    dialog.line.memory.profile_sent_s[command.evse_id] = asyncio.get_running_loop().time()
+    return True
+
+
+def _profile_interval_s(dialog: Dialog) -> float:
+    """Seconds between two profiles: ours, or the station's own limit where that is longer."""
+    try:
+        own_s = float(dialog.line.memory.variables.get(UPDATE_RATE_LIMIT, "0"))
+    except ValueError:
+        own_s = 0.0
+    return max(PROFILE_INTERVAL_S, own_s) + RATE_MARGIN_S
+
+
+async def clear_setpoint(dialog: Dialog, evse_id: int) -> Answer:
+    """Remove the central profile of an EVSE, so that the resident charge-only default holds."""
+    request = wire.ClearChargingProfileRequest(chargingProfileId=translate.central_profile_id(evse_id))
+    reply = await dialog.ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
+    dialog.line.memory.profile_of.pop(evse_id, None)
+    dialog.line.memory.leased_kw.pop(evse_id, None)
+    return dialog.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
+
+
+async def composite_limits_kw(dialog: Dialog, evse_id: int, duration_s: int) -> list[tuple[dt.datetime, float]]:
+    """What the station would do, as (from, kW). Raises :class:`Refused`."""
+    request = wire.GetCompositeScheduleRequest(duration=duration_s, evseId=evse_id, chargingRateUnit="W")
+    reply = await dialog.ask("GetCompositeSchedule", request, wire.GetCompositeScheduleResponse, hurry=True)
+    if reply.value.status != "Accepted" or reply.value.schedule is None:
+        raise Refused("no composite schedule", where=dialog.line.config.station_id, got=reply.value.status)
+    return translate.composite_kw(reply.value.schedule)
+
+
+def _both_ways(dialog: Dialog) -> bool:
+    return dialog.line.config.discharge_kw > 0
+
+
+ROUTES: Final[Routes] = {
+    "NotifyEVChargingNeeds": Route(wire.NotifyEVChargingNeedsRequest, _needs),
+    "NotifyEVChargingSchedule": Route(wire.NotifyEVChargingScheduleRequest, _schedule),
+    "NotifyChargingLimit": Route(wire.NotifyChargingLimitRequest, _limit),
+}

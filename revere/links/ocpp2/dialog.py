@@ -1,0 +1,62 @@
+"""What the blocks of one 2.x connection share: the station's line, the edition it speaks, our questions to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from revere.links.ocppj.calls import CallRefused, Reply
+from revere.links.ocppj.framing import CallFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from revere.links.ocpp2.version import Version
+    from revere.links.ocppj.line import Line
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Dialog:
+    """One connection, in 2.1's words on our side whatever the edition on the line."""
+
+    def __init__(self, line: Line, version: Version) -> None:
+        self.line = line
+        self.version = version
+        self.booted = False
+        self.report_done = asyncio.Event()
+        self.report_id = 0
+
+    async def call(
+        self,
+        action: str,
+        payload: msgspec.Struct,
+        answer: type[T],
+        *,
+        still_wanted: Callable[[], bool] | None = None,
+        setpoint: bool = False,
+        hurry: bool = False,
+    ) -> Reply[T] | None:
+        """Ask the station, as :meth:`CallTable.call` does; None when the call is no longer wanted."""
+        reply = await self.line.calls.call(
+            action,
+            self.version.lower(payload),
+            self.version.own(answer),
+            still_wanted=still_wanted,
+            setpoint=setpoint,
+            hurry=hurry,
+        )
+        if reply is None:
+            return None
+        try:
+            return Reply(self.version.lift(reply.value, answer), reply.sent_wall_s)
+        except CallFailed as error:
+            raise CallRefused(f"{action}: unreadable answer: {error.what}") from error
+
+    async def ask(self, action: str, payload: msgspec.Struct, answer: type[T], *, hurry: bool = False) -> Reply[T]:
+        """The same for a call that nothing can make unwanted."""
+        reply = await self.call(action, payload, answer, hurry=hurry)
+        assert reply is not None  # only a call that may be unwanted comes back empty
+        return reply
