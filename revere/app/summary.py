@@ -126,17 +126,23 @@ def event_figures(house: House, judge: Judge, event: EventImage | None) -> dict[
 
 def speed_figures(house: House) -> dict[str, Any]:
     """Commands and their proof, frames, plans."""
-    tracker, heart = house.heart.tracker.figures, house.heart.figures
+    tracker, changes, heart = house.heart.tracker.figures, house.heart.tracker.changes, house.heart.figures
     counters = house.server.counters
     return {
         "setpoint_sent_p99_ms": _rounded(percentile(tracker.sent_ms, 0.99), 2),
-        "setpoint_met_p99_s": _rounded(percentile(tracker.met_s, 0.99), 2),
+        "setpoint_met_p99_s": _rounded(percentile(changes.met_s, 0.99), 2),
+        "fleet_changes_in_events": len(changes.met_s),
+        "fleet_changes_unmet": changes.unmet,
         "setpoints": tracker.issued,
         "setpoints_confirmed": tracker.confirmed,
         "setpoints_superseded": tracker.superseded,
         "setpoints_expired": tracker.expired,
         "setpoints_rejected": tracker.rejected,
-        "setpoints_met_in_events": len(tracker.met_s),
+        "setpoints_in_events": tracker.in_events["issued"],
+        "setpoints_met_in_events": tracker.in_events["confirmed"],
+        "setpoints_superseded_in_events": tracker.in_events["superseded"],
+        "setpoints_expired_in_events": tracker.in_events["expired"],
+        "setpoints_rejected_in_events": tracker.in_events["rejected"],
         "messages": counters.frames_in + counters.frames_out,
         "facts": house.image.facts_seen,
         "plans": heart.plans,

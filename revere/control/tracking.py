@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from revere.core import facts as f
-from revere.core.ids import CommandId, StationId
+from revere.core.ids import CommandId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
     from revere.control.image import EvseImage, Image
     from revere.core.commands import Answer
@@ -42,15 +43,77 @@ class OpenCommand:
 
 @dataclass(slots=True)
 class Figures:
-    """What the run reports: wall milliseconds to the socket, twin seconds to the meter's proof."""
+    """What the run reports: wall milliseconds to the socket, twin seconds to the meters' proof.
+
+    ``in_events`` counts the setpoints of running events by how they ended, ``issued`` all of them.
+    """
 
     sent_ms: list[float] = field(default_factory=list)
-    met_s: list[float] = field(default_factory=list)
+    in_events: Counter[str] = field(default_factory=Counter)
     issued: int = 0
     confirmed: int = 0
     superseded: int = 0
     expired: int = 0
     rejected: int = 0
+
+
+class FleetChanges:
+    """How long the fleet took, in events, from each tick that changed setpoints to its last station's proof.
+
+    ::
+
+        tick      |--A--------o shown               the change took until B's successor was met
+                  |--B---x replaced
+                         |--B'----------o shown
+
+    A reading proves what the station had been told when it was taken, and all that it had been told before: a setpoint
+    that was replaced, or that expired, counts until its station next did what it was told. Who unplugs is waited for
+    no longer. Times are seconds by the meters' stamps.
+    """
+
+    def __init__(self) -> None:
+        self.met_s: list[float] = []
+        self._open: dict[dt.datetime, tuple[int, float]] = {}
+        self._waits: dict[str, list[tuple[dt.datetime, float]]] = {}
+
+    @property
+    def unmet(self) -> int:
+        """Changes that some station has not shown yet."""
+        return len(self._open)
+
+    def begin(self, asset_id: str, at: dt.datetime, setpoint_kw: float) -> None:
+        """Wait for a station that was told ``setpoint_kw`` at the tick of ``at``."""
+        left, worst_s = self._open.get(at, (0, 0.0))
+        self._open[at] = (left + 1, worst_s)
+        self._waits.setdefault(asset_id, []).append((at, setpoint_kw))
+
+    def waiting(self) -> list[str]:
+        """The EVSEs that somebody waits for."""
+        return list(self._waits)
+
+    def show(self, asset_id: str, measured_at: dt.datetime, agrees: Callable[[float], bool]) -> None:
+        """Take a station's newest reading; ``agrees`` says whether it shows a setpoint."""
+        waits = self._waits.get(asset_id, [])
+        told = sum(1 for at, _setpoint_kw in waits if at < measured_at)
+        if told and agrees(waits[told - 1][1]):
+            self._end(asset_id, told, measured_at)
+
+    def forget(self, asset_id: str) -> None:
+        """Nobody waits for the station any more."""
+        self._end(asset_id, len(self._waits.get(asset_id, [])), None)
+
+    def _end(self, asset_id: str, count: int, met_at: dt.datetime | None) -> None:
+        waits = self._waits.pop(asset_id, [])
+        if waits[count:]:
+            self._waits[asset_id] = waits[count:]
+        for at, _setpoint_kw in waits[:count]:
+            left, worst_s = self._open.pop(at)
+            if met_at is not None:
+                worst_s = max(worst_s, (met_at - at).total_seconds())
+            if left > 1:
+                self._open[at] = (left - 1, worst_s)
+            elif worst_s > 0 and len(self.met_s) < FIGURES_MAX:
+                self.met_s.append(worst_s)
 
 
 class CommandTracker:
@@ -59,6 +122,7 @@ class CommandTracker:
     def __init__(self) -> None:
         self.open: dict[str, OpenCommand] = {}
         self.figures = Figures()
+        self.changes = FleetChanges()
         self._life = ""
         self._serial = 0
         self._failures: dict[str, int] = {}
@@ -92,11 +156,14 @@ class CommandTracker:
         ended: list[f.Fact] = []
         old = self.open.pop(asset_id, None)
         if old is not None:
-            self.figures.superseded += 1
+            self._count(old, "superseded")
             ended.append(f.CommandEnded(at=now, command_id=old.command_id, outcome="superseded"))
         self._serial += 1
         self._again_at.pop(asset_id, None)
         self.figures.issued += 1
+        if in_event:
+            self.figures.in_events["issued"] += 1
+            self.changes.begin(asset_id, now, setpoint_kw)
         prove_s = INTERVALS_TO_PROVE * interval_s
         command = OpenCommand(
             command_id=CommandId(f"sp-{self._life}{self._serial}"),
@@ -127,7 +194,7 @@ class CommandTracker:
             command.accepted = True
             return []
         del self.open[command.asset_id]
-        self.figures.rejected += 1
+        self._count(command, "rejected")
         why = f"{answer.status}: {answer.why}" if answer.why else answer.status
         facts: list[f.Fact] = [f.CommandEnded(at=now, command_id=command.command_id, outcome="rejected", why=why[:200])]
         self._ask_later(command.asset_id, now)
@@ -137,30 +204,46 @@ class CommandTracker:
 
     def check(self, image: Image, now: dt.datetime) -> list[f.Fact]:
         """Compare open commands with readings taken since; confirm, expire, raise and clear alarms."""
+        self._judge_changes(image)
         facts: list[f.Fact] = []
         for asset_id, command in list(self.open.items()):
             evse = image.evses[asset_id]
             if evse.session_id is None:
                 del self.open[asset_id]
-                self.figures.superseded += 1
+                self._count(command, "superseded")
                 facts.append(
                     f.CommandEnded(at=now, command_id=command.command_id, outcome="superseded", why="unplugged")
                 )
             elif _measured_at(evse) > command.issued_at and (
-                _agrees(evse, command) or _carries_island(evse, command, image)
+                _agrees(evse, command.setpoint_kw) or _carries_island(evse, command.setpoint_kw, image)
             ):
                 del self.open[asset_id]
                 facts += self._confirmed(command, evse, image, now)
             elif now >= command.deadline:
                 del self.open[asset_id]
-                self.figures.expired += 1
+                self._count(command, "expired")
                 facts += self._expired(command, evse, now)
         return facts
 
+    def _judge_changes(self, image: Image) -> None:
+        for asset_id in self.changes.waiting():
+            evse = image.evses[asset_id]
+            if evse.session_id is None:
+                self.changes.forget(asset_id)
+                continue
+
+            def shows(setpoint_kw: float, evse: EvseImage = evse) -> bool:
+                return _agrees(evse, setpoint_kw) or _carries_island(evse, setpoint_kw, image)
+
+            self.changes.show(asset_id, _measured_at(evse), shows)
+
+    def _count(self, command: OpenCommand, outcome: Literal["confirmed", "superseded", "expired", "rejected"]) -> None:
+        setattr(self.figures, outcome, getattr(self.figures, outcome) + 1)
+        if command.in_event:
+            self.figures.in_events[outcome] += 1
+
     def _confirmed(self, command: OpenCommand, evse: EvseImage, image: Image, now: dt.datetime) -> list[f.Fact]:
-        self.figures.confirmed += 1
-        if command.in_event and len(self.figures.met_s) < FIGURES_MAX:
-            self.figures.met_s.append((_measured_at(evse) - command.issued_at).total_seconds())
+        self._count(command, "confirmed")
         self.forget(command.asset_id)
         facts: list[f.Fact] = [f.CommandEnded(at=now, command_id=command.command_id, outcome="confirmed")]
         if not _moved(evse, command):  # standing still proves nothing about following
@@ -203,10 +286,6 @@ class CommandTracker:
         """Whether the EVSE may be counted on; after a pause it is tried again."""
         return now >= self._retry_at.get(asset_id, now)
 
-    def stations_waiting(self, assets: Iterable[str]) -> frozenset[StationId]:
-        """Stations among ``assets`` whose command is still open."""
-        return frozenset(StationId(a.rsplit("/", 1)[0]) for a in assets if a in self.open)
-
 
 def _measured_at(evse: EvseImage) -> dt.datetime:
     """When the power was measured by our clock: the station's stamp less its measured skew."""
@@ -221,18 +300,18 @@ def _moved(evse: EvseImage, command: OpenCommand) -> bool:
     return evse.power_kw is not None and abs(evse.power_kw - command.before_kw) > _tolerance_kw(evse)
 
 
-def _carries_island(evse: EvseImage, command: OpenCommand, image: Image) -> bool:
+def _carries_island(evse: EvseImage, setpoint_kw: float, image: Image) -> bool:
     """Whether the station feeds its island: what forms a grid follows the load, not the setpoint."""
     islanded = image.sites[evse.station.site_id].islanded
-    return islanded and command.setpoint_kw < 0 and evse.power_kw is not None and evse.power_kw < 0
+    return islanded and setpoint_kw < 0 and evse.power_kw is not None and evse.power_kw < 0
 
 
-def _agrees(evse: EvseImage, command: OpenCommand) -> bool:
+def _agrees(evse: EvseImage, setpoint_kw: float) -> bool:
     """Whether the meter shows the setpoint; a battery may draw less than a charging setpoint allows."""
     power_kw = evse.power_kw
     if power_kw is None:
         return False
     tolerance_kw = _tolerance_kw(evse)
-    if command.setpoint_kw > 0:
-        return -tolerance_kw <= power_kw <= command.setpoint_kw + tolerance_kw
-    return abs(power_kw - command.setpoint_kw) <= tolerance_kw
+    if setpoint_kw > 0:
+        return -tolerance_kw <= power_kw <= setpoint_kw + tolerance_kw
+    return abs(power_kw - setpoint_kw) <= tolerance_kw

@@ -103,7 +103,7 @@ class Rules:
     margin_kw: float = 1.0
     ramp_kw: float = 30.0
     deadband_kw: float = 0.5
-    event_deadband_share: float = 0.002
+    event_deadband_share: float = 0.005
     dwell_s: float = 60.0
     minimum_kw: float = 1.4
     lease_s: float = 60.0
@@ -357,7 +357,7 @@ def _start(s: FleetState, plan_kw: Floats, sites: SiteState, rules: Rules) -> _W
         low, high = np.where(where, 0.0, low), np.where(where, 0.0, high)
         low_why, high_why = np.where(where, why, low_why), np.where(where, why, high_why)
     low = np.minimum(low, high)
-    low, high, low_why, high_why = _island_range(sites, low, high, low_why, high_why)
+    low, high, low_why, high_why = _island_range(s, sites, low, high, low_why, high_why, rules)
     load = np.where(np.isfinite(sites.load_kw), sites.load_kw, sites.worst_load_kw)
     may_import, may_export = (less_margin(limit, rules) for limit in (sites.import_limit_kw, sites.export_limit_kw))
     export_room = np.where(np.isfinite(sites.load_kw), may_export + load, 0.0)
@@ -373,13 +373,18 @@ def _start(s: FleetState, plan_kw: Floats, sites: SiteState, rules: Rules) -> _W
 
 
 def _island_range(
-    sites: SiteState, low: Floats, high: Floats, low_why: Ints, high_why: Ints
+    s: FleetState, sites: SiteState, low: Floats, high: Floats, low_why: Ints, high_why: Ints, rules: Rules
 ) -> tuple[Floats, Floats, Ints, Ints]:
-    """Where an island plan runs, it alone speaks, inside what hardware and energy allow; nobody else may push."""
+    """Where an island plan runs, it alone speaks, inside what hardware and energy allow; nobody else may push.
+
+    Who forms the island follows its load by itself: a change below the deadband is not worth telling.
+    """
     running = np.isfinite(sites.island_kw)
     if not running.any():
         return low, high, low_why, high_why
     told = np.where(running, sites.island_kw, 0.0)
+    near = (np.abs(told - s.last_setpoint_kw) < rules.deadband_kw) & (told * s.last_setpoint_kw > 0)
+    told = np.where(near, s.last_setpoint_kw, told)
     told = np.clip(told, np.minimum(low, 0.0), high)
     return (
         np.where(running, told, low), np.where(running, told, high),

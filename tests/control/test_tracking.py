@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from revere.control.image import Image
-from revere.control.tracking import RETRY_AFTER, CommandTracker, OpenCommand
+from revere.control.tracking import RETRY_AFTER, CommandTracker, FleetChanges, OpenCommand
 from revere.core import facts as f
 from revere.core.commands import Answer
 from tests.control.scenes import NOON, fleet, plug, reading, ready_image, seconds, unplug
@@ -83,7 +83,46 @@ def test_a_station_with_a_wrong_clock_is_judged_by_ours(skew_s: float) -> None:
     (ended,) = bench.tracker.check(bench.image, NOON + seconds(10))
     assert isinstance(ended, f.CommandEnded)
     assert ended.outcome == "confirmed"
-    assert bench.tracker.figures.met_s == [pytest.approx(9.0)]
+    assert bench.tracker.changes.met_s == [pytest.approx(9.0)]
+
+
+@pytest.mark.parametrize(
+    ("asks", "shows", "met_s", "unmet"),
+    [
+        ([(0, "A")], [(8, "A")], [8], 0),
+        ([(0, "A"), (0, "B")], [(8, "A"), (14, "B")], [14], 0),  # the last station's proof
+        ([(0, "A"), (5, "A")], [(12, "A")], [12, 7], 0),  # superseded: until its successor was met
+        ([(0, "A"), (5, "A")], [(5, "A"), (12, "A")], [5, 7], 0),  # read just as the next was sent
+        ([(0, "A"), (5, "A")], [(5, "A")], [5], 1),
+        ([(0, "A"), (0, "B"), (5, "B")], [(4, "A"), (21, "B")], [21, 16], 0),
+        ([(0, "A"), (0, "B")], [(8, "A")], [], 1),
+        ([(0, "A"), (0, "B")], [(8, "A"), (9, "-B")], [8], 0),  # unplugged: nobody to wait for
+        ([(0, "A")], [(9, "-A")], [], 0),
+    ],
+)
+def test_a_fleet_change_lasts_until_its_last_station_shows_it(
+    asks: list[tuple[int, str]], shows: list[tuple[int, str]], met_s: list[float], unmet: int
+) -> None:
+    changes = FleetChanges()
+    for at, asset in asks:
+        changes.begin(asset, NOON + seconds(at), -60.0)
+    for at, asset in shows:
+        if asset.startswith("-"):
+            changes.forget(asset.removeprefix("-"))
+        else:
+            changes.show(asset, NOON + seconds(at), lambda setpoint_kw: setpoint_kw == -60.0)
+    assert (changes.met_s, changes.unmet) == (met_s, unmet)
+
+
+def test_a_setpoint_that_expired_counts_until_the_station_obeys() -> None:
+    bench = Bench()
+    bench.ask(-60.0)
+    bench.shows(0.0, 31.0)
+    bench.ask(-60.0)
+    bench.shows(-59.0, 10.0)
+    assert bench.tracker.changes.met_s == [41.0, 10.0]
+    ends = {"issued": 2, "expired": 1, "confirmed": 1}
+    assert bench.tracker.figures.in_events == ends
 
 
 def test_a_new_setpoint_supersedes_and_an_unplugging_ends() -> None:

@@ -415,3 +415,21 @@ def test_a_tick_of_the_programme_takes_milliseconds(record_property: Any) -> Non
         best = min(best, wall_s() - started)
     record_property("arbitrate_s", best)
     assert best < 0.02
+
+
+@pytest.mark.parametrize(
+    ("last_kw", "island_kw", "told_kw"),
+    [
+        (-12.0, -12.3, -12.0),
+        (-12.0, -11.6, -12.0),
+        (-12.0, -12.6, -12.6),
+        (-0.4, 0.0, 0.0),  # rest is reached exactly
+        (0.3, -0.1, 0.0),  # below the least power, and never held in the other direction
+        (0.0, -12.0, -12.0),
+    ],
+)
+def test_an_island_is_not_told_of_every_watt(last_kw: float, island_kw: float, told_kw: float) -> None:
+    """Three hours of an event sent a fire station's charger 1,068 setpoints, 0.02 kW apart."""
+    state = buses(2, last_setpoint_kw=np.array([last_kw, 0.0]))
+    sites = depot(2, island_kw=np.array([island_kw, island_kw * 9]))
+    assert decide(state, [0.0, 0.0], sites).kw[0] == pytest.approx(told_kw)

@@ -64,9 +64,11 @@ def test_energy_closes_and_setpoints_are_met(shown: dict[str, Any]) -> None:
     assert shown["energy_balance_stations"] >= 60
     assert shown["energy_balance_residual_pct"] < 0.1
     assert shown["energy_balance_worst_station_pct"] < 0.1, shown["energy_balance_worst_station"]
+    assert shown["fleet_changes_in_events"] > 100
     assert shown["setpoints_met_in_events"] > 500
     assert shown["setpoint_sent_p99_ms"] < 500
     assert shown["setpoint_met_p99_s"] < 30
+    assert shown["fleet_changes_unmet"] <= 1
 
 
 @pytest.mark.long

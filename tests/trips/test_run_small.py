@@ -88,6 +88,7 @@ def test_every_criterion_of_a_run_holds_with_its_exposure(played: Played) -> Non
     assert shown["alarms_open"] == []
     assert shown["setpoint_sent_p99_ms"] < 500
     assert shown["setpoint_met_p99_s"] < 30
+    assert shown["fleet_changes_unmet"] <= 1
     assert shown["setpoints_met_in_events"] >= 10
 
 
