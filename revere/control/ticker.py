@@ -106,11 +106,24 @@ class Ticker:
                     left_h=(event.end - now).total_seconds() / 3600,
                 )
             )
-        spare_kwh = state.energy_kwh - np.maximum(state.floor_kwh, state.barrier_kwh)
-        give_max_kw = np.where(state.plugged & state.dispatchable, state.discharge_max_kw, 0.0)
-        plan_kw = even_discharge(plan_kw, state.site, len(self._site_ids), spare_kwh, give_max_kw)
+        plan_kw = self._even(plan_kw, state, sites, targets)
         setpoints = arbitrate(state, plan_kw, sites, events=tuple(targets), rules=RULES)
         return Decision(self.assets, setpoints, setpoints.reasons(), targets[0].target_kw if targets else None)
+
+    def _even(self, plan_kw: Floats, state: FleetState, sites: SiteState, targets: Sequence[EventTarget]) -> Floats:
+        """The plan's discharge shared by spare energy, over all sites of an event and else within each site.
+
+        To an event a kWh of one depot is as good as one of another, so every new plan would lay them out anew.
+        """
+        spare_kwh = state.energy_kwh - np.maximum(state.floor_kwh, state.barrier_kwh)
+        shut = (sites.dead | sites.stop)[state.site] | np.isfinite(sites.island_kw)
+        group = state.site.copy()
+        for number, target in enumerate(targets):
+            member = target.sites[state.site] & ~shut
+            group[member] = len(self._site_ids) + number
+            spare_kwh[member] = (state.energy_kwh - np.maximum(state.barrier_kwh, state.end_floor_kwh))[member]
+        give_max_kw = np.where(state.plugged & state.dispatchable, state.discharge_max_kw, 0.0)
+        return even_discharge(plan_kw, group, len(self._site_ids) + len(targets), spare_kwh, give_max_kw)
 
     def _called(self, event: EventImage) -> npt.NDArray[np.bool_]:
         """Which sites the event calls."""

@@ -392,3 +392,32 @@ def test_a_new_session_starts_from_nothing() -> None:
     assert room.ticker.last_kw[0] == 0
     assert room.kw(NOON + seconds(5)) == 0.0, "its state of charge is unknown"
     assert GridEventId("e1") in room.image.events
+
+
+def test_an_event_takes_from_every_depot_by_what_it_can_spare_whatever_the_plan_says() -> None:
+    """To an event all sites are alike, so each new plan would let another one give."""
+    three = ("school", "other", "third")
+    of = fleet(tuple(site(one) for one in three), tuple(station(f"cs-{one}", one) for one in three))
+    room = Room(of)
+    room.image.evses["cs-third/1"].soc = 0.5
+    room.plan_at()
+    assert room.plan is not None
+    total_kw = float(room.plan.net_kw[:, 0].sum())
+    shares = []
+    for order in ([1.0, 0.0, 0.0], [0.0, 0.7, 0.3]):
+        room.plan.net_kw[:, 0] = np.maximum(np.array(order) * total_kw, -60.0)
+        room.plan.commitment_kw[0, 0] = -room.plan.net_kw[:, 0].sum()
+        shares.append(room.decide().setpoints.kw)
+    for kw in shares:
+        assert kw[0] == pytest.approx(kw[1], rel=1e-3)
+        assert kw[2] == pytest.approx(kw[0] / 2, rel=0.05)  # 100 kWh less a lease, over 120 less a lease
+
+
+def test_a_site_that_is_stopped_gives_nothing_of_an_events_share() -> None:
+    both = fleet((site("school"), site("other")), (station("cs1", "school"), station("cs2", "other")))
+    room = Room(both)
+    room.plan_at()
+    room.image.apply(f.DischargeStopped(at=NOON, by="x", site_id=SiteId("other")))
+    decision = room.decide()
+    assert decision.setpoints.kw[1] == 0.0
+    assert decision.setpoints.kw[0] < -20
