@@ -18,9 +18,10 @@ from tests.trips.rig import ONE_HOME, SMALL
 from tests.trips.walls import ROOT, Site, registered
 
 COMMANDS = {
-    (): ("run", "demo", "serve", "twin", "user", "station", "site", "event", "stop-discharge", "guide", "audit",
-         "migrate", "backup", "restore", "doctor", "bench"),
-    ("user",): ("add", "list"),
+    (): ("run", "demo", "serve", "twin", "user", "token", "station", "site", "event", "stop-discharge", "guide",
+         "audit", "migrate", "backup", "restore", "doctor", "bench"),
+    ("user",): ("add", "list", "remove"),
+    ("token",): ("add", "list", "revoke"),
     ("station",): ("add", "list", "accept"),
     ("site",): ("add", "list"),
     ("event",): ("call",),
