@@ -236,6 +236,7 @@ def site_add(
     *,
     block_groups: Path | None = None,
     replace: Annotated[bool, Parameter(negative="")] = False,
+    lower_security: Annotated[bool, Parameter(negative="")] = False,
     config: Config = None,
 ) -> None:
     """Register the sites, stations, vehicles and contracts of a scenario file beside those that are registered.
@@ -246,6 +247,7 @@ def site_add(
         scenario: a programme's TOML file, or the name of one that comes with Revere, such as massachusetts.
         block_groups: the state's CSV of census block groups, for the equity share (else the scenario's own).
         replace: make the registry equal to the file; what is not in it is removed, and named.
+        lower_security: let stations' security profiles fall to the file's.
     """
     from revere.app.play import load_scenario, with_block_groups
     from revere.app.register import add_fleet
@@ -253,7 +255,7 @@ def site_add(
     fleet = load_scenario(scenario).fleet
     if block_groups is not None:
         fleet = with_block_groups(fleet, block_groups)
-    say(_admin(config, lambda desk: add_fleet(desk, fleet, replace=replace)))
+    say(_admin(config, lambda desk: add_fleet(desk, fleet, replace=replace, lower=lower_security)))
 
 
 @site_app.command(name="list")

@@ -19,6 +19,7 @@ from revere.control.office import Office
 from revere.core import facts as f
 from revere.core.facts import evse_asset
 from revere.core.ids import CommandId
+from revere.links.ocppj.door import DoorRules
 from revere.links.ocppj.server import OcppServer
 from revere.links.openadr3.ven import Ven
 from revere.settle.rules import load_rulebook
@@ -103,6 +104,7 @@ async def open_house(
     host: str = "127.0.0.1",
     port: int = 0,
     tls: ssl.SSLContext | None = None,
+    door: DoorRules | None = None,
     ping_interval_s: float | None = 20.0,
     offload: Callable[[Callable[[], Any]], Awaitable[Any]] = run_inline,
     speed: float = 1.0,
@@ -117,7 +119,7 @@ async def open_house(
     inbox = Inbox(store, image)
     profiles, _short = fallback_profiles(fleet)
     directory = Directory(fleet, key, macs, profiles, image)
-    server = OcppServer(inbox, directory, clock, ping_interval_s=ping_interval_s)
+    server = OcppServer(inbox, directory, clock, ping_interval_s=ping_interval_s, rules=door)
     await remember(store, image, clock.now())
     ven = await _ven(utility, fleet, store, inbox, clock)
     heart = Heart(

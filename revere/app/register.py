@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 NAMED_MAX = 20
 
 
-async def add_fleet(desk: AdminDesk, fleet: Fleet, *, replace: bool = False) -> str:
+async def add_fleet(desk: AdminDesk, fleet: Fleet, *, replace: bool = False, lower: bool = False) -> str:
     """Add a scenario's assets to the registry; those of the same kind and id take the file's values.
 
-    With ``replace`` the registry becomes equal to the file. Returns what changed, by id.
+    With ``replace`` the registry becomes equal to the file. A station's security profile falls only with ``lower``.
+    Returns what changed, by id.
     """
     if fleet.programme.id != desk.store.tenant:
         raise Refused(
@@ -30,6 +31,8 @@ async def add_fleet(desk: AdminDesk, fleet: Fleet, *, replace: bool = False) -> 
     before = await desk.store.load_fleet()
     old = {} if before is None else _by_name(before)
     new = _by_name(fleet)
+    if before is not None and not lower:
+        _refuse_lower(before, fleet)
     if replace:
         await desk.store.save_fleet(fleet)
     else:
@@ -46,6 +49,23 @@ async def add_fleet(desk: AdminDesk, fleet: Fleet, *, replace: bool = False) -> 
         f"{len(after.sites)} sites, {len(after.stations)} stations and {len(after.vehicles)} vehicles are registered."
     )
     return desk.told("\n".join([*lines, *_unknown(after)]))
+
+
+def _refuse_lower(before: Fleet, fleet: Fleet) -> None:
+    """A file that says nothing of security must not undo what somebody has secured."""
+    held = {station.id: station.security_profile for station in before.stations}
+    falls = [
+        f"{station.id} from {held[station.id]} to {station.security_profile}"
+        for station in fleet.stations
+        if station.security_profile < held.get(station.id, 0)
+    ]
+    if falls:
+        raise Refused(
+            "the security profile of stations would fall",
+            got=", ".join(falls[:NAMED_MAX]),
+            expected="no lower profile than is registered",
+            remedy="Say security_profile under the chargers, or --lower-security where it is meant",
+        )
 
 
 def _by_name(fleet: Fleet) -> dict[str, Asset]:

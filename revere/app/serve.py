@@ -21,11 +21,12 @@ from revere.app.settings import (
     UTILITY_SECRET_VARIABLE,
     Settings,
     secret_file,
-    station_tls,
 )
+from revere.app.tls import StationTls, check_profiles, station_tls
 from revere.core.errors import RevereError
 from revere.core.ids import TenantId
 from revere.core.time import WallClock
+from revere.links.ocppj.door import DoorRules
 from revere.settle.rules import load_rulebook
 from revere.store.postgres import EmbeddedPostgres
 from revere.store.store import Store
@@ -146,6 +147,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
     tls = station_tls(settings.ocpp)
     async with only_server(folder), open_store(folder, settings.programme, clock) as (store, place):
         fleet = await registered_fleet(store)
+        check_profiles(settings.ocpp, fleet.stations)
         house = await open_house(
             store,
             fleet,
@@ -155,10 +157,13 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
             utility=utility,
             host=settings.ocpp.host,
             port=settings.ocpp.port,
-            tls=tls,
+            tls=None if tls is None else tls.context,
+            door=DoorRules(proxy_ends_tls=settings.ocpp.behind_tls_proxy, bench=settings.ocpp.bench),
             offload=asyncio.to_thread,
             clock_synchronised=lambda: settings.clock == "trusted" or kernel_clock_synchronised(),
         )
+        if tls is not None:
+            tls.on_untrusted = house.server.note_untrusted
         excess = await store.excess_rights()
         if excess:
             log.warning("the application's database role may change records", rights=excess, see="docs/how-to/database")
@@ -172,7 +177,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
                 say(f"stations  {settings.ocpp.address(house.port)}")
                 if not [user for user in await store.users() if user.role == OPERATOR and user.password_hash]:
                     say(f"nobody may sign in yet; once: {one_time_link(links, settings.web, port)}")
-                await until_stopped(house)
+                await until_stopped(house, tls=tls)
         finally:
             web.stop()
             await house.close()
@@ -209,8 +214,8 @@ def _utility(settings: Settings) -> UtilityAccess | None:
     )
 
 
-async def until_stopped(house: House, *, watch_s: float = WATCH_S) -> None:
-    """Wait for a signal; end with the failure of any part that stopped by itself."""
+async def until_stopped(house: House, *, watch_s: float = WATCH_S, tls: StationTls | None = None) -> None:
+    """Wait for a signal, renewed certificates taken up on the way; end with the failure of any part that stopped."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -220,6 +225,8 @@ async def until_stopped(house: House, *, watch_s: float = WATCH_S) -> None:
             failure = house.failure()
             if failure is not None:
                 raise failure
+            if tls is not None:
+                tls.reload()
             try:
                 async with asyncio.timeout(watch_s):
                     await stop.wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import ssl
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from revere.core.errors import RevereError, ScenarioError
-from revere.web.settings import WebSettings, is_loopback
+from revere.web.settings import WebSettings
 
 SETTINGS_FILE = "revere.toml"
 SETTINGS_MAX_BYTES = 64 * 1024
@@ -24,17 +23,20 @@ KEY_BYTES = 32
 
 
 class OcppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where stations connect: beyond loopback only by TLS (OCPP security profile 2).
+    """Where stations connect: beyond loopback only by TLS (OCPP security profiles 2 and 3).
 
     With ``tls_cert`` and ``tls_key`` (PEM files) we speak it ourselves; ``behind_tls_proxy`` says that a proxy in front
-    ends it and that nobody else reaches this port.
+    ends it and that nobody else reaches this port. ``tls_station_root`` signs the certificates of profile 3 stations.
+    ``bench`` lets stations of profile 0 in, who prove nothing.
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 9000
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    tls_station_root: Path | None = None
     behind_tls_proxy: bool = False
+    bench: bool = False
 
     def address(self, port: int) -> str:
         """Where a station finds us."""
@@ -93,45 +95,6 @@ def _path(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str):
         return Path(value)
     raise NotImplementedError
-
-
-def station_tls(settings: OcppSettings) -> ssl.SSLContext | None:
-    """What the stations' port speaks TLS with, None for clear text on loopback or behind a proxy.
-
-    Raises :class:`ScenarioError` for clear text beyond loopback, half a certificate, or files that are none.
-    """
-    cert, key = settings.tls_cert, settings.tls_key
-    if cert is None and key is None:
-        if settings.behind_tls_proxy or is_loopback(settings.host):
-            return None
-        raise ScenarioError(
-            "stations beyond this machine need TLS: their passwords and commands would pass in clear text",
-            where="ocpp.host",
-            got=settings.host,
-            expected="127.0.0.1, ::1 or localhost",
-            remedy="Set ocpp.tls_cert and ocpp.tls_key, or ocpp.behind_tls_proxy = true where a proxy ends TLS",
-        )
-    if cert is None or key is None:
-        raise ScenarioError(
-            "TLS needs both a certificate and a key",
-            where="ocpp.tls_cert, ocpp.tls_key",
-            got="one of them",
-            expected="both or none",
-            remedy="Name the missing file",
-        )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(cert, key)
-    except OSError as error:  # an SSLError is one
-        raise ScenarioError(
-            "the certificate and its key cannot be used",
-            where="ocpp.tls_cert, ocpp.tls_key",
-            got=f"{cert}, {key}: {error.strerror or error}",
-            expected="two PEM files that belong together",
-            remedy="Correct the paths, or make the pair anew",
-        ) from error
-    return context
 
 
 def state_folder() -> Path:

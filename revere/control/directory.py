@@ -62,11 +62,16 @@ class Directory:
                 meters_site=station.meters_site,
                 default_profile=profiles[station.id],
                 zone=zone,
+                security_profile=station.security_profile,
             )
             for station in fleet.stations
         }
         self._nobody = secret_mac(key, "", secrets.token_hex(SECRET_BYTES))
         self.refused = 0
+
+    def registered(self, station_id: str) -> StationConfig | None:
+        """The configuration of a registered station; None for an unknown id."""
+        return self._configs.get(station_id)
 
     def authenticate(self, station_id: str, password: str) -> StationConfig | None:
         """The configuration for the right secret, else None; an unknown id costs the same work."""

@@ -267,6 +267,8 @@ class Image:
                     self.sites[fact.site_id].stopped = stopped
             case f.AlarmRaised() | f.AlarmCleared() | f.AlarmAcknowledged():
                 self._alarm(fact)
+            case f.SecurityEventReported():
+                pass  # a record; what a person should know of it comes as an alarm
             case _:
                 assert_never(fact)
 

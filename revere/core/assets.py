@@ -19,6 +19,8 @@ SiteKind = Literal["school", "municipal", "home"]
 UtilityKind = Literal["investor_owned", "municipal_light_plant"]
 Days = Literal["school", "weekday", "weekend", "daily"]
 Protocol = Literal["ocpp2.1", "ocpp2.0.1", "ocpp1.6"]
+SecurityProfile = Literal[0, 1, 2, 3]
+"""OCPP's: 0 nothing (benches), 1 Basic secret, 2 the same by TLS, 3 TLS with the station's own certificate."""
 LOAD_SHAPES = ("home", "office", "school", "warehouse")
 """Kinds of building whose day is known before it is measured."""
 RULES = ("connectedsolutions_ci_daily", "connectedsolutions_ci_targeted", "connectedsolutions_res")
@@ -110,6 +112,7 @@ class Station(Struct, frozen=True, kw_only=True):
     discharge_kw: float = 0.0
     can_form_grid: bool = False
     meters_site: bool = False
+    security_profile: SecurityProfile = 1
 
 
 class Trip(Struct, frozen=True, kw_only=True):

@@ -109,6 +109,20 @@ class ClockSkewMeasured(FactBase, frozen=True, tag=True, kw_only=True):
     skew_s: float
 
 
+class SecurityEventReported(FactBase, frozen=True, tag=True, kw_only=True):
+    """Something of security at a station: its own notification, or what our door refused under its id.
+
+    ``type`` is OCPP's word where the station speaks; ``count`` is how many it stands for.
+    """
+
+    station_id: StationId
+    type: str
+    ts: dt.datetime
+    source: Literal["station", "door"]
+    detail: str = ""
+    count: int = 1
+
+
 class SessionStarted(FactBase, frozen=True, tag=True, kw_only=True):
     """Plug-in. ``token`` identifies the vehicle where the registry knows it."""
 
@@ -305,6 +319,7 @@ Fact = (
     | StationBooted
     | IdentityAccepted
     | IdentityRefused
+    | SecurityEventReported
     | StationProvisioned
     | ScheduleRead
     | StatusReported

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from revere.core.assets import Protocol as StationProtocol
-from revere.core.assets import StationIdentity
+from revere.core.assets import SecurityProfile, StationIdentity
 from revere.core.commands import DefaultProfile
 from revere.core.ids import SiteId, StationId
 
@@ -38,12 +38,17 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
     meters_site: bool
     default_profile: DefaultProfile
     zone: str
+    security_profile: SecurityProfile = 1
     sample_interval_s: int = 60
     aligned_interval_s: int = 300
 
 
 class StationDirectory(Protocol):
     """Who may connect, and as what."""
+
+    def registered(self, station_id: str) -> StationConfig | None:
+        """The configuration of a registered station, whoever asks; None for an unknown id."""
+        ...
 
     def authenticate(self, station_id: str, password: str) -> StationConfig | None:
         """The station's configuration when the secret is right, else None, in constant time."""

@@ -69,6 +69,8 @@ class ChargerGroup(Record, frozen=True, kw_only=True):
     """Equal chargers of a site with a vehicle each; ``stagger_min`` shifts each vehicle's roster.
 
     ``serials`` names the chargers one by one; without it each serial number is learned at the first boot.
+    ``security_profile`` is OCPP's: 1 Basic secret, 2 the same by TLS, 3 TLS with the station's certificate; 0 is for
+    benches.
     """
 
     station: str
@@ -77,6 +79,7 @@ class ChargerGroup(Record, frozen=True, kw_only=True):
     trips: tuple[assets.Trip, ...] = ()
     stagger_min: float = 0.0
     serials: tuple[str, ...] = ()
+    security_profile: assets.SecurityProfile = 1
 
 
 class SiteEntry(Record, frozen=True, kw_only=True):
@@ -389,6 +392,7 @@ def _add_chargers(
                     discharge_kw=station_model.discharge_kw,
                     can_form_grid=station_model.can_form_grid,
                     meters_site=count == 1,
+                    security_profile=group.security_profile,
                 )
             )
             shift_min = group.stagger_min * (place + number - 1)

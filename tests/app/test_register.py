@@ -20,12 +20,14 @@ from revere.store.store import Store
 from tests.trips.rig import ONE_HOME, SMALL
 
 
-def _registered(dsn: str, tmp_path: Path, *steps: tuple[Fleet, bool], served: bool = False) -> tuple[list[str], Fleet]:
+def _registered(
+    dsn: str, tmp_path: Path, *steps: tuple[Fleet, bool], served: bool = False, lower: bool = False
+) -> tuple[list[str], Fleet]:
     async def work() -> tuple[list[str], Fleet]:
         store = await Store.open(dsn, WallClock(), TenantId("masscec"), require_durable=False)
         try:
             desk = AdminDesk(store, tmp_path, "", None, served=served)
-            said = [await add_fleet(desk, fleet, replace=replace) for fleet, replace in steps]
+            said = [await add_fleet(desk, fleet, replace=replace, lower=lower) for fleet, replace in steps]
             kept = await store.load_fleet()
             assert kept is not None
             return said, kept
@@ -64,6 +66,18 @@ def test_only_replace_removes_and_it_names_what_goes(pg_dsn: str, tmp_path: Path
     assert kept == HOME
     removed = next(line for line in said.splitlines() if "removed:" in line)
     assert all(f"site {site.id}" in removed for site in TOWN.sites)
+
+
+def test_a_file_lowers_no_security_profile_unless_that_is_meant(pg_dsn: str, tmp_path: Path) -> None:
+    secured = msgspec.structs.replace(
+        TOWN, stations=tuple(msgspec.structs.replace(station, security_profile=3) for station in TOWN.stations)
+    )
+    _, kept = _registered(pg_dsn, tmp_path, (TOWN, False), (secured, False))
+    assert {station.security_profile for station in kept.stations} == {3}
+    with pytest.raises(Refused, match=f"{TOWN.stations[0].id} from 3 to 1.*--lower-security"):
+        _registered(pg_dsn, tmp_path, (secured, False), (TOWN, True))
+    _, kept = _registered(pg_dsn, tmp_path, (secured, False), (TOWN, False), lower=True)
+    assert {station.security_profile for station in kept.stations} == {1}
 
 
 def test_another_programmes_file_is_refused(pg_dsn: str, tmp_path: Path) -> None:

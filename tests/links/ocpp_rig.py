@@ -20,6 +20,7 @@ from revere.core.facts import Fact
 from revere.core.ids import SiteId, StationId
 from revere.core.ports import StationConfig
 from revere.core.time import WallClock
+from revere.links.ocppj.door import DoorRules
 from revere.links.ocppj.server import OcppServer
 
 if TYPE_CHECKING:
@@ -100,6 +101,9 @@ class Directory:
         self.configs = {c.station_id: c for c in configs}
         self.identities = {c.station_id: KNOWN[c.protocol] for c in configs}
         self.strangers: dict[StationId, StationIdentity] = {}
+
+    def registered(self, station_id: str) -> StationConfig | None:
+        return self.configs.get(StationId(station_id))
 
     def authenticate(self, station_id: str, password: str) -> StationConfig | None:
         found = self.configs.get(StationId(station_id))
@@ -249,10 +253,12 @@ BOOT_16 = {"chargePointVendor": "Acme", "chargePointModel": "AC-7", "chargePoint
 
 
 @asynccontextmanager
-async def bench(*configs: StationConfig, tls: ssl.SSLContext | None = None) -> AsyncIterator[Bench]:
+async def bench(
+    *configs: StationConfig, tls: ssl.SSLContext | None = None, rules: DoorRules | None = None
+) -> AsyncIterator[Bench]:
     """A server on a free loopback port, closed at the end."""
     sink, clock = MemorySink(), StoppedClock()
-    server = OcppServer(sink, Directory(*(configs or (config(),))), clock, ping_interval_s=None)
+    server = OcppServer(sink, Directory(*(configs or (config(),))), clock, ping_interval_s=None, rules=rules)
     port = await server.serve("127.0.0.1", 0, tls=tls)
     try:
         yield Bench(server, sink, port, clock)

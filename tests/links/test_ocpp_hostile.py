@@ -33,6 +33,7 @@ from revere.core.facts import (
     AlarmRaised,
     ClockSkewMeasured,
     MeterReading,
+    SecurityEventReported,
     SessionStarted,
     StationBooted,
     StationConnected,
@@ -275,7 +276,12 @@ def test_every_refused_login_gets_the_same_bytes() -> None:
             answers = [await _raw_http(b.port, path, header) for path, header in cases]
             assert answers[0].startswith(b"HTTP/1.1 401 Unauthorized\r\n")
             assert set(answers) == {answers[0]}
-            assert b.sink.facts == []
+            events = b.sink.of(SecurityEventReported)
+            assert {(e.station_id, e.type, e.detail) for e in events} == {
+                ("ST-1", "LoginRefused", "wrong secret, from 127.0.0.1")
+            }
+            assert len(events) == 1  # nine tries, one reason; the rest is counted
+            assert len(b.sink.of(AlarmRaised)) == len(b.sink.facts) - 1 == 1
             assert (await _raw_http(b.port, "/", _basic_line("ST-1", PASSWORD))).startswith(b"HTTP/1.1 404")
             assert b.server.counters.logins_refused == len(cases)
             await (await b.station()).close()

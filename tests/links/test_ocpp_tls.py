@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
-import ssl
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from ocpp_rig import BOOT, HandStation, basic, bench, play
-from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidMessage
-from websockets.typing import Subprotocol
 
-from revere.app.settings import OcppSettings, load_settings, station_tls
+from revere.app.settings import load_settings
+from revere.app.tls import station_tls
 from revere.core.errors import ScenarioError
-from revere.core.facts import StationBooted
-
-CERT, KEY = "cert.pem", "key.pem"
 
 
 @pytest.mark.parametrize(
@@ -34,6 +26,7 @@ CERT, KEY = "cert.pem", "key.pem"
         ('host = "csms.example.org"', ("ocpp.host", "csms.example.org", "clear text")),
         ('tls_cert = "cert.pem"', ("both a certificate and a key",)),
         ('tls_key = "key.pem"', ("both a certificate and a key",)),
+        ('tls_station_root = "root.pem"', ("both a certificate and a key", "root for stations")),
         ('tls_cert = "none.pem"\ntls_key = "key.pem"', ("ocpp.tls_cert", "none.pem", "No such file")),
         ('tls_cert = "cert.pem"\ntls_key = "key.pem"', ("ocpp.tls_cert", "cert.pem", "PEM")),
     ],
@@ -42,7 +35,7 @@ def test_where_stations_may_connect(
     text: str, says: tuple[str, ...] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path(CERT).write_text("no certificate")
+    Path("cert.pem").write_text("no certificate")
     Path("revere.toml").write_text(f"[ocpp]\n{text}\n")
     settings = load_settings().ocpp
     if says is None:
@@ -68,28 +61,3 @@ def test_the_server_starts_nothing_that_would_listen_in_clear_text(tmp_path: Pat
     assert (done.returncode, done.stdout) == (2, "")
     assert "ocpp.host" in done.stderr
     assert not (state / "postgres").exists()
-
-
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate")
-def test_a_station_boots_by_tls_and_clear_text_gets_nothing(tmp_path: Path) -> None:
-    cert, key = tmp_path / CERT, tmp_path / KEY
-    making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*making, *names, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
-    settings = OcppSettings(host="0.0.0.0", tls_cert=cert, tls_key=key)
-    assert settings.address(9000).startswith("wss://")
-
-    async def story() -> None:
-        async with bench(tls=station_tls(settings)) as b:
-            place = f"127.0.0.1:{b.port}/ocpp/ST-1"
-            trust = ssl.create_default_context(cafile=str(cert))
-            words = {"additional_headers": basic("ST-1"), "compression": None, "proxy": None}
-            by_tls = await connect(f"wss://{place}", ssl=trust, subprotocols=[Subprotocol("ocpp2.1")], **words)  # type: ignore[arg-type]
-            station = HandStation(by_tls, {})
-            assert (await station.call("BootNotification", BOOT))[2]["status"] == "Accepted"
-            assert b.sink.of(StationBooted)
-            with pytest.raises((InvalidMessage, OSError)):
-                await connect(f"ws://{place}", subprotocols=[Subprotocol("ocpp2.1")], **words)  # type: ignore[arg-type]
-            await by_tls.close()
-
-    play(story)

@@ -48,6 +48,11 @@ FAILED_LOGINS_BURST: Final = 30.0
 FAILED_LOGINS_PER_S: Final = 0.2
 """Failed tries per address and id; the secrets have 160 bits, so this spares work, it does not guard."""
 LOGIN_RECORDS_MAX: Final = 4_096
+AUDIT_EVERY_S: Final = 600.0
+"""One reason for which a station was refused is journaled at most this often, with how many it stands for."""
+AUDIT_RECORDS_MAX: Final = 4_096
+AUDITS_WAITING_MAX: Final = 64
+"""Refusals on their way to the journal; more are counted as unrecorded and left to the next round."""
 RECORD_RETRY_S: Final = 2.0
 """The end of a connection that could not be journaled is tried again after this, until it is."""
 TAKEOVERS_PER_MINUTE_MAX: Final = 5
@@ -77,6 +82,7 @@ class Counters(msgspec.Struct, kw_only=True):
     readings_quarantined: int = 0
     logins_refused: int = 0
     logins_throttled: int = 0
+    certificates_untrusted: int = 0
     protocols_refused: int = 0
     connections_refused: int = 0
     connections: int = 0

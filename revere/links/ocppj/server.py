@@ -1,6 +1,6 @@
 """The OCPP server: one port for every station and version, and control's door to them all.
 
-``/ocpp/{station_id}``, Basic auth before the upgrade, the subprotocol that the station is
+``/ocpp/{station_id}``, known to the door before the upgrade, the subprotocol that the station is
 registered for and no other. A second authenticated socket of a station wins; closing the first
 never removes the second, since each is known by its generation.
 """
@@ -21,6 +21,7 @@ from revere.links.ocpp2.session import Session2
 from revere.links.ocpp16.session import Session16
 from revere.links.ocppj import login
 from revere.links.ocppj.bounds import (
+    AUDITS_WAITING_MAX,
     CLOSE_TIMEOUT_S,
     CONNECTIONS_MAX,
     CUT_AGAIN_S,
@@ -34,6 +35,7 @@ from revere.links.ocppj.bounds import (
 )
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTable, CallTimedOut
 from revere.links.ocppj.connection import StationLink
+from revere.links.ocppj.door import Door, DoorRules
 from revere.links.ocppj.line import Line, Session, StationMemory
 from revere.links.ocppj.transport import Disconnected, StationSocket, WebSocketTransport
 
@@ -70,6 +72,7 @@ class OcppServer:
         clock: Clock,
         *,
         ping_interval_s: float | None = 20,
+        rules: DoorRules | None = None,
     ) -> None:
         self.counters = Counters()
         self._sink = sink
@@ -78,7 +81,8 @@ class OcppServer:
         self._ping_interval_s = ping_interval_s
         self._links: dict[StationId, StationLink] = {}
         self._memories: dict[StationId, StationMemory] = {}
-        self._logins = login.LoginBudget()
+        self._door = Door(directory, clock, self.counters, rules or DoorRules(), self._audit)
+        self._auditing: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._recording: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
@@ -124,7 +128,7 @@ class OcppServer:
             self._server = None
         for task in self._recording:
             task.cancel()
-        await asyncio.gather(*self._closing, *self._recording, return_exceptions=True)
+        await asyncio.gather(*self._closing, *self._recording, *self._auditing, return_exceptions=True)
 
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """None to go on with the upgrade, else the refusal."""
@@ -135,7 +139,7 @@ class OcppServer:
         if self.counters.connections >= CONNECTIONS_MAX:
             self.counters.connections_refused += 1
             return login.refusal(503, "Service Unavailable", "Too many connections.\n")
-        config = self._verified(station_id, request, str((socket.remote_address or ("",))[0]))
+        config = self._door.admit(station_id, request, socket)
         if config is None:
             return login.unauthorized()
         memory = self._memories.get(config.station_id)
@@ -149,19 +153,25 @@ class OcppServer:
         socket.config = config
         return None
 
-    def _verified(self, station_id: str, request: Request, address: str) -> StationConfig | None:
-        now_s = asyncio.get_running_loop().time()
-        who = (address, station_id)
-        if self._logins.spent(who, now_s):
-            self.counters.logins_throttled += 1
-            return None
-        user, password = login.credentials(request)
-        config = self._directory.authenticate(station_id, password)
-        if config is None or user != station_id:
-            self.counters.logins_refused += 1
-            self._logins.note_failure(who, now_s)
-            return None
-        return config
+    def note_untrusted(self, why: str) -> None:
+        """TLS ended a connection over its certificate."""
+        self._door.note_untrusted(why)
+
+    def _audit(self, facts: list[Fact]) -> None:
+        """Journal a refusal beside the door, which waits for no database."""
+        if len(self._auditing) >= AUDITS_WAITING_MAX:
+            self.counters.unrecorded += 1
+            return
+        task = asyncio.get_running_loop().create_task(self._record_audit(facts))
+        self._auditing.add(task)
+        task.add_done_callback(self._auditing.discard)
+
+    async def _record_audit(self, facts: list[Fact]) -> None:
+        try:
+            await self._sink.record(facts)
+        except RevereError as error:
+            self.counters.unrecorded += 1
+            log.warning("a refused login is not recorded: %s", error.text())
 
     # One socket --------------------------------------------------------------------------------------
 

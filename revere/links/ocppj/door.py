@@ -1,0 +1,198 @@
+"""The door to the stations' port: who comes in by which of OCPP's security profiles.
+
+::
+
+    profile   wire                               who it is
+    0         any; benches alone (DoorRules)     nobody knows
+    1         loopback, TLS, a declared proxy    Basic secret
+    2         TLS, ours or a declared proxy's    Basic secret
+    3         our TLS                            certificate of the station, signed by our root
+
+A station comes in by the profile it is registered for, or a better wire, never by less. Every refusal has the same
+bytes and costs the same check of a secret; what was wrong is in the journal alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import ssl
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from revere.core.facts import AlarmRaised, Fact, SecurityEventReported
+from revere.links.ocppj import login
+from revere.links.ocppj.bounds import AUDIT_EVERY_S, AUDIT_RECORDS_MAX, Counters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from websockets.http11 import Request
+
+    from revere.core.ids import StationId
+    from revere.core.ports import StationConfig, StationDirectory
+    from revere.core.time import Clock
+    from revere.links.ocppj.transport import StationSocket
+
+LOGIN_REFUSED: Final = "LoginRefused"
+"""The type under which the door reports; OCPP's own list of security events has the station's view alone."""
+THROTTLED: Final = "too many failed tries"
+_FORWARDED_MAX_CHARS: Final = 400
+
+
+class DoorRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What the settings say of the wire: ``proxy_ends_tls`` in front of us; ``bench`` lets profile 0 in."""
+
+    proxy_ends_tls: bool = False
+    bench: bool = False
+
+
+class Door:
+    """Says who may open a socket, and hands the journal what it refused of registered stations.
+
+    ``audit`` takes the facts of a refusal; it must not wait.
+    """
+
+    def __init__(
+        self,
+        directory: StationDirectory,
+        clock: Clock,
+        counters: Counters,
+        rules: DoorRules,
+        audit: Callable[[list[Fact]], None],
+    ) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._counters = counters
+        self._rules = rules
+        self._audit = audit
+        self._budget = login.LoginBudget()
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def admit(self, station_id: str, request: Request, socket: StationSocket) -> StationConfig | None:
+        """The station's configuration, None for the one refusal.
+
+        Guesses at secrets are counted by (address, id), so that they shut out nobody who comes from elsewhere; a right
+        certificate is no guess and always comes in.
+        """
+        config = self._directory.registered(station_id)
+        who = (self._address(request, socket), station_id)
+        now_s = asyncio.get_running_loop().time()
+        profile = 1 if config is None else config.security_profile
+        if profile in (1, 2) and self._budget.spent(who, now_s):
+            self._counters.logins_throttled += 1
+            why = THROTTLED
+        else:
+            user, password = login.credentials(request)
+            secret_right = self._directory.authenticate(station_id, password) is not None and user == station_id
+            why = self._fault(config, socket, secret_right=secret_right)
+            if not why:
+                return config
+            self._counters.logins_refused += 1
+            self._budget.note_failure(who, now_s)
+        if config is not None:
+            self._tell(config.station_id, why, who[0], now_s)
+        return None
+
+    def _fault(self, config: StationConfig | None, socket: StationSocket, *, secret_right: bool) -> str:
+        """Why the station may not come in; empty when it may."""
+        tls: ssl.SSLObject | None = socket.transport.get_extra_info("ssl_object")
+        if config is None:
+            return "not registered"
+        match config.security_profile:
+            case 0:
+                return "" if self._rules.bench else "security profile 0 is for benches (ocpp.bench = true)"
+            case 1:
+                return "" if secret_right else "wrong secret"
+            case 2:
+                if tls is None and not self._rules.proxy_ends_tls:
+                    return "clear text, where security profile 2 asks for TLS"
+                return "" if secret_right else "wrong secret"
+            case 3:
+                if tls is None:
+                    return "no TLS of ours, which security profile 3 asks for"
+                roots = [root["subject"] for root in tls.context.get_ca_certs()]
+                return certificate_fault(tls.getpeercert(), roots, config.station_id, self._clock.now())
+
+    def _address(self, request: Request, socket: StationSocket) -> str:
+        """Whence it comes: behind a proxy by the proxy's own word, the last one of X-Forwarded-For."""
+        peer = str((socket.remote_address or ("",))[0])
+        if not self._rules.proxy_ends_tls:
+            return peer
+        said = ",".join(request.headers.get_all("X-Forwarded-For"))[-_FORWARDED_MAX_CHARS:]
+        return said.rpartition(",")[2].strip()[:64] or peer
+
+    def note_untrusted(self, why: str) -> None:
+        """TLS itself refused a certificate, of another root or for another use: nobody's id is known yet."""
+        self._counters.certificates_untrusted += 1
+        count = self._due("", why, asyncio.get_running_loop().time())
+        if count:
+            text = f"somebody's certificate was refused at the stations' port: {why[:100]}"
+            now = self._clock.now()
+            self._audit(
+                [AlarmRaised(at=now, key="untrusted", severity="warning", subject="stations", text=text, count=count)]
+            )
+
+    def _due(self, station_id: str, why: str, now_s: float) -> int:
+        """How many refusals to tell of now, each reason once in a while; 0 while it is too early."""
+        last_s, since = self._told.pop((station_id, why), (-inf, 0))
+        early = now_s - last_s < AUDIT_EVERY_S
+        while len(self._told) >= AUDIT_RECORDS_MAX:
+            del self._told[next(iter(self._told))]
+        self._told[station_id, why] = (last_s, since + 1) if early else (now_s, 0)
+        return 0 if early else since + 1
+
+    def _tell(self, station_id: StationId, why: str, address: str, now_s: float) -> None:
+        """Hand a refusal of a registered station to the journal."""
+        count = self._due(station_id, why, now_s)
+        if not count:
+            return
+        now = self._clock.now()
+        self._audit(
+            [
+                SecurityEventReported(
+                    at=now,
+                    station_id=station_id,
+                    type=LOGIN_REFUSED,
+                    ts=now,
+                    source="door",
+                    detail=f"{why}, from {address}",
+                    count=count,
+                ),
+                AlarmRaised(
+                    at=now,
+                    key=f"login:{station_id}:{why}",
+                    severity="warning",
+                    subject=station_id,
+                    text=f"somebody with this station's id was not let in: {why}, from {address}",
+                    count=count,
+                ),
+            ]
+        )
+
+
+def certificate_fault(
+    certificate: Mapping[str, Any] | None, roots: list[Any], station_id: str, now: dt.datetime
+) -> str:
+    """What is wrong with a station's certificate, whose signature TLS has checked; empty when nothing is.
+
+    ``certificate`` as ``SSLObject.getpeercert`` gives it, ``roots`` the subjects of those whom we trust to sign.
+    """
+    if not certificate:
+        return "no certificate of the station"
+    if certificate.get("issuer") not in roots:
+        return "its certificate is not signed by our root itself"
+    names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    if names != [station_id]:
+        return f"a certificate of {', '.join(names)[:64] or 'nobody'}"
+    begins, ends = (
+        dt.datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate[key]), dt.UTC)
+        for key in ("notBefore", "notAfter")
+    )
+    if now < begins:
+        return f"its certificate begins at {begins:%Y-%m-%d %H:%M} UTC"
+    if now >= ends:
+        return f"its certificate ended at {ends:%Y-%m-%d %H:%M} UTC"
+    return ""
