@@ -104,7 +104,7 @@ class Bounds:
         charge_kw, self.discharge_kw[row] = power_bounds_kw(evse, vehicle)
         self.charge_kw[row] = charge_kw
         self.capacity_kwh[row] = vehicle.capacity_kwh
-        floor_kwh = floor_of_kwh(vehicle, self._image.sites[evse.station.site_id].site)
+        floor_kwh, _ = energy_bounds_kwh(evse, vehicle, self._image.sites[evse.station.site_id].site)
         self.floor_kwh[row] = self.end_kwh[row] = floor_kwh
         due = standing.get(vehicle.id)
         if due is None or due.depart is None:
@@ -126,9 +126,18 @@ def power_bounds_kw(evse: EvseImage, vehicle: Vehicle) -> tuple[float, float]:
     )
 
 
-def floor_of_kwh(vehicle: Vehicle, site: Site) -> float:
-    """The energy below which no grid service may take the battery: its own least and the site's reserve."""
-    return max(vehicle.soc_min, site.backup_reserve_soc) * vehicle.capacity_kwh
+def energy_bounds_kwh(evse: EvseImage, vehicle: Vehicle, site: Site) -> tuple[float, float]:
+    """Least energy that a grid service leaves, most that is charged: by registry, reserve and what the vehicle stated.
+
+    A vehicle may narrow its range, not widen it, and the least never passes the most.
+    """
+    most_kwh = vehicle.soc_max * vehicle.capacity_kwh
+    least_kwh = min(max(vehicle.soc_min, site.backup_reserve_soc) * vehicle.capacity_kwh, most_kwh)
+    if evse.most_kwh is not None:
+        most_kwh = min(most_kwh, max(evse.most_kwh, least_kwh))
+    if evse.least_kwh is not None:
+        least_kwh = max(least_kwh, min(evse.least_kwh, most_kwh))
+    return least_kwh, most_kwh
 
 
 def load_known(item: SiteImage, now: dt.datetime) -> bool:

@@ -99,6 +99,8 @@ class EvseImage:
     skew_s: float | None = None
     charge_max_kw: float | None = None
     discharge_max_kw: float | None = None
+    least_kwh: float | None = None
+    most_kwh: float | None = None
     last_reading: dt.datetime | None = None
     problems: tuple[str, ...] = ()
     identity: StationIdentity | None = None
@@ -432,6 +434,11 @@ class Image:
                     evse.charge_max_kw, evse.discharge_max_kw = fact.charge_max_kw, fact.discharge_max_kw
                     if fact.soc is not None:
                         evse.soc, evse.soc_at = fact.soc, fact.at
+                    energy_kwh = self.energy_kwh(evse)
+                    evse.least_kwh, evse.most_kwh = (
+                        None if to_kwh is None or energy_kwh is None else energy_kwh + to_kwh
+                        for to_kwh in (fact.to_least_kwh, fact.to_most_kwh)
+                    )
 
     def _arrived(self, evse: EvseImage, fact: f.SessionStarted) -> None:
         """A plug-in; one told twice, or late out of a backlog, changes nothing of what is known since."""
@@ -441,7 +448,7 @@ class Image:
         evse.vehicle = self.by_token.get(fact.token, evse.vehicle)
         evse.soc = None
         evse.told = ()
-        evse.charge_max_kw = evse.discharge_max_kw = None
+        evse.charge_max_kw = evse.discharge_max_kw = evse.least_kwh = evse.most_kwh = None
 
     def _left(self, evse: EvseImage, ts: dt.datetime) -> None:
         """A vehicle that left has used its departure order."""

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from revere.control.bounds import EFFICIENCY, floor_of_kwh, may_give, power_bounds_kw
+from revere.control.bounds import EFFICIENCY, energy_bounds_kwh, may_give, power_bounds_kw
 from revere.control.image import MOVING_KW
 from revere.control.outlook import outlook
 from revere.control.snapshot import Slot, read_slots
@@ -146,7 +146,7 @@ def available(
         site = image.sites[evse.station.site_id]
         if members is not None and site.site.id not in members:
             continue
-        above = max(slot.energy_kwh - floor_of_kwh(vehicle, site.site), 0.0)
+        above = max(slot.energy_kwh - energy_bounds_kwh(evse, vehicle, site.site)[0], 0.0)
         usable_kwh += above * EFFICIENCY
         if above > 0 and may_give(image, site):
             available_kw += power_bounds_kw(evse, vehicle)[1]

@@ -160,8 +160,8 @@ def _says_anything(reading: f.MeterReading) -> bool:
 def _needs(fact: f.EnergyNeeds) -> f.EnergyNeeds:
     """A vehicle's bounds without those that no vehicle has; what is left out does not bind."""
 
-    def real(value: float | None, most: float = math.inf) -> float | None:
-        return value if value is not None and math.isfinite(value) and 0 <= value <= most else None
+    def real(value: float | None, most: float = math.inf, least: float = 0.0) -> float | None:
+        return value if value is not None and math.isfinite(value) and least <= value <= most else None
 
     return msgspec.structs.replace(
         fact,
@@ -169,4 +169,6 @@ def _needs(fact: f.EnergyNeeds) -> f.EnergyNeeds:
         discharge_max_kw=real(fact.discharge_max_kw),
         capacity_kwh=real(fact.capacity_kwh),
         soc=real(fact.soc, 1.0),
+        to_least_kwh=real(fact.to_least_kwh, least=-math.inf),
+        to_most_kwh=real(fact.to_most_kwh, least=-math.inf),
     )

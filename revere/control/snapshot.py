@@ -12,8 +12,8 @@ import numpy as np
 from revere.control.bounds import (
     EFFICIENCY,
     RULES,
+    energy_bounds_kwh,
     fed,
-    floor_of_kwh,
     load_known,
     may_give,
     power_bounds_kw,
@@ -133,7 +133,12 @@ def _problem(
     vehicles = [slot.evse.vehicle for slot in slots if slot.evse.vehicle is not None]
     sites = [item.site for item in image.sites.values()]
     capacity = np.array([vehicle.capacity_kwh for vehicle in vehicles])
-    floor = np.array([floor_of_kwh(v, sites[row]) for v, row in zip(vehicles, vehicle_site, strict=True)])
+    floor, ceiling = np.array(
+        [
+            energy_bounds_kwh(slot.evse, vehicle, sites[row])
+            for slot, vehicle, row in zip(slots, vehicles, vehicle_site, strict=True)
+        ]
+    ).T.reshape(2, -1)
     mids = [edge + (after - edge) / 2 for edge, after in pairwise(edges)]
     load = np.array([forecast(site_id, edges) for site_id in site_ids])
     may_import, may_export = (np.repeat(_usable_kw(limit)[:, None], steps, axis=1) for limit in site_limits_kw(sites))
@@ -144,7 +149,7 @@ def _problem(
         capacity_kwh=capacity,
         energy_now_kwh=np.array([slot.energy_kwh for slot in slots]),
         floor_kwh=floor,
-        ceiling_kwh=np.array([vehicle.soc_max for vehicle in vehicles]) * capacity,
+        ceiling_kwh=ceiling,
         charge_max_kw=charge * carries,
         discharge_max_kw=discharge * carries * _metered(image, edges)[vehicle_site],
         charge_efficiency=np.full(len(slots), EFFICIENCY),

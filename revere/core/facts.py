@@ -143,7 +143,11 @@ class SessionEnded(FactBase, frozen=True, tag=True, kw_only=True):
 
 
 class EnergyNeeds(FactBase, frozen=True, tag=True, kw_only=True):
-    """What the vehicle told its station (ISO 15118): power bounds (magnitudes), energy, departure."""
+    """What the vehicle told its station (ISO 15118): power bounds (magnitudes), energy, departure.
+
+    ``to_least_kwh`` and ``to_most_kwh`` lead from its energy then to the least at which it still gives and to the most
+    that it takes: a negative least is what it may give.
+    """
 
     station_id: StationId
     evse_id: int
@@ -152,6 +156,8 @@ class EnergyNeeds(FactBase, frozen=True, tag=True, kw_only=True):
     capacity_kwh: float | None = None
     soc: float | None = None
     departure: dt.datetime | None = None
+    to_least_kwh: float | None = None
+    to_most_kwh: float | None = None
 
 
 class MeterReading(FactBase, frozen=True, tag=True, kw_only=True):

@@ -167,6 +167,29 @@ def test_the_plan_counts_on_no_power_that_the_arbiter_would_refuse(
     assert problem.charge_max_kw[1].max() == 11.0, "the other site is as it was"
 
 
+@pytest.mark.parametrize(
+    ("stated", "floor_kwh", "ceiling_kwh"),
+    [
+        ({}, 40.0, 200.0),
+        ({"to_least_kwh": -60.0}, 100.0, 200.0),
+        ({"to_least_kwh": -150.0}, 40.0, 200.0),  # our own floor is above it
+        ({"to_most_kwh": 20.0}, 40.0, 180.0),
+        ({"to_most_kwh": 500.0}, 40.0, 200.0),
+        ({"soc": 0.5, "to_least_kwh": -20.0}, 80.0, 200.0),  # from the charge told with it
+        ({"to_least_kwh": 100.0, "to_most_kwh": 10.0}, 170.0, 170.0),
+        ({"to_most_kwh": -500.0}, 40.0, 40.0),  # no statement opens what the floor keeps
+    ],
+)
+def test_a_vehicle_may_narrow_its_own_range(stated: dict[str, float], floor_kwh: float, ceiling_kwh: float) -> None:
+    image = ready(needs(**stated))
+    problem = snap(image).problem
+    assert (problem.floor_kwh[0], problem.ceiling_kwh[0]) == pytest.approx((floor_kwh, ceiling_kwh))
+    ticker = Ticker(image, CommandTracker())
+    ticker.bounds.read(NOON, [], {})
+    assert ticker.bounds.floor_kwh[0] == pytest.approx(floor_kwh), "the arbiter keeps the same floor"
+    assert Scheduler().plan(problem).status == "optimal"
+
+
 def test_after_an_outage_the_plan_waits_for_the_ramp() -> None:
     snapshot = snap(ready(LOST, BACK))
     minute = [(edge - NOON).total_seconds() / 60 for edge in snapshot.edges[:-1]]

@@ -504,7 +504,12 @@ def test_needs_and_status() -> None:
                             "evEnergyCapacity": 155_000,
                             "stateOfCharge": 64,
                         },
-                        "v2xChargingParameters": {"maxChargePower": 60_000, "maxDischargePower": -55_000},
+                        "v2xChargingParameters": {
+                            "maxChargePower": 60_000,
+                            "maxDischargePower": -55_000,
+                            "evMinV2XEnergyRequest": -60_000,
+                            "evMaxEnergyRequest": 40_000,
+                        },
                     },
                 },
             )
@@ -519,6 +524,8 @@ def test_needs_and_status() -> None:
                     capacity_kwh=155.0,
                     soc=0.64,
                     departure=dt.datetime(2026, 7, 17, 10, 10, tzinfo=dt.UTC),
+                    to_least_kwh=-60.0,
+                    to_most_kwh=40.0,
                 )
             ]
             await station.call(

@@ -175,6 +175,8 @@ def energy_needs(config: StationConfig, request: wire.NotifyEVChargingNeedsReque
     discharge_w = v2x.maxDischargePower if v2x is not None else None
     capacity_wh = dc.evEnergyCapacity if dc is not None else None
     percent = dc.stateOfCharge if dc is not None else None
+    least_wh = v2x.evMinV2XEnergyRequest if v2x is not None else None
+    most_wh = v2x.evMaxEnergyRequest if v2x is not None else None
     return EnergyNeeds(
         at=at,
         station_id=config.station_id,
@@ -184,6 +186,8 @@ def energy_needs(config: StationConfig, request: wire.NotifyEVChargingNeedsReque
         capacity_kwh=None if capacity_wh is None else capacity_wh / 1000.0,
         soc=None if percent is None else percent / 100.0,
         departure=None if needs.departureTime is None else needs.departureTime.astimezone(dt.UTC),
+        to_least_kwh=None if least_wh is None else least_wh / 1000.0,
+        to_most_kwh=None if most_wh is None else most_wh / 1000.0,
     )
 
 
