@@ -33,9 +33,15 @@ if TYPE_CHECKING:
     from revere.store.store import Store
 
 REMEMBERED: tuple[tuple[dt.timedelta | None, tuple[str, ...]], ...] = (
-    # What a person or the grid has said holds until it is unsaid, however long ago.
+    # What a person, a charger or the grid has said holds until it is unsaid, however long ago.
     (None, ("IdentityAccepted", "IdentityRefused")),
-    (None, ("DischargeStopped", "DischargeReleased", "GridLost", "GridRestored", "TransferSwitchReported")),
+    (
+        None,
+        (
+            "DischargeStopped", "DischargeReleased", "GridLost", "GridRestored", "OutageSuspected", "GridProven",
+            "TransferSwitchReported",
+        ),
+    ),
     (
         dt.timedelta(days=400),  # a season and its year; a vehicle may stand plugged all summer
         (

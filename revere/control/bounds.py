@@ -155,8 +155,8 @@ def site_limits_kw(sites: Sequence[Site]) -> tuple[Floats, Floats]:
 
 
 def may_give(image: Image, item: SiteImage) -> bool:
-    """Whether a site's vehicles may give to the grid: no person has stopped it and there is a grid."""
-    return not (image.stopped or item.stopped) and fed(item)
+    """Whether a site's vehicles may give to the grid: no person has stopped it and there surely is a grid."""
+    return not (image.stopped or item.stopped) and fed(item) and item.silent_since is None
 
 
 def separated(item: SiteImage) -> bool:
@@ -170,13 +170,29 @@ def separated(item: SiteImage) -> bool:
 
 
 def is_island(item: SiteImage) -> bool:
-    """Whether the site is an island: cut off since its grid was lost, until its switch closes after the return."""
-    return (item.grid == "dead" or item.restored_at is not None) and separated(item)
+    """Whether the site is an island: cut off since its grid was lost, until its switch closes after the return.
+
+    An open switch at a site whose silence may have been an outage makes one too.
+    """
+    lost = item.grid == "dead" or item.restored_at is not None or item.silent_since is not None
+    return lost and separated(item)
 
 
 def fed(item: SiteImage) -> bool:
     """Whether power may flow through the site's grid connection, as far as is known."""
     return item.grid != "dead" and not is_island(item)
+
+
+def export_share(item: SiteImage, index: int, at: dt.datetime) -> float:
+    """Share of its discharge that a site may give after a silence that may have been an outage.
+
+    0 until its grid is proven live, then the ramp of a return; charging needs no proof, and a departure may need it.
+    """
+    if item.silent_since is not None:
+        return 0.0
+    if item.heard_at is None or at - item.heard_at >= RETURN_DONE:
+        return 1.0
+    return return_ramp(at, item.heard_at, index)
 
 
 def return_share(item: SiteImage, index: int, at: dt.datetime) -> float:

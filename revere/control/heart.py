@@ -29,6 +29,7 @@ from revere.control.publisher import Now, available, build_view
 from revere.control.reconcile import Reconciler
 from revere.control.scribe import Scribe
 from revere.control.sender import Sender
+from revere.control.silence import Silence, alarm_key
 from revere.control.snapshot import Snapshot, read_slots, take_snapshot
 from revere.control.ticker import Ticker
 from revere.control.tracking import CommandTracker
@@ -79,6 +80,8 @@ REPLAN_ON = (
     f.GridLost,
     f.GridRestored,
     f.TransferSwitchReported,
+    f.OutageSuspected,
+    f.GridProven,
     f.OptDecided,
     f.DischargeStopped,
     f.DischargeReleased,
@@ -134,6 +137,7 @@ class Heart:
         self.history = BuildingHistory(image.fleet)
         self.events = EventDesk(image, inbox, books, rulebook, utility)
         self.islands = Islands(image)
+        self.silence = Silence(image)
         self.snapshot: Snapshot | None = None
         self.plan: Plan | None = None
         self._offload = offload
@@ -473,7 +477,16 @@ class Heart:
                 self._clear(key, now)
 
     def _watch_links(self, now: dt.datetime) -> None:
-        """Say which stations have been out of reach for longer than a link's usual hiccup."""
+        """Say who has been out of reach for longer than a link's usual hiccup, and what that may mean."""
+        self.scribe.write(self.silence.look(now))
+        uplink = self.silence.uplink_down(now)
+        if uplink:
+            self._alarm("uplink", "critical", "links", uplink, now)
+        else:
+            self._clear("uplink", now)
+        for site_id, item in self.image.sites.items():
+            if item.silent_since is None:
+                self._clear(alarm_key(site_id), now)
         for evse in self.image.evses.values():
             key = f"offline:{evse.station.id}"
             since = evse.offline_at

@@ -139,6 +139,10 @@ class SiteImage:
     grid: str = "unknown"
     lost_at: dt.datetime | None = None
     restored_at: dt.datetime | None = None
+    silent_since: dt.datetime | None = None
+    """Since when its grid is suspected to be dead: until it is proven live, or known to be dead."""
+    heard_at: dt.datetime | None = None
+    """When the first link was back after such a silence."""
     islanded: bool = False
     switched_at: dt.datetime | None = None
     outages: list[tuple[dt.datetime, dt.datetime | None]] = field(default_factory=list)
@@ -258,6 +262,8 @@ class Image:
                 self._event(fact)
             case f.GridLost() | f.GridRestored() | f.TransferSwitchReported():
                 self._grid(fact)
+            case f.OutageSuspected() | f.GridProven():
+                self._silence(fact)
             case f.DepartureSet():
                 self.overrides[fact.vehicle_id] = Override(fact.departs, fact.soc_required, fact.by)
             case f.DischargeStopped() | f.DischargeReleased():
@@ -402,12 +408,14 @@ class Image:
         for evse in self.stations_of(fact.station_id):
             match fact:
                 case f.StationConnected():
-                    evse.silent, evse.back_at = _silence(evse, fact.at), fact.at
+                    evse.silent, evse.back_at = _spell(evse, fact.at), fact.at
                     evse.online, evse.protocol, evse.generation = True, fact.protocol, fact.generation
+                    self._heard(evse, fact.at)
                 case f.StationDisconnected():
                     # The end of an older socket does not take the newer one away.
                     if fact.generation >= evse.generation and evse.online:
                         evse.online, evse.offline_at = False, fact.at
+                        self._heard(evse, fact.at)
                 case f.StationBooted():
                     evse.booted = True
                 case f.IdentityAccepted():
@@ -485,6 +493,26 @@ class Image:
         elif known is not None and isinstance(fact, f.OptDecided):
             known.opt = fact.opt
 
+    def _silence(self, fact: f.OutageSuspected | f.GridProven) -> None:
+        site = self.sites.get(fact.site_id)
+        if site is None:
+            return
+        if isinstance(fact, f.OutageSuspected):
+            online = any(evse.online for evse in self.site_evses[fact.site_id])
+            site.silent_since, site.heard_at = fact.ts, fact.at if online else None
+        else:
+            site.silent_since = None
+
+    def _heard(self, evse: EvseImage, at: dt.datetime) -> None:
+        """A link came up or went down: note since when a suspected site is heard again."""
+        site = self.sites[evse.station.site_id]
+        if site.silent_since is None:
+            return
+        if evse.online:
+            site.heard_at = site.heard_at or at
+        elif not any(other.online for other in self.site_evses[evse.station.site_id]):
+            site.heard_at = None
+
     def _grid(self, fact: f.GridLost | f.GridRestored | f.TransferSwitchReported) -> None:
         site = self.sites.get(fact.site_id)
         if site is None:
@@ -494,13 +522,15 @@ class Image:
                 if site.grid != "dead":
                     site.lost_at = fact.at
                     site.outages.append((fact.ts, None))
-                site.grid, site.restored_at = "dead", None
+                site.grid, site.restored_at, site.silent_since = "dead", None, None
             case f.GridRestored():
-                if site.grid == "dead":  # told again, or told at first, it is no return
+                if site.silent_since is not None:  # its loss was never told: then it was the silence
+                    site.outages.append((site.silent_since, None))
+                if site.grid == "dead" or site.silent_since is not None:  # told again, or at first, it is no return
                     site.restored_at = fact.at
                     if site.outages:
                         site.outages[-1] = (site.outages[-1][0], fact.ts)
-                site.grid = "live"
+                site.grid, site.silent_since = "live", None
             case f.TransferSwitchReported():
                 if site.switched_at is None or fact.open != site.islanded:
                     site.switched_at = fact.at
@@ -540,7 +570,7 @@ def _identity(fact: f.IdentityAccepted | f.IdentityRefused) -> StationIdentity:
     return StationIdentity(vendor=fact.vendor, model=fact.model, serial=fact.serial)
 
 
-def _silence(evse: EvseImage, at: dt.datetime) -> dt.timedelta:
+def _spell(evse: EvseImage, at: dt.datetime) -> dt.timedelta:
     """How long a station that is back at ``at`` was out of reach; unknown (an earlier life) counts as for ever."""
     if evse.online:
         return dt.timedelta(0)

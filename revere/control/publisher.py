@@ -257,7 +257,7 @@ def _site_row(image: Image, item: SiteImage, powers: Mapping[str, float | None],
     grid: Literal["live", "dead", "unknown"] = "unknown"
     if item.grid == "dead":
         grid = "dead"
-    elif item.grid == "live" or item.net_kw is not None:
+    elif item.silent_since is None and (item.grid == "live" or item.net_kw is not None):
         grid = "live"
     return SiteRow(
         site_id=site.id,
@@ -278,6 +278,7 @@ def _site_row(image: Image, item: SiteImage, powers: Mapping[str, float | None],
         vehicles_in=sum(1 for e in evses if e.session_id is not None),
         grid=grid,
         islanded=item.islanded,
+        silent_since=item.silent_since,
         hours_left=_finite(island.hours_left) if island else None,
         discharge_stopped=item.stopped or image.stopped,
     )

@@ -77,6 +77,8 @@ class SiteRow(ViewBase, frozen=True, kw_only=True):
     islanded: bool
     hours_left: float | None
     discharge_stopped: bool
+    silent_since: dt.datetime | None = None
+    """Since when it is silent as if its grid had died, until that is proven or disproven."""
 
 
 class StationRow(ViewBase, frozen=True, kw_only=True):

@@ -251,6 +251,22 @@ class GridRestored(FactBase, frozen=True, tag=True, kw_only=True):
     ts: dt.datetime
 
 
+class OutageSuspected(FactBase, frozen=True, tag=True, kw_only=True):
+    """A site fell silent as if its grid had died (the link may die with it): no proof, so nothing is settled by it."""
+
+    site_id: SiteId
+    ts: dt.datetime
+    why: str
+
+
+class GridProven(FactBase, frozen=True, tag=True, kw_only=True):
+    """A suspected site is back and its grid is live, by what its meters show."""
+
+    site_id: SiteId
+    ts: dt.datetime
+    why: str
+
+
 class TransferSwitchReported(FactBase, frozen=True, tag=True, kw_only=True):
     """Whether the site is separated from the grid, as its switch reports."""
 
@@ -342,6 +358,8 @@ Fact = (
     | CommandEnded
     | GridLost
     | GridRestored
+    | OutageSuspected
+    | GridProven
     | TransferSwitchReported
     | DepartureSet
     | DischargeStopped

@@ -47,6 +47,7 @@ class Why(enum.IntEnum):
     DWELL = 14
     MINIMUM = 15
     UNPLUGGED = 16
+    UNPROVEN = 17
 
     @property
     def label(self) -> str:
@@ -72,6 +73,7 @@ _LABELS = {
     Why.DWELL: "waits before reversing",
     Why.MINIMUM: "below the least power",
     Why.UNPLUGGED: "nothing plugged in",
+    Why.UNPROVEN: "was silent: its grid must be proven live",
 }
 _WORDS = [_LABELS[why] for why in Why]
 """By number: a tick asks for the words of the whole fleet."""
@@ -191,7 +193,7 @@ class SiteState:
 
     Then ``worst_load_kw`` stands in for charging and nothing is exported. ``dead``: the grid is lost and the
     site is not proven isolated. ``island_kw`` ``[V]`` holds the island plan's setpoints, nan where none runs.
-    ``return_share`` scales power after an outage, 0 to 1.
+    ``return_share`` scales power after an outage, 0 to 1, ``export_share`` discharge alone after a suspected one.
     """
 
     feeder: Ints
@@ -205,6 +207,7 @@ class SiteState:
     feeder_import_limit_kw: Floats
     feeder_export_limit_kw: Floats
     island_kw: Floats
+    export_share: Floats | None = None
 
     def __post_init__(self) -> None:
         """Refuse missing limits by name."""
@@ -348,6 +351,9 @@ def _start(s: FleetState, plan_kw: Floats, sites: SiteState, rules: Rules) -> _W
     share = sites.return_share[s.site]
     cap(high * share, share < 1, Why.RETURN_RAMP)
     lift(np.where(low < 0, low * share, low), share < 1, Why.RETURN_RAMP)
+    if sites.export_share is not None:
+        given = sites.export_share[s.site]
+        lift(np.where(low < 0, low * given, low), given < 1, Why.UNPROVEN)
     for where, why in (
         (sites.dead[s.site], Why.GRID_DEAD),
         (~s.dispatchable, Why.HARDWARE),

@@ -286,6 +286,7 @@ class Line:
     def drop(self, silent_s: float) -> None:
         """Cut the link as a failing modem does, and stay away for ``silent_s``."""
         self._silent_until_s = max(self._silent_until_s, self.clock.monotonic_s() + silent_s)
+        self.accepted = False
         if self._wire is not None:
             self._wire.abort()
 

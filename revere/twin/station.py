@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from revere.twin.loop import TwinClock
     from revere.twin.plant import EvseReading, Plant, SiteReading
 
+LOG_SHARE: Final = 0.5
+"""Share of site hardware that remembers an outage in which its link was dead."""
 REAPPLY_MAX_S: Final = 86_400.0
 DIAL_SPREAD_S: Final = 8.0
 """Stations first dial within this time of the world's start."""
@@ -50,7 +52,9 @@ class Station:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._sample_base_s = 0.0
         self._last_edge_s = -math.inf
-        self._told_dead = self._told_open = False
+        self.keeps_log = bool(stream(seed, "outage-log", self.asset.id).random() < LOG_SHARE)
+        self._seen_dead = self._seen_open = False
+        self._untold: list[Callable[[], None]] = []
         self.line = Line(
             station_id=self.asset.id,
             url=url,
@@ -123,10 +127,10 @@ class Station:
     def mark_offline(self, payload: Payload) -> None:
         """Mark a queued message as made while offline, where the protocol has a word for it."""
 
-    def grid_changed(self, *, dead: bool) -> None:
+    def grid_changed(self, *, dead: bool, stamp: str) -> None:
         """Report a dead grid or its return, where the protocol has words for it."""
 
-    def switch_changed(self, *, is_open: bool) -> None:
+    def switch_changed(self, *, is_open: bool, stamp: str) -> None:
         """Report the transfer switch, where the protocol has words for it."""
 
     # ---- the plant behind the station ------------------------------------------------------------
@@ -200,16 +204,26 @@ class Station:
         self.reapply()
 
     def report_grid(self) -> None:
-        """Tell what this station's site hardware sees, where it differs from what was told."""
-        if not (self.asset.meters_site and self.line.accepted):
+        """Note what this station's site hardware sees now, where it differs, and tell all that is untold in its order.
+
+        Hardware that keeps a log tells late what happened while the link was dead, with the time at which it happened.
+        """
+        if not (self.asset.meters_site and (self.line.accepted or self.keeps_log)):
             return
-        dead, is_open = bool(self.plant.dead[self.site_row]), bool(self.plant.open[self.site_row])
-        if dead != self._told_dead:
-            self._told_dead = dead
-            self.grid_changed(dead=dead)
-        if is_open != self._told_open:
-            self._told_open = is_open
-            self.switch_changed(is_open=is_open)
+        dead, is_open, stamp = (
+            bool(self.plant.dead[self.site_row]),
+            bool(self.plant.open[self.site_row]),
+            self.time.stamp(),
+        )
+        if dead != self._seen_dead:
+            self._untold.append(lambda: self.grid_changed(dead=dead, stamp=stamp))
+        if is_open != self._seen_open:
+            self._untold.append(lambda: self.switch_changed(is_open=is_open, stamp=stamp))
+        self._seen_dead, self._seen_open = dead, is_open
+        if self.line.accepted:
+            untold, self._untold = self._untold, []
+            for tell in untold:
+                tell()
 
     def _arm_drop(self) -> None:
         if self._drops_per_s > 0:

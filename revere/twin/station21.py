@@ -434,23 +434,23 @@ class Station21(Station):
 
     # ---- the grid ------------------------------------------------------------------------------
 
-    def grid_changed(self, *, dead: bool) -> None:
+    def grid_changed(self, *, dead: bool, stamp: str) -> None:
         """The site-metering station reports a dead grid, or its return, as its protection saw it."""
         payload: Payload = {
             "controlType": "LVMustTrip",
-            "timestamp": self.time.stamp(),
+            "timestamp": stamp,
             "gridEventFault": "UnderVoltage",
             "alarmEnded": not dead,
         }
         self.line.post(Message("NotifyDERAlarm", payload))
 
-    def switch_changed(self, *, is_open: bool) -> None:
+    def switch_changed(self, *, is_open: bool, stamp: str) -> None:
         """The site-metering station reports its transfer switch."""
         self._event_number += 1
         state = "Open" if is_open else "Closed"
         event: Payload = {
             "eventId": self._event_number,
-            "timestamp": self.time.stamp(),
+            "timestamp": stamp,
             "trigger": "Delta",
             "actualValue": state,
             "eventNotificationType": "HardWiredNotification",

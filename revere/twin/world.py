@@ -122,8 +122,7 @@ class World:
                 continue
             if links_die:
                 station.line.drop(self.plant.outage_left_s(site) + LINK_BACK_S)
-            else:
-                station.report_grid()
+            station.report_grid()
 
     def counters(self) -> dict[str, int]:
         """What went over all lines, summed."""

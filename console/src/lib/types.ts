@@ -54,6 +54,7 @@ export interface SiteRow {
   islanded: boolean;
   hours_left: number | null;
   discharge_stopped: boolean;
+  silent_since: string | null;
 }
 
 export interface StationRow {

@@ -23,7 +23,6 @@ from revere.links.ocppj.framing import Call, CallFailed
 from revere.links.ocppj.line import (
     HEARTBEAT_S,
     NO_DEFAULT,
-    SKEW_QUARANTINE_S,
     Answered,
     Line,
     session_id_of,
@@ -64,12 +63,6 @@ class Session16:
                 raise CallFailed("NotSupported", f"{call.action} is not for us to answer")
             raise CallFailed("NotImplemented", f"{call.action} is not known here")
         return await route(self, call.payload)
-
-    def _observe_fresh(self, ts: dt.datetime, now: dt.datetime) -> list[Fact]:
-        """Measure the clock by a stamp unless the message may have waited in a queue."""
-        if (ts - now).total_seconds() <= -SKEW_QUARANTINE_S:
-            return []
-        return self.line.observe(ts, now)
 
     async def _boot(self, request: wire.BootNotification) -> Answered:
         now = self.line.clock.now()
@@ -121,7 +114,7 @@ class Session16:
             counters=self.line.counters,
         )
         started = translate.session_started(config, request, number, now)
-        skew = self._observe_fresh(request.timestamp, now)
+        skew = self.line.observe_fresh(request.timestamp, now)
         await self.line.record([*skew, started, *self.line.quarantine(readings, now)])
         known.seen.add(START)
         return Answered(answer)
@@ -155,7 +148,7 @@ class Session16:
             session_id=session_id,
             counters=self.line.counters,
         )
-        skew = self._observe_fresh(request.timestamp, now)
+        skew = self.line.observe_fresh(request.timestamp, now)
         ended = translate.session_ended(config, request, now)
         await self.line.record([*skew, *self.line.quarantine(readings, now), ended])
         known.seen.add(STOP)
@@ -173,7 +166,7 @@ class Session16:
             session_id=None if number is None else SessionId(session_id_of(config.station_id, number)),
             counters=self.line.counters,
         )
-        skew = self._observe_fresh(max(value.timestamp for value in request.meterValue), now)
+        skew = self.line.observe_fresh(max(value.timestamp for value in request.meterValue), now)
         await self.line.record([*skew, *self.line.quarantine(readings, now)])
         return Answered(wire.MeterValuesResponse())
 

@@ -345,6 +345,10 @@ class Line:
             return []
         return [ClockSkewMeasured(at=now, station_id=self.config.station_id, skew_s=round(skew_s, 3))]
 
+    def observe_fresh(self, ts: dt.datetime, now: dt.datetime) -> list[Fact]:
+        """The same unless what it stamps may have waited in a queue."""
+        return self.observe(ts, now) if (ts - now).total_seconds() > -SKEW_QUARANTINE_S else []
+
     def quarantine(self, readings: Sequence[MeterReading], now: dt.datetime) -> list[MeterReading]:
         """Mark readings of a station whose clock is off by over a minute, from the future, or of another charger."""
         bad = self.memory.watch.bad()

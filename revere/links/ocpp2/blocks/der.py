@@ -18,7 +18,7 @@ async def _alarm(dialog: Dialog, request: wire.NotifyDERAlarmRequest) -> Answere
     line = dialog.line
     now = line.clock.now()
     alarms = translate.der_alarm(line.config, request, now, grid_lost=line.memory.grid_lost)
-    await line.record([*line.observe(request.timestamp, now), *alarms])
+    await line.record([*line.observe_fresh(request.timestamp, now), *alarms])
     for alarm in alarms:
         if isinstance(alarm, GridLost | GridRestored):
             line.memory.grid_lost = isinstance(alarm, GridLost)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from revere.core.facts import Fact
 from revere.links.ocpp2 import translate
 from revere.links.ocpp2.blocks.provisioning import TX_INTERVAL, set_request
 from revere.links.ocpp2.blocks.routes import Route, Routes
 from revere.links.ocpp2.wire import v21 as wire
-from revere.links.ocppj.line import SKEW_QUARANTINE_S, Answered
+from revere.links.ocppj.line import Answered
 
 if TYPE_CHECKING:
     from revere.core.commands import Answer, ReportingCommand
@@ -19,10 +18,7 @@ if TYPE_CHECKING:
 async def _meter_values(dialog: Dialog, request: wire.MeterValuesRequest) -> Answered:
     line = dialog.line
     now = line.clock.now()
-    facts: list[Fact] = []
-    newest = max(value.timestamp for value in request.meterValue)
-    if (newest - now).total_seconds() > -SKEW_QUARANTINE_S:  # older ones may have waited in a queue
-        facts += line.observe(newest, now)
+    facts = line.observe_fresh(max(value.timestamp for value in request.meterValue), now)
     readings = translate.readings(
         line.config,
         request.evseId,
