@@ -198,7 +198,7 @@ class CommandTracker:
         why = f"{answer.status}: {answer.why}" if answer.why else answer.status
         facts: list[f.Fact] = [f.CommandEnded(at=now, command_id=command.command_id, outcome="rejected", why=why[:200])]
         self._ask_later(command.asset_id, now)
-        if answer.status == "offline":  # nobody was there to disobey
+        if answer.status in ("offline", "too_early"):  # nobody was there to disobey, or nobody could obey yet
             return facts
         return facts + self._failed(command.asset_id, why, now)
 

@@ -62,9 +62,12 @@ class ReportingCommand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the station said. Accepted proves nothing until readings agree."""
+    """What the station said. Accepted proves nothing until readings agree.
 
-    status: Literal["accepted", "rejected", "timeout", "offline"]
+    ``too_early``: no charger takes a profile at any moment; nothing is wrong with it, and it is told again.
+    """
+
+    status: Literal["accepted", "rejected", "timeout", "offline", "too_early"]
     why: str = ""
     answered_at: dt.datetime | None = None
     sent_wall_s: float = 0.0

@@ -1,4 +1,4 @@
-"""A 2.1 station's device model: what can be read, set and reported, and what is refused.
+"""A 2.x station's device model: what can be read, set and reported, and what is refused.
 
 Names are those of the standard's appendix; reading, setting and reporting are real: the station obeys
 the values that stand here.
@@ -64,7 +64,7 @@ class DeviceModel:
         """``changed(component, variable)`` is called after each accepted change."""
         self._changed = changed
         self._entries: dict[tuple[str, str, int | None, str | None], Entry] = {}
-        for entry in (*_controllers(station), *_smart_charging(abilities), *_hardware(station, abilities)):
+        for entry in (*_controllers(station), *_smart_charging(station, abilities), *_hardware(station, abilities)):
             self._entries[entry.component, entry.name, entry.evse_id, entry.instance] = entry
 
     def integer(self, component: str, name: str) -> int:
@@ -208,18 +208,23 @@ def _fixed(component: str, name: str, value: str, kind: Kind = "string", evse_id
     return Entry(component=component, name=name, value=value, kind=kind, access="ReadOnly", evse_id=evse_id)
 
 
-def _smart_charging(abilities: Abilities) -> list[Entry]:
+def _smart_charging(station: Any, abilities: Abilities) -> list[Entry]:
     smart = "SmartChargingCtrlr"
 
     def truth(flag: bool) -> str:
         return "true" if flag else "false"
 
-    return [
+    entries = [
         _fixed(smart, "Enabled", "true", "boolean"),
         _fixed(smart, "RateUnit", "W", "MemberList"),
         _fixed(smart, "ProfileStackLevel", str(STACK_LEVEL_MAX), "integer"),
         _fixed(smart, "PeriodsPerSchedule", "1024", "integer"),
         Entry(component=smart, name="Entries", instance="ChargingProfiles", value=str(PROFILES_MAX), access="ReadOnly"),
+    ]
+    if station.protocol != "ocpp2.1":
+        return entries
+    return [
+        *entries,
         _fixed(smart, "UpdateRateLimit", f"{abilities.update_rate_s:g}", "integer"),
         _fixed(smart, "SupportsDynamicProfiles", truth(abilities.dynamic), "boolean"),
         _fixed(smart, "SupportsMaxOfflineDuration", "true", "boolean"),
@@ -234,12 +239,17 @@ def _hardware(station: Any, abilities: Abilities) -> list[Entry]:
     v2x, modes = "V2XChargingCtrlr", ",".join(abilities.modes)
     both_ways = station.discharge_kw > 0
     transfer = "DC,DC_BPT" if both_ways else "DC"
-    return [
+    entries = [
         _fixed("ChargingStation", "Model", station.model),
         _fixed("ChargingStation", "VendorName", station.vendor),
         _fixed("ChargingStation", "SerialNumber", station.serial or f"SN-{station.id}"),
         _fixed("EVSE", "Power", f"{abilities.charge_w:g}", "decimal", evse_id=1),
         _fixed("Connector", "ConnectorType", station.connector, evse_id=1),
+    ]
+    if station.protocol != "ocpp2.1":
+        return entries
+    return [
+        *entries,
         _fixed(v2x, "Available", "true" if both_ways else "false", "boolean", evse_id=1),
         Entry(component=v2x, name="Enabled", value="true" if both_ways else "false", kind="boolean", evse_id=1),
         _fixed(v2x, "SupportedOperationModes", modes, "MemberList", evse_id=1),

@@ -1,4 +1,4 @@
-"""A 2.1 station's charging profiles: what it refuses, and what they come to at any moment.
+"""A 2.x station's charging profiles: what it refuses, and what they come to at any moment.
 
 ::
 
@@ -53,6 +53,8 @@ class Abilities:
     randomized_delay: bool = True
     use_local_time: bool = False
     limit_at_soc: bool = False
+    negative_limits: bool = False
+    """A 2.0.1 station that discharges: it has no setpoint, a limit below 0 in a TxProfile is one."""
     update_rate_s: float = 60.0
     dynamic_rate_s: float = 1.0
 
@@ -197,7 +199,17 @@ class ProfileStore:
                 raise Refusal("InvalidSchedule", "ChargingOnly without a limit")
             if period.setpoint is not None or period.dischargeLimit is not None:
                 raise Refusal("InvalidSchedule", "setpoint or dischargeLimit in ChargingOnly")
-        check_setpoint(period, required=mode == "CentralSetpoint")
+        if (period.limit or 0.0) < 0 and self.abilities.negative_limits:
+            self._check_giving(period, purpose)
+        else:
+            check_setpoint(period, required=mode == "CentralSetpoint")
+
+    def _check_giving(self, period: wire.ChargingSchedulePeriod, purpose: str) -> None:
+        assert period.limit is not None
+        if purpose != "TxProfile":
+            raise Refusal("InvalidSchedule", f"limit {period.limit:g} in a {purpose}: only a transaction discharges")
+        if -period.limit > self.abilities.discharge_w:
+            raise Refusal("InvalidSchedule", f"limit {period.limit:g} below -{self.abilities.discharge_w:g}")
 
     def _check_company(self, evse_id: int, profile: wire.ChargingProfile, moment: Moment) -> None:
         purpose = profile.chargingProfilePurpose
@@ -308,7 +320,7 @@ class ProfileStore:
             return 0.0
         high = self.abilities.charge_w if bounds.limit_w is None else min(bounds.limit_w, self.abilities.charge_w)
         if bounds.mode == "ChargingOnly":
-            return max(high, 0.0) / 1000
+            return max(high, -self.abilities.discharge_w if self.abilities.negative_limits else 0.0) / 1000
         low = self.abilities.discharge_w
         low = -low if bounds.discharge_limit_w is None else max(bounds.discharge_limit_w, -low)
         assert bounds.setpoint_w is not None

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from revere.links.ocpp2.wire import v21 as wire
 from revere.twin.device21 import DeviceModel
 from revere.twin.line import BadRequest, CallRefused, LinkDown, Message, Payload
-from revere.twin.profiles21 import Abilities, Moment, ProfileStore, Refusal
+from revere.twin.profiles21 import Abilities, Bounds, Moment, ProfileStore, Refusal
 from revere.twin.station import Station
 
 if TYPE_CHECKING:
     from revere.twin.plant import EvseReading, SiteReading
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 SETTLE_S: Final = (12.0, 24.0)
 """From plug-in to the start of charging: handshake, insulation test (ISO 15118), drawn per session."""
@@ -34,12 +36,7 @@ class Station21(Station):
 
     def start_protocol(self) -> None:
         """Lay out profiles and device model."""
-        both_ways = self.asset.discharge_kw > 0
-        self.abilities = Abilities(
-            charge_w=self.asset.charge_kw * 1000,
-            discharge_w=self.asset.discharge_kw * 1000,
-            modes=("ChargingOnly", "CentralSetpoint", "Idle") if both_ways else ("ChargingOnly", "Idle"),
-        )
+        self.abilities = self.nameplate()
         self.profiles = ProfileStore(abilities=self.abilities)
         self.device = DeviceModel(self.asset, self.abilities, self._variable_changed)
         self.transaction_id: str | None = None
@@ -64,6 +61,15 @@ class Station21(Station):
             "RequestStopTransaction": self._remote_stop,
             "TriggerMessage": self._trigger,
         }
+
+    def nameplate(self) -> Abilities:
+        """What the station can do."""
+        both_ways = self.asset.discharge_kw > 0
+        return Abilities(
+            charge_w=self.asset.charge_kw * 1000,
+            discharge_w=self.asset.discharge_kw * 1000,
+            modes=("ChargingOnly", "CentralSetpoint", "Idle") if both_ways else ("ChargingOnly", "Idle"),
+        )
 
     # ---- boot ----------------------------------------------------------------------------------
 
@@ -189,8 +195,18 @@ class Station21(Station):
 
     def _tell_needs(self, reading: EvseReading) -> None:
         journey = self.plant.next_journey(self.row, self.time.true_s())
+        needs = self.needs(reading)
+        if journey is not None:
+            needs["departureTime"] = self.time.stamp(journey.depart_s)
+        self.line.post(Message("NotifyEVChargingNeeds", {"evseId": 1, "chargingNeeds": needs} | self.stamped()))
+
+    def stamped(self) -> Payload:
+        """The time of what the vehicle said, where the edition has a field for it."""
+        return {"timestamp": self.time.stamp()}
+
+    def needs(self, reading: EvseReading) -> Payload:
+        """The vehicle's ChargingNeeds without its departure."""
         vehicle, both_ways = self.vehicle, self.asset.discharge_kw > 0
-        charge_w = min(self.asset.charge_kw, vehicle.charge_kw) * 1000
         needs: Payload = {
             "requestedEnergyTransfer": "DC_BPT" if both_ways else "DC",
             "availableEnergyTransfer": ["DC", "DC_BPT"] if both_ways else ["DC"],
@@ -207,18 +223,11 @@ class Station21(Station):
         if both_ways:
             needs["v2xChargingParameters"] = {
                 "minChargePower": 0,
-                "maxChargePower": charge_w,
+                "maxChargePower": min(self.asset.charge_kw, vehicle.charge_kw) * 1000,
                 "minDischargePower": 0,
                 "maxDischargePower": min(self.asset.discharge_kw, vehicle.discharge_kw) * 1000,
             }
-        if journey is not None:
-            needs["departureTime"] = self.time.stamp(journey.depart_s)
-        self.line.post(
-            Message(
-                "NotifyEVChargingNeeds",
-                {"evseId": 1, "timestamp": self.time.stamp(), "chargingNeeds": needs},
-            )
-        )
+        return needs
 
     def _end(self, trigger: str, reason: str) -> None:
         if self.transaction_id is None:
@@ -332,16 +341,20 @@ class Station21(Station):
         except (KeyError, TypeError, AttributeError) as error:
             raise BadRequest("OccurrenceConstraintViolation", repr(error)) from error
 
+    def asked(self, payload: Payload, kind: type[T]) -> T:
+        """What the central system asks, as the standard's struct; raises ``ValidationError`` for anything else."""
+        return msgspec.convert(payload, kind)
+
     def _get_variables(self, payload: Payload) -> Payload:
-        msgspec.convert(payload, wire.GetVariablesRequest)
+        self.asked(payload, wire.GetVariablesRequest)
         return self.device.get(payload)
 
     def _set_variables(self, payload: Payload) -> Payload:
-        msgspec.convert(payload, wire.SetVariablesRequest)
+        self.asked(payload, wire.SetVariablesRequest)
         return self.device.set(payload)
 
     def _base_report(self, payload: Payload) -> Payload:
-        request = msgspec.convert(payload, wire.GetBaseReportRequest)
+        request = self.asked(payload, wire.GetBaseReportRequest)
         if request.reportBase not in ("FullInventory", "ConfigurationInventory"):
             return {"status": "NotSupported"}
         for part in self.device.report(request.requestId, request.reportBase, self.time.stamp()):
@@ -349,7 +362,7 @@ class Station21(Station):
         return {"status": "Accepted"}
 
     def _set_profile(self, payload: Payload) -> Payload:
-        request = msgspec.convert(payload, wire.SetChargingProfileRequest)
+        request = self.asked(payload, wire.SetChargingProfileRequest)
         delay_s = float(self.rng.uniform(0.0, request.chargingProfile.chargingSchedule[0].randomizedDelay or 0.0))
         try:
             self.profiles.set(
@@ -361,7 +374,7 @@ class Station21(Station):
         return {"status": "Accepted"}
 
     def _update_dynamic(self, payload: Payload) -> Payload:
-        request = msgspec.convert(payload, wire.UpdateDynamicScheduleRequest)
+        request = self.asked(payload, wire.UpdateDynamicScheduleRequest)
         try:
             self.profiles.update(request.chargingProfileId, request.scheduleUpdate, self.time.now_s())
         except Refusal as refusal:
@@ -374,19 +387,19 @@ class Station21(Station):
         return {"status": "Rejected", "statusInfo": {"reasonCode": refusal.code, "additionalInfo": refusal.why[:1024]}}
 
     def _clear_profile(self, payload: Payload) -> Payload:
-        request = msgspec.convert(payload, wire.ClearChargingProfileRequest)
+        request = self.asked(payload, wire.ClearChargingProfileRequest)
         gone = self.profiles.clear(request.chargingProfileId, request.chargingProfileCriteria)
         self.reapply()
         return {"status": "Accepted" if gone else "Unknown"}
 
     def _composite(self, payload: Payload) -> Payload:
-        request = msgspec.convert(payload, wire.GetCompositeScheduleRequest)
+        request = self.asked(payload, wire.GetCompositeScheduleRequest)
         if request.evseId not in (0, 1) or request.chargingRateUnit == "A":
             return {"status": "Rejected", "statusInfo": {"reasonCode": "UnsupportedRateUnit"}}
         moment = self._moment()
         periods: list[Payload] = []
         for after_s, bounds in self.profiles.composite(moment, request.duration):
-            period: Payload = {"startPeriod": after_s, "operationMode": bounds.mode}
+            period: Payload = {"startPeriod": after_s} | self.worded(bounds)
             for name, value in (
                 ("limit", bounds.limit_w),
                 ("setpoint", bounds.setpoint_w),
@@ -406,15 +419,19 @@ class Station21(Station):
             },
         }
 
+    def worded(self, bounds: Bounds) -> Payload:
+        """What of a composite period only this edition can say."""
+        return {"operationMode": bounds.mode}
+
     def _remote_start(self, payload: Payload) -> Payload:
-        request = msgspec.convert(payload, wire.RequestStartTransactionRequest)
+        request = self.asked(payload, wire.RequestStartTransactionRequest)
         if request.evseId not in (None, 1) or not self.plugged or self.transaction_id is not None:
             return {"status": "Rejected", "statusInfo": {"reasonCode": "TxInProgress"}}
         self.work(self._begin(request.idToken.idToken))
         return {"status": "Accepted"}
 
     def _remote_stop(self, payload: Payload) -> Payload:
-        request = msgspec.convert(payload, wire.RequestStopTransactionRequest)
+        request = self.asked(payload, wire.RequestStopTransactionRequest)
         if request.transactionId != self.transaction_id:
             return {"status": "Rejected", "statusInfo": {"reasonCode": "TxNotFound"}}
         self._end("RemoteStop", "Remote")
@@ -446,16 +463,19 @@ class Station21(Station):
 
     def switch_changed(self, *, is_open: bool, stamp: str) -> None:
         """The site-metering station reports its transfer switch."""
+        self.notify("TransferSwitch", "State", "Open" if is_open else "Closed", stamp)
+
+    def notify(self, component: str, variable: str, value: str, stamp: str) -> None:
+        """A monitored variable has changed at ``stamp``."""
         self._event_number += 1
-        state = "Open" if is_open else "Closed"
         event: Payload = {
             "eventId": self._event_number,
             "timestamp": stamp,
             "trigger": "Delta",
-            "actualValue": state,
+            "actualValue": value,
             "eventNotificationType": "HardWiredNotification",
-            "component": {"name": "TransferSwitch"},
-            "variable": {"name": "State"},
+            "component": {"name": component},
+            "variable": {"name": variable},
         }
         self.line.post(
             Message("NotifyEvent", {"generatedAt": self.time.stamp(), "seqNo": 0, "tbc": False, "eventData": [event]})

@@ -23,6 +23,7 @@ from revere.twin.seeds import stream
 from revere.twin.station import Station
 from revere.twin.station16 import Station16
 from revere.twin.station21 import Station21
+from revere.twin.station201 import Station201
 from revere.twin.utility import Utility
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ LINK_LOST_SHARE: Final = 0.3
 """Share of outages in which the site's links die with its grid."""
 LINK_BACK_S: Final = 60.0
 HISTORY_STEP_S: Final = 300
+
+
+STATIONS: Final[dict[str, type[Station]]] = {
+    "ocpp2.1": Station21,
+    "ocpp2.0.1": Station201,
+    "ocpp1.6": Station16,
+}
 
 
 class World:
@@ -64,8 +72,9 @@ class World:
         assert self._tick is None, "started twice"
         await self.utility.start()
         for row, asset in enumerate(self.scenario.fleet.stations):
-            kind: type[Station] = Station21 if asset.protocol == "ocpp2.1" else Station16
-            station = kind(self.plant, row, self.clock, ocpp_url, secrets[asset.id], self.seed, self.scenario.plant)
+            station = STATIONS[asset.protocol](
+                self.plant, row, self.clock, ocpp_url, secrets[asset.id], self.seed, self.scenario.plant
+            )
             self.stations[asset.id] = station
             self.plant.command(row, 0.0, self.plant.t_s)  # sessions begin anew when the stations boot
         self.plant.listen(self._happened)

@@ -126,12 +126,12 @@ def test_profiles_go_out_once_a_minute_and_the_end_of_a_discharge_at_once() -> N
             station = await plugged_in(b)
             assert (await b.server.set_power(setpoint(-10.0))).status == "accepted"
             answer = await b.server.set_power(setpoint(-20.0))
-            assert answer.status == "rejected"
+            assert answer.status == "too_early"
             assert "may be sent in" in answer.why
             assert (await b.server.set_power(setpoint(0.0))).status == "accepted"
             assert profiles(station)[-1]["chargingSchedule"][0]["chargingSchedulePeriod"][0]["limit"] == 0.0
             assert profiles(station)[-1]["validTo"] == "2026-07-16T19:45:00Z"
-            assert (await b.server.set_power(setpoint(5.0))).status == "rejected"  # no discharge to end any more
+            assert (await b.server.set_power(setpoint(5.0))).status == "too_early"  # no discharge to end any more
             b.server._memories[ST].profile_sent_s[1] -= 63.0
             assert (await b.server.set_power(setpoint(-20.0))).status == "accepted"
 
@@ -146,8 +146,20 @@ def test_a_stop_that_comes_too_early_for_the_station_clears_the_lease() -> None:
             early = {"status": "Rejected", "statusInfo": {"reasonCode": "RateLimitExceeded"}}
             station.reactions["SetChargingProfile"] = early
             answer = await b.server.set_power(setpoint(0.0))
-            assert (answer.status, answer.why) == ("rejected", "RateLimitExceeded; its lease is cleared instead")
+            assert (answer.status, answer.why) == ("too_early", "RateLimitExceeded; its lease is cleared instead")
             assert station.asked[-1] == ("ClearChargingProfile", {"chargingProfileId": 101})
+
+    play(story)
+
+
+def test_a_stop_that_the_station_refuses_altogether_is_a_rejection() -> None:
+    async def story() -> None:
+        async with both_ways() as b:
+            station = await plugged_in(b)
+            assert (await b.server.set_power(setpoint(-10.0))).status == "accepted"
+            station.reactions["SetChargingProfile"] = {"status": "Rejected"}
+            station.reactions["ClearChargingProfile"] = {"status": "Unknown"}
+            assert (await b.server.set_power(setpoint(0.0))).status == "rejected"
 
     play(story)
 

@@ -36,7 +36,12 @@ class Central:
     async def start(self) -> str:
         """Listen on a free loopback port; returns the URL for stations."""
         self._server = await serve(
-            self._serve, "127.0.0.1", 0, ping_interval=None, compression=None, subprotocols=["ocpp2.1", "ocpp1.6"]
+            self._serve,
+            "127.0.0.1",
+            0,
+            ping_interval=None,
+            compression=None,
+            subprotocols=["ocpp2.1", "ocpp2.0.1", "ocpp1.6"],
         )
         return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/ocpp"
 

@@ -14,6 +14,9 @@ import datetime as dt
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from revere.core.commands import Answer
 from revere.core.errors import Refused, RevereError
 from revere.links.ocpp2 import translate
 from revere.links.ocpp2.blocks.routes import Route, Routes, reason
@@ -24,7 +27,7 @@ from revere.links.ocppj.line import NO_DEFAULT, PROFILE_INTERVAL_S, Answered, tr
 from revere.links.ocppj.setpoints import DAY_S, check_setpoint, local_midnight
 
 if TYPE_CHECKING:
-    from revere.core.commands import Answer, SetpointCommand
+    from revere.core.commands import SetpointCommand
     from revere.links.ocpp2.dialog import Dialog
 
 RATE_MARGIN_S: Final = 2.0
@@ -186,7 +189,7 @@ async def _lease(dialog: Dialog, command: SetpointCommand, transaction_id: str) 
     stops = command.setpoint_kw >= 0 > memory.leased_kw.get(evse_id, 0.0)
     too_early = "" if stops else _too_early(dialog, command)
     if too_early:
-        return dialog.line.answer("Rejected", too_early)
+        return Answer(status="too_early", why=too_early, answered_at=dialog.line.clock.now())
     now = dialog.line.clock.now()
     request = translate.leased_profile(command, transaction_id, now, bidirectional=_both_ways(dialog))
     reply = await _send_profile(dialog, command, request)
@@ -195,11 +198,13 @@ async def _lease(dialog: Dialog, command: SetpointCommand, transaction_id: str) 
     if reply.value.status == "Accepted":
         memory.leased_kw[evse_id] = command.setpoint_kw
         return dialog.line.answer("Accepted", sent_wall_s=reply.sent_wall_s)
-    why = reason(reply.value.statusInfo)
-    if stops:
-        await clear_setpoint(dialog, evse_id)
-        why += "; its lease is cleared instead"
-    return dialog.line.answer("Rejected", why, reply.sent_wall_s)
+    answer = dialog.line.answer("Rejected", reason(reply.value.statusInfo), reply.sent_wall_s)
+    if not stops:
+        return answer
+    cleared = await clear_setpoint(dialog, evse_id)
+    if cleared.status == "accepted":
+        return msgspec.structs.replace(answer, status="too_early", why=f"{answer.why}; its lease is cleared instead")
+    return answer
 
 
 def _too_early(dialog: Dialog, command: SetpointCommand) -> str:
