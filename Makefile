@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo setup test bench structs lock clean check-python console
+.PHONY: demo setup test peers bench structs lock clean check-python console
 
 demo: setup
 	$(BIN)/revere demo
@@ -38,6 +38,19 @@ test: setup .venv/dev.stamp
 	$(BIN)/python console/build.py --check
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
+# Stations that no one here wrote, in environments of their own below .peers, against our server in wall time.
+peers: setup .venv/dev.stamp .peers/python.stamp .peers/node.stamp
+	$(BIN)/python -m pytest -m peers tests/peers
+
+.peers/python.stamp: requirements/peers.txt | check-python
+	@test -x .peers/python/bin/python || $(PYTHON) -m venv .peers/python
+	.peers/python/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/peers.txt
+	@touch $@
+
+.peers/node.stamp: tests/peers/node/package-lock.json .venv/run.stamp
+	$(BIN)/python tests/peers/install_node.py .peers/node
+	@touch $@
+
 bench: setup
 	$(BIN)/revere bench
 
@@ -49,6 +62,7 @@ structs: setup .venv/dev.stamp
 lock: .venv/dev.stamp
 	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate --extra build pyproject.toml -o requirements/run.txt
 	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate --all-extras -c requirements/run.txt pyproject.toml -o requirements/dev.txt
+	uv pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/peers.in -o requirements/peers.txt
 
 clean:
-	rm -rf .venv build dist console/node_modules revere/web/static
+	rm -rf .venv .peers build dist console/node_modules revere/web/static
