@@ -337,6 +337,19 @@ def pki(
     out.print("\n".join(str(path) for path in written) or "Nothing was lacking.", soft_wrap=True)
 
 
+@station_app.command(name="security")
+def station_security(station_id: str | None = None, *, days: int = 30, config: Config = None) -> None:
+    """List security events: what stations reported and what the door refused under their ids, newest first.
+
+    Args:
+        station_id: one station's; without it, all stations'.
+        days: how many days back.
+    """
+    from revere.app.admin import list_security
+
+    out.print(_admin(config, lambda desk: list_security(desk, station_id, days)))
+
+
 @user_app.command(name="add")
 def user_add(
     name: str, *, role: str, site: str | None = None, participant: str | None = None, config: Config = None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from rich.table import Table
+from rich.text import Text
 
 from revere.app.files import fresh_secret_file
 from revere.app.running import find_running
@@ -20,7 +22,7 @@ from revere.control.directory import new_station_secret, secret_mac
 from revere.control.image import Image
 from revere.core.assets import program_of
 from revere.core.errors import Refused, RevereError
-from revere.core.facts import IdentityAccepted
+from revere.core.facts import IdentityAccepted, SecurityEventReported
 from revere.core.ids import StationId, TenantId
 from revere.core.money import usd_text
 from revere.core.time import WallClock, local
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from revere.core.assets import Fleet
 
 T = TypeVar("T")
+SECURITY_DAYS_MAX = 400
+SECURITY_ROWS_MAX = 200
 EVENT_KINDS = ("GridEventReceived", "OptDecided", "EventReported", "GridLost", "GridRestored", "TransferSwitchReported")
 
 
@@ -108,6 +112,22 @@ async def list_stations(desk: AdminDesk) -> Table:
             f"{station.discharge_kw:g}",
             "yes" if station.id in macs else "none yet",
         )
+    return table
+
+
+async def list_security(desk: AdminDesk, station_id: str | None, days: int) -> Table:
+    """Security events of the last days, newest first, as many as a person reads."""
+    if not 1 <= days <= SECURITY_DAYS_MAX:
+        raise Refused("the days to look back", got=days, expected=f"1 to {SECURITY_DAYS_MAX}")
+    since = WallClock().now() - dt.timedelta(days=days)
+    found: deque[SecurityEventReported] = deque(maxlen=SECURITY_ROWS_MAX)
+    async for fact in desk.store.journal(since=since, kinds=("SecurityEventReported",)):
+        if isinstance(fact, SecurityEventReported) and station_id in (None, fact.station_id):
+            found.append(fact)
+    table = Table("at (UTC)", "station", "told by", "event", "times", "detail")
+    for fact in reversed(found):
+        at = f"{fact.ts:%Y-%m-%d %H:%M:%S}"
+        table.add_row(at, fact.station_id, fact.source, Text(fact.type), str(fact.count), Text(fact.detail))
     return table
 
 

@@ -19,10 +19,10 @@ from tests.trips.walls import ROOT, Site, registered
 
 COMMANDS = {
     (): ("run", "demo", "serve", "twin", "user", "token", "station", "site", "event", "stop-discharge", "guide",
-         "audit", "migrate", "backup", "restore", "doctor", "bench"),
+         "audit", "migrate", "backup", "restore", "doctor", "bench", "pki"),
     ("user",): ("add", "list", "remove"),
     ("token",): ("add", "list", "revoke"),
-    ("station",): ("add", "list", "accept"),
+    ("station",): ("add", "list", "accept", "security"),
     ("site",): ("add", "list"),
     ("event",): ("call",),
     ("run",): ("--days", "--seed", "--data", "--json", "--event-day"),

@@ -18,6 +18,7 @@ from revere.core.errors import Refused, RevereError
 from revere.core.facts import Fact
 from revere.core.ids import SessionId
 from revere.links.ocpp16 import translate, wire
+from revere.links.ocppj import security
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut, Reply
 from revere.links.ocppj.framing import Call, CallFailed
 from revere.links.ocppj.line import (
@@ -170,6 +171,12 @@ class Session16:
         await self.line.record([*skew, *self.line.quarantine(readings, now)])
         return Answered(wire.MeterValuesResponse())
 
+    async def _security(self, request: wire.SecurityEventNotification) -> Answered:
+        now = self.line.clock.now()
+        facts = security.told(self.line.config, request.type, request.timestamp, request.techInfo or "", now)
+        await self.line.record(facts)
+        return Answered(wire.SecurityEventNotificationResponse())
+
     async def _data(self, _request: wire.DataTransfer) -> Answered:
         return Answered(wire.DataTransferResponse(status="UnknownVendorId"))
 
@@ -258,7 +265,7 @@ class Session16:
         reply = await self._ask("GetConfiguration", wire.GetConfiguration(), wire.GetConfigurationResponse)
         variables = self.line.memory.variables
         for entry in (reply.value.configurationKey or ())[:VARIABLES_MAX]:
-            if entry.value is not None:
+            if entry.value is not None and entry.key not in security.SECRETS:
                 variables[entry.key] = entry.value
         return [
             f"{key}: reads {variables.get(key, '')[:80]!r}, was set to {values[0]!r}"
@@ -349,5 +356,6 @@ _ROUTES: Final = {
     "StartTransaction": _route(wire.StartTransaction, Session16._start),
     "StopTransaction": _route(wire.StopTransaction, Session16._stop),
     "MeterValues": _route(wire.MeterValues, Session16._meter_values),
+    "SecurityEventNotification": _route(wire.SecurityEventNotification, Session16._security),
     "DataTransfer": _route(wire.DataTransfer, Session16._data),
 }

@@ -35,7 +35,6 @@ from revere.core.facts import (
     evse_asset,
 )
 from revere.core.ids import SessionId
-from revere.core.time import iso
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.line import SKEW_QUARANTINE_S, session_id_of
 from revere.links.ocppj.samples import CONTEXTS, MEASURANDS, SOC, Sample, in_base_unit, readings_of
@@ -229,17 +228,6 @@ def notified(config: StationConfig, event: wire.EventData, at: dt.datetime) -> F
         return None
     text = f"{name[0]} {name[1]} = {event.actualValue[:100]} {event.techInfo or ''}".strip()
     return AlarmRaised(at=at, key=key, severity="warning", subject=config.station_id, text=text)
-
-
-def security_alarm(config: StationConfig, request: wire.SecurityEventNotificationRequest, at: dt.datetime) -> Fact:
-    """What the station's security log says: one alarm for each type, however often it is told."""
-    return AlarmRaised(
-        at=at,
-        key=f"security:{config.station_id}:{request.type}",
-        severity="info",
-        subject=config.station_id,
-        text=f"{request.type} at {iso(request.timestamp)}: {request.techInfo or 'no details'}",
-    )
 
 
 def limit_alarm(config: StationConfig, request: wire.NotifyChargingLimitRequest, at: dt.datetime) -> Fact:

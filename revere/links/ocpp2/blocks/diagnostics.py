@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from revere.links.ocpp2 import translate
 from revere.links.ocpp2.blocks.routes import Route, Routes
 from revere.links.ocpp2.wire import v21 as wire
+from revere.links.ocppj import security
 from revere.links.ocppj.line import Answered
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ async def _events(dialog: Dialog, request: wire.NotifyEventRequest) -> Answered:
 
 async def _security(dialog: Dialog, request: wire.SecurityEventNotificationRequest) -> Answered:
     now = dialog.line.clock.now()
-    await dialog.line.record([translate.security_alarm(dialog.line.config, request, now)])
+    facts = security.told(dialog.line.config, request.type, request.timestamp, request.techInfo or "", now)
+    await dialog.line.record(facts)
     return Answered(wire.SecurityEventNotificationResponse())
 
 

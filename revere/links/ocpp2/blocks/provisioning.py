@@ -16,6 +16,7 @@ from revere.links.ocpp2 import translate
 from revere.links.ocpp2.blocks import smart_charging
 from revere.links.ocpp2.blocks.routes import Route, Routes
 from revere.links.ocpp2.wire import v21 as wire
+from revere.links.ocppj import security
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut
 from revere.links.ocppj.line import HEARTBEAT_S, Answered
 from revere.links.ocppj.samples import EXPORT_POWER, EXPORT_REGISTER, MEASURANDS
@@ -134,6 +135,8 @@ async def _report(dialog: Dialog, request: wire.NotifyReportRequest) -> Answered
     for item in request.reportData or ():
         name = variable_name(item.component, item.variable)
         value = next((a.value for a in item.variableAttribute if a.type == "Actual"), None)
+        if item.variable.name in security.SECRETS:
+            continue
         if value is not None and (name in variables or len(variables) < VARIABLES_MAX):
             variables[name] = value[:VALUE_MAX_CHARS]
     if request.requestId == dialog.report_id and not request.tbc:
