@@ -2,11 +2,11 @@
 
 ::
 
-    tick    0 s     5 s     10 s    15 s
-            decide  stands  stands  decide        while nothing moves
-            decide  decide  decide  decide        in an event, on a ramp, after any news
+    tick    0 s     5 s     10 s  ... 30 s
+            decide  stands  stands ... decide     while nothing moves
+            decide  decide  decide ... decide     in an event, on a ramp, after any news
 
-Energy limits are drawn for a lease of minutes, so that a decision a quarter of a minute old breaks none.
+Energy limits are drawn for a lease of minutes, so that a decision half a minute old breaks none.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from revere.control.ticker import Decision
     from revere.plan.schedule import Plan
 
-STANDS_FOR = dt.timedelta(seconds=15)
+STANDS_FOR = dt.timedelta(seconds=30)
 MOVES_SHARE = 0.01
 MOVES_KW = 0.5
 """A reading is news when its power has moved by more than this, or by this share of the value that was known."""

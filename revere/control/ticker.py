@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from revere.plan.schedule import Plan
 
     Floats = npt.NDArray[np.float64]
+
+
+NEW_PLAN_WITHIN = dt.timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
@@ -158,11 +162,7 @@ class Ticker:
         plan_kw = np.full(len(self.assets), np.nan)
         if snapshot is None or plan is None:
             return plan_kw, {}
-        step = -1
-        for edge in snapshot.edges:
-            if edge > now:
-                break
-            step += 1
+        step = _step_at(snapshot, now)
         if not 0 <= step < plan.net_kw.shape[1]:
             return plan_kw, {}
         if self._plan_rows[0] is not snapshot:
@@ -248,3 +248,16 @@ class Ticker:
             feeder_export_limit_kw=self._feeder_export,
             island_kw=setpoints_kw,
         )
+
+
+def _step_at(snapshot: Snapshot, now: dt.datetime) -> int:
+    """The plan's step at ``now``; in a step's first moment the one before it, where no event begins or ends between.
+
+    A new plan is made at each edge and is there with the next tick: what the old one meant for the new step would be
+    said to every station for five seconds.
+    """
+    step = bisect.bisect_right(snapshot.edges, now) - 1
+    if 0 < step < len(snapshot.edges) - 1 and now - snapshot.edges[step] < NEW_PLAN_WITHIN:
+        same = all(c.steps[step] == c.steps[step - 1] for c in snapshot.problem.commitments)
+        return step - 1 if same else step
+    return step

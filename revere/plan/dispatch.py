@@ -98,13 +98,15 @@ class Rules:
 
     ``lease_s`` is how long a setpoint may stand if we fall silent: a battery must not reach its floor within it.
     The safety margin is ``margin_share`` of a limit, at least ``margin_kw``. A vehicle that charges for its
-    departure goes on until it has ``barrier_release_s`` of slack, or it would flap along the barrier.
+    departure goes on until it has ``barrier_release_s`` of slack, or it would flap along the barrier. A vehicle stops
+    by itself when it is full; it is given no more than fits into ``top_up_s``, so that others have the site's room.
     """
 
     margin_share: float = 0.05
     margin_kw: float = 1.0
     ramp_kw: float = 30.0
     deadband_kw: float = 0.5
+    top_up_s: float = 60.0
     event_deadband_share: float = 0.005
     dwell_s: float = 60.0
     minimum_kw: float = 1.4
@@ -297,9 +299,9 @@ def arbitrate(
     relief, missing = _deliver_events(work, state, events, follows, gap, rules)
     _calm(work, state, events, rules)
     _clip(work)
-    _cut_export(work, state)
+    _cut_export(work, state, steady_kw=rules.deadband_kw)
     _least_power(work, rules, discharging=True)
-    _cut_import(work, state)
+    _cut_import(work, state, steady_kw=rules.deadband_kw)
     _least_power(work, rules, discharging=False)
     work.kw[work.kw == 0.0] = 0.0  # no minus zero on the wire
     for k, target in enumerate(events):
@@ -335,7 +337,7 @@ def _start(s: FleetState, plan_kw: Floats, sites: SiteState, rules: Rules) -> _W
     proven = known & (s.soc_age_s >= 0) & (s.soc_age_s <= rules.soc_age_max_s)
     energy = np.where(known, s.energy_kwh, 0.0)
     lease_h = rules.lease_s / 3600.0
-    room_kw = np.maximum(0.0, s.capacity_kwh - energy) / (s.charge_efficiency * lease_h)
+    room_kw = np.maximum(0.0, s.capacity_kwh - energy) / (s.charge_efficiency * rules.top_up_s / 3600.0)
     cap(room_kw, known, Why.HARDWARE)
     lift(0.0, ~proven, Why.SOC_UNKNOWN)
     give_kw = np.maximum(0.0, energy - s.floor_kwh) * s.discharge_efficiency / lease_h
@@ -513,7 +515,19 @@ def _calm(work: _Work, s: FleetState, events: tuple[EventTarget, ...], rules: Ru
     work.kw = eased
 
 
-def _cut_export(work: _Work, s: FleetState) -> None:
+def _steady(given_kw: Floats, last_kw: Floats, step_kw: float) -> Floats:
+    """A cut that does not move with every tick: a rise waits until it is worth two steps, a fall goes to a whole one.
+
+    Never more than ``given_kw``, so that the limit which cut it holds.
+    """
+    if step_kw <= 0:
+        return given_kw
+    waits = (given_kw >= last_kw) & (given_kw - last_kw < 2 * step_kw)
+    steady: Floats = np.where(waits, last_kw, np.where(given_kw < last_kw, given_kw // step_kw * step_kw, given_kw))
+    return steady
+
+
+def _cut_export(work: _Work, s: FleetState, steady_kw: float = 0.0) -> None:
     """Discharge of a site, then of a feeder, inside what may be exported; charging is given no credit."""
     for group, room, why in (
         (s.site, work.export_room, Why.SITE_LIMIT),
@@ -526,10 +540,11 @@ def _cut_export(work: _Work, s: FleetState) -> None:
         short[group[cut]] = True
         work.full |= short[group]
         work.why = np.where(cut, why, work.why)
+        given = _steady(given, np.maximum(-s.last_setpoint_kw, 0.0), steady_kw)
         work.kw = np.where(cut, -given, work.kw)
 
 
-def _cut_import(work: _Work, s: FleetState) -> None:
+def _cut_import(work: _Work, s: FleetState, steady_kw: float) -> None:
     """Charging inside what may be imported, shared by urgency: those who must leave first, weighted by hours left."""
     flows = np.where(np.isfinite(s.measured_kw), np.maximum(-s.measured_kw, 0.0), 0.0)
     credit = np.minimum(np.maximum(-work.kw, 0.0), flows)
@@ -545,7 +560,7 @@ def _cut_import(work: _Work, s: FleetState) -> None:
         given = fill(want, weight, group, room + np.bincount(group, credit, len(room)))
         cut = given < want
         work.why = np.where(cut, why, work.why)
-        work.kw = np.where(cut, given, work.kw)
+        work.kw = np.where(cut, _steady(given, np.maximum(s.last_setpoint_kw, 0.0), steady_kw), work.kw)
 
 
 def _least_power(work: _Work, rules: Rules, *, discharging: bool) -> None:

@@ -36,8 +36,8 @@ def at_rest(*, why: Why = Why.TARIFF, changed: bool = False, busy: bool = False)
     return calm
 
 
-def test_a_decision_at_rest_stands_for_a_quarter_of_a_minute() -> None:
-    assert [at_rest().holds(NOON + seconds(s), None) for s in (5, 10, 14, 15, 60)] == [True, True, True, False, False]
+def test_a_decision_at_rest_stands_for_half_a_minute() -> None:
+    assert [at_rest().holds(NOON + seconds(s), None) for s in (5, 10, 29, 30, 60)] == [True, True, True, False, False]
 
 
 def test_nothing_stands_before_a_first_decision() -> None:

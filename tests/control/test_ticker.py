@@ -421,3 +421,21 @@ def test_a_site_that_is_stopped_gives_nothing_of_an_events_share() -> None:
     decision = room.decide()
     assert decision.setpoints.kw[1] == 0.0
     assert decision.setpoints.kw[0] < -20
+
+
+def test_the_first_moment_of_a_step_waits_for_the_plan_that_is_being_made() -> None:
+    """What the old plan meant for the new step would be said to every station for five seconds."""
+    room = Room(None, 0.8, called(start=NOON + minutes(45)), opted())
+    room.plan_at()
+    assert room.snapshot is not None
+    assert room.plan is not None
+    edge = room.snapshot.edges[1]
+    kw = room.plan.net_kw
+    kw[0, 0], kw[0, 1], kw[0, 2] = 20.0, 5.0, 15.0
+    assert room.kw(edge) == 20.0
+    assert room.kw(edge + seconds(5)) == 5.0
+    event_start = NOON + minutes(45)
+    step = room.snapshot.edges.index(event_start)
+    kw[0, step - 1], kw[0, step] = 7.0, 0.0
+    assert room.kw(event_start - seconds(5)) == 7.0
+    assert room.kw(event_start) == 0.0, "an event waits for nothing"

@@ -240,6 +240,33 @@ def test_ramp_deadband_dwell_and_the_stop_that_waits_for_nothing() -> None:
     assert decide(late, [-60.0], depot(1), rules=gentle).kw[0] == 60.0, "a departure does not wait for a dwell"
 
 
+def test_a_limit_that_wavers_does_not_move_the_stations_with_every_tick() -> None:
+    """A building breathes by 0.3 kW around 950: two buses share what is left of 1,000, told it once or twice."""
+    last, told = np.zeros(2), 0
+    for tick in range(100):
+        load_kw = 950.0 + 0.3 * np.sin(tick)
+        state = buses(2, last_setpoint_kw=last, settled_s=np.full(2, 60.0))
+        kw = decide(state, [60.0, 60.0], depot(2, load_kw=np.array([load_kw]))).kw
+        assert kw.sum() + load_kw <= 1000.0 + 1e-9
+        assert kw.sum() >= 1000.0 - load_kw - 2 * 2 * QUICK.deadband_kw, "little is given away for the calm"
+        told += not np.array_equal(kw, last)
+        last = kw
+    assert told <= 2
+
+
+@given(
+    room_kw=st.lists(st.floats(0.0, 120.0), min_size=1, max_size=20),
+    want=st.sampled_from([60.0, -60.0]),
+)
+def test_a_steady_cut_never_passes_the_limit(room_kw: list[float], want: float) -> None:
+    last = np.zeros(3)
+    for room in room_kw:
+        limits = {"import_limit_kw": np.array([40.0 + room]), "export_limit_kw": np.array([max(room - 40.0, 0.0)])}
+        state = buses(3, last_setpoint_kw=last, direction=np.sign(last).astype(np.int64))
+        last = decide(state, [want] * 3, depot(3, **limits)).kw
+        assert -max(room - 40.0, 0.0) - 40.0 - 1e-9 <= last.sum() <= room + 1e-9
+
+
 def test_on_the_barrier_a_bus_charges_on_instead_of_flapping() -> None:
     """5 s ticks along the barrier: once charging for its departure, it goes on until there is real slack."""
     energy, barrier, last, changes = 80.0, 79.5, -60.0, 0
