@@ -63,6 +63,7 @@ class Directory:
                 default_profile=profiles[station.id],
                 zone=zone,
                 security_profile=station.security_profile,
+                charger_model=station.charger_model,
             )
             for station in fleet.stations
         }

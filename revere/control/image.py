@@ -104,6 +104,8 @@ class EvseImage:
     last_reading: dt.datetime | None = None
     problems: tuple[str, ...] = ()
     identity: StationIdentity | None = None
+    controllable: bool = True
+    """Whether anybody but its vendor can give it power."""
     stranger: StationIdentity | None = None
     """The other charger that answers in its place, until a person accepts it or the right one is back."""
     told: tuple[tuple[dt.datetime, float], ...] = ()
@@ -114,8 +116,8 @@ class EvseImage:
     schedules_read: int = 0
 
     def commanded(self) -> bool:
-        """Whether setpoints may be sent: it is on the line, and it is the charger that we take it to be."""
-        return self.online and self.stranger is None
+        """Whether setpoints may be sent: it is on the line, ours to tell, and the charger that we take it to be."""
+        return self.online and self.controllable and self.stranger is None
 
     def gives(self) -> bool:
         """Whether the last reading is of discharge."""
@@ -423,7 +425,7 @@ class Image:
                 case f.IdentityRefused():
                     evse.stranger = _identity(fact)
                 case f.StationProvisioned():
-                    evse.problems = fact.problems
+                    evse.problems, evse.controllable = fact.problems, fact.controllable
                 case f.ScheduleRead():
                     evse.schedules_read += 1
                 case f.StatusReported():

@@ -113,6 +113,8 @@ class Station(Struct, frozen=True, kw_only=True):
     can_form_grid: bool = False
     meters_site: bool = False
     security_profile: SecurityProfile = 1
+    charger_model: str = ""
+    """The kind of charger where it is named; else what it says at its boot decides."""
 
 
 class Trip(Struct, frozen=True, kw_only=True):

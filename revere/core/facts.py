@@ -75,11 +75,16 @@ class IdentityRefused(FactBase, frozen=True, tag=True, kw_only=True):
 
 
 class StationProvisioned(FactBase, frozen=True, tag=True, kw_only=True):
-    """What the device model reported and what was set and read back at boot."""
+    """What the device model reported and what was set and read back at boot.
+
+    ``model``: the kind of charger that it was taken for. One that is not ``controllable`` is metered and never told.
+    """
 
     station_id: StationId
     variables: dict[str, str]
     problems: tuple[str, ...] = ()
+    model: str = ""
+    controllable: bool = True
 
 
 class ScheduleRead(FactBase, frozen=True, tag=True, kw_only=True):

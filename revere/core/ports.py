@@ -39,6 +39,8 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
     default_profile: DefaultProfile
     zone: str
     security_profile: SecurityProfile = 1
+    charger_model: str = ""
+    """The kind of charger where it is named, else it is chosen by what the station says of itself."""
     sample_interval_s: int = 60
     aligned_interval_s: int = 300
 

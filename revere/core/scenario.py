@@ -43,7 +43,7 @@ class Run(Record, frozen=True, kw_only=True):
 
 
 class StationModel(Record, frozen=True, kw_only=True):
-    """A charger of the catalogue; powers are AC magnitudes in kW."""
+    """A charger of the catalogue; powers are AC magnitudes in kW. ``charger_model`` may name its kind."""
 
     vendor: str
     model: str
@@ -52,6 +52,7 @@ class StationModel(Record, frozen=True, kw_only=True):
     charge_kw: float
     discharge_kw: float = 0.0
     can_form_grid: bool = False
+    charger_model: str = ""
 
 
 class VehicleModel(Record, frozen=True, kw_only=True):
@@ -384,6 +385,7 @@ def _add_chargers(
                     id=station_id,
                     site_id=site.id,
                     vendor=station_model.vendor,
+                    charger_model=station_model.charger_model,
                     model=station_model.model,
                     serial=group.serials[(number - 1) * group.count + place] if group.serials else "",
                     protocol=station_model.protocol,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from revere.control.heart import PROVE_STOP, REPLAN_DEBOUNCE_S, Heart
 from revere.control.inbox import Inbox
 from revere.control.leases import LEASE_KEPT
+from revere.control.snapshot import take_snapshot
 from revere.core import facts as f
 from revere.core.commands import Answer
 from revere.core.ids import StationId
@@ -91,6 +93,21 @@ def test_another_charger_than_the_accepted_one_is_told_nothing() -> None:
         return [*counts, len(house.link.sent)]
 
     assert asyncio.run(play()) == [0, 1]
+
+
+def test_what_only_its_vendor_commands_is_told_nothing_and_nobody_counts_on_it() -> None:
+    async def play() -> tuple[int, float, float]:
+        house = House(ready_image(fleet()))
+        said = f.StationProvisioned(
+            at=house.clock.at, station_id=StationId("cs1"), variables={}, model="vendor-cloud", controllable=False
+        )
+        await house.inbox.record([said])
+        await house.beat()
+        planned = take_snapshot(house.image, house.clock.at, lambda _site, edges: np.zeros(len(edges) - 1))
+        picture = house.heart.picture(house.clock.at)
+        return len(house.link.sent), picture.available_discharge_kw, float(planned.problem.discharge_max_kw.max())
+
+    assert asyncio.run(play()) == (0, 0.0, 0.0)
 
 
 def test_an_old_standing_setpoint_is_renewed() -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
+    from revere.links.models import ChargerModel
+
 F = TypeVar("F")
 
 NOW = dt.datetime(2026, 7, 16, 19, 30, tzinfo=dt.UTC)
@@ -254,11 +256,15 @@ BOOT_16 = {"chargePointVendor": "Acme", "chargePointModel": "AC-7", "chargePoint
 
 @asynccontextmanager
 async def bench(
-    *configs: StationConfig, tls: ssl.SSLContext | None = None, rules: DoorRules | None = None
+    *configs: StationConfig,
+    tls: ssl.SSLContext | None = None,
+    rules: DoorRules | None = None,
+    models: tuple[ChargerModel, ...] | None = None,
 ) -> AsyncIterator[Bench]:
     """A server on a free loopback port, closed at the end."""
     sink, clock = MemorySink(), StoppedClock()
-    server = OcppServer(sink, Directory(*(configs or (config(),))), clock, ping_interval_s=None, rules=rules)
+    directory = Directory(*(configs or (config(),)))
+    server = OcppServer(sink, directory, clock, ping_interval_s=None, rules=rules, models=models)
     port = await server.serve("127.0.0.1", 0, tls=tls)
     try:
         yield Bench(server, sink, port, clock)

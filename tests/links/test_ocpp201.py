@@ -270,7 +270,7 @@ def test_what_is_lifted_loses_nothing(action: str, data: st.DataObject) -> None:
     said = msgspec.json.encode(data.draw(instances(own)))
     refused = ""
     try:
-        lifted = Reader(v201, v21.CALLS[action][0]).read(said, Counters())
+        lifted = Reader(V201, v21.CALLS[action][0]).read(said, Counters())
     except CallFailed as error:
         refused = f"{error.code}: {error.what}"
     if refused:  # a number that 2.1 bounds and 2.0.1 leaves open

@@ -24,6 +24,7 @@ from revere.links.ocppj.framing import Call, CallFailed
 from revere.links.ocppj.line import (
     HEARTBEAT_S,
     NO_DEFAULT,
+    NOT_CONTROLLABLE,
     Answered,
     Line,
     session_id_of,
@@ -68,6 +69,7 @@ class Session16:
     async def _boot(self, request: wire.BootNotification) -> Answered:
         now = self.line.clock.now()
         booted = translate.booted(self.line.config, request, now)
+        self.line.recognise(booted.vendor, booted.model, booted.firmware)
         await self.line.record([booted, *self.line.identify(booted)])
         self.line.memory.watch.restart()
         self.line.memory.provisioned = False
@@ -189,7 +191,7 @@ class Session16:
 
     async def provision(self) -> None:
         """Install the fallback, set what must be sampled, read the configuration back."""
-        problems: list[str] = []
+        problems = self.line.model_problems()
         for step in (self._install_default, self._apply_settings, self._read_back):
             try:
                 problems += await step()
@@ -275,6 +277,8 @@ class Session16:
 
     async def set_power(self, command: SetpointCommand) -> Answer:
         """Give a connector a charging limit for its transaction, for 15 minutes."""
+        if not self.line.model.controllable:
+            return self.line.answer("Rejected", NOT_CONTROLLABLE)
         try:
             check_setpoint(command)
             transaction_id = int(transaction_id_of(command.station_id, command.session_id))

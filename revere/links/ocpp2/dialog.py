@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from revere.links.ocpp2.translate import PLACES
+from revere.links.ocpp2.version import DRAFT21, VERSIONS
 from revere.links.ocppj.calls import CallRefused, Reply
 from revere.links.ocppj.framing import CallFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from revere.core.facts import Place
     from revere.links.ocpp2.version import Version
     from revere.links.ocppj.line import Line
 
@@ -22,12 +25,25 @@ T = TypeVar("T", bound=msgspec.Struct)
 class Dialog:
     """One connection, in 2.1's words on our side whatever the edition on the line."""
 
-    def __init__(self, line: Line, version: Version) -> None:
+    def __init__(self, line: Line) -> None:
         self.line = line
-        self.version = version
         self.booted = False
         self.report_done = asyncio.Event()
         self.report_id = 0
+
+    @property
+    def version(self) -> Version:
+        """The edition on the line: the registered one, or the draft that this kind of charger speaks over it."""
+        return DRAFT21 if self.line.model.way == "draft21" else VERSIONS[self.line.config.protocol]
+
+    @property
+    def places(self) -> Mapping[str, Place]:
+        """Where this kind of charger takes the samples that it calls Inlet or Outlet; unsaid is Outlet in OCPP 2."""
+        own = self.line.model.places
+        if not own:
+            return PLACES
+        outlet = own.get("Outlet", own.get("unsaid", PLACES["Outlet"]))
+        return {**PLACES, "Inlet": own.get("Inlet", PLACES["Inlet"]), "Outlet": outlet}
 
     async def call(
         self,

@@ -20,7 +20,7 @@ from revere.links.ocpp2.blocks import (
     transactions,
 )
 from revere.links.ocpp2.dialog import Dialog
-from revere.links.ocpp2.version import VERSIONS, Reader, Version
+from revere.links.ocpp2.version import DRAFT21, V21, V201, Reader, Version
 from revere.links.ocppj.framing import Call, CallFailed
 from revere.links.ocppj.line import Answered, Line
 
@@ -48,13 +48,13 @@ def _table(version: Version) -> dict[str, tuple[Reader[Any], Take]]:
     """The messages of an edition that we take: how each is read, and by whom."""
     routes = {action: route for block in BLOCKS for action, route in block.ROUTES.items()}
     return {
-        action: (Reader(version.wire, route.kind), route.take)
+        action: (Reader(version, route.kind), route.take)
         for action, route in routes.items()
         if action in version.actions
     }
 
 
-_TABLES: Final = {protocol: _table(version) for protocol, version in VERSIONS.items()}
+_TABLES: Final = {version.name: _table(version) for version in (V21, V201, DRAFT21)}
 
 
 class Session2:
@@ -62,8 +62,7 @@ class Session2:
 
     def __init__(self, line: Line) -> None:
         self.line = line
-        self._dialog = Dialog(line, VERSIONS[line.config.protocol])
-        self._table = _TABLES[line.config.protocol]
+        self._dialog = Dialog(line)
 
     @property
     def booted(self) -> bool:
@@ -76,8 +75,8 @@ class Session2:
 
     async def handle(self, call: Call) -> Answered:
         """Record what the call says, then answer. Raises ``CallFailed`` or a ``RevereError`` of the sink."""
-        found = self._table.get(call.action)
         version = self._dialog.version
+        found = _TABLES[version.name].get(call.action)
         if found is None:
             self.line.counters.unknown_actions += 1
             if call.action in version.actions:

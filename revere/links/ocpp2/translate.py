@@ -41,7 +41,7 @@ from revere.links.ocppj.samples import CONTEXTS, MEASURANDS, SOC, Sample, in_bas
 from revere.links.ocppj.setpoints import DAY_S, local_midnight, watts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from revere.core.commands import DefaultProfile, SetpointCommand
     from revere.core.ports import StationConfig
@@ -59,7 +59,7 @@ ALARM_SEVERITY_MAX: Final = 4
 """NotifyEvent severities 0 (danger) to 4 (error) become alarms; 5 to 9 are notices."""
 
 _UNSAID: Final = wire.UnitOfMeasure(unit="")
-_PLACES: Final[dict[str, Place]] = {"Inlet": "ac_inlet", "Upstream": "ac_inlet", "Outlet": "dc_outlet"}
+PLACES: Final[Mapping[str, Place]] = {"Inlet": "ac_inlet", "Upstream": "ac_inlet", "Outlet": "dc_outlet"}
 _STATUS: Final[dict[str, EvseStatus]] = {
     "Available": "available",
     "Occupied": "occupied",
@@ -94,7 +94,9 @@ def status_reported(config: StationConfig, request: wire.StatusNotificationReque
     )
 
 
-def _samples(values: Sequence[wire.SampledValue], *, site_meter: bool, counters: Counters) -> list[Sample]:
+def _samples(
+    values: Sequence[wire.SampledValue], places: Mapping[str, Place], *, site_meter: bool, counters: Counters
+) -> list[Sample]:
     samples = []
     for value in values:
         if value.measurand not in MEASURANDS:
@@ -102,7 +104,7 @@ def _samples(values: Sequence[wire.SampledValue], *, site_meter: bool, counters:
         if site_meter:
             place: Place | None = "site"
         else:
-            place = "ac_inlet" if value.measurand == SOC else _PLACES.get(value.location)
+            place = "ac_inlet" if value.measurand == SOC else places.get(value.location)
         unit = value.unitOfMeasure or _UNSAID
         base = in_base_unit(value.value, unit.unit, unit.multiplier or 0, value.measurand)
         if place is None or base is None:
@@ -120,6 +122,7 @@ def readings(
     at: dt.datetime,
     session_id: SessionId | None,
     counters: Counters,
+    places: Mapping[str, Place] = PLACES,
 ) -> list[MeterReading]:
     """Readings of an EVSE, or of the site's main meter for EVSE 0 where the station has it."""
     site_meter = evse_id == 0
@@ -129,7 +132,7 @@ def readings(
     found: list[MeterReading] = []
     for meter_value in meter_values:
         found += readings_of(
-            _samples(meter_value.sampledValue, site_meter=site_meter, counters=counters),
+            _samples(meter_value.sampledValue, places, site_meter=site_meter, counters=counters),
             asset_id=config.site_id if site_meter else evse_asset(config.station_id, evse_id),
             ts=meter_value.timestamp.astimezone(dt.UTC),
             at=at,

@@ -12,6 +12,7 @@ own bug and never leaves the house.
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
@@ -29,17 +30,24 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=msgspec.Struct)
 
 
+_DRAFT_MODE: Final = re.compile(rb'("controlMode"\s*:\s*)"(Dynamic|Scheduled)"')
+"""The draft's words for a control mode; quotes inside a JSON text are escaped, so that this is always the field."""
+
+
 class Reader(Generic[T]):
     """Reads one message of an edition as its 2.1 struct."""
 
-    def __init__(self, wire: ModuleType, kind: type[T]) -> None:
+    def __init__(self, version: Version, kind: type[T]) -> None:
         self._kind = kind
-        own: type[msgspec.Struct] = getattr(wire, kind.__name__)
+        self._draft = version.draft and kind is v21.NotifyEVChargingNeedsRequest
+        own = version.own(kind)
         self._lifts = own is not kind
         self._read = PayloadReader(own).read
 
     def read(self, payload: bytes | msgspec.Raw, counters: Counters) -> T:
         """The payload as its 2.1 struct; raises :class:`CallFailed` with the standard's code."""
+        if self._draft:
+            payload = _DRAFT_MODE.sub(rb'\1"\2Control"', bytes(payload))
         value: Any = self._read(payload, counters)
         return self.lift(value) if self._lifts else value
 
@@ -54,9 +62,10 @@ class Reader(Generic[T]):
 class Version:
     """One edition: its wire module is all that makes the difference."""
 
-    def __init__(self, protocol: Protocol, wire: ModuleType) -> None:
-        self.protocol = protocol
+    def __init__(self, name: str, wire: ModuleType, *, draft: bool = False) -> None:
+        self.name = name
         self.wire = wire
+        self.draft = draft
         self.actions: frozenset[str] = frozenset(wire.CALLS)
         self._native = wire is v21
 
@@ -69,7 +78,7 @@ class Version:
         """An answer in this edition's words as 2.1's; raises :class:`CallFailed`."""
         if isinstance(value, kind):
             return value
-        return Reader(self.wire, kind).lift(value)
+        return Reader(self, kind).lift(value)
 
     def lower(self, payload: msgspec.Struct) -> msgspec.Struct:
         """What we say in 2.1's words in this edition's own; fails where it has no word for it."""
@@ -80,4 +89,6 @@ class Version:
 
 V21: Final = Version("ocpp2.1", v21)
 V201: Final = Version("ocpp2.0.1", v201)
-VERSIONS: Final = {version.protocol: version for version in (V21, V201)}
+DRAFT21: Final = Version("draft 2.1 over 2.0.1", v21, draft=True)
+"""2.1's smart charging as a draft over 2.0.1: all of 2.0.1 is in 2.1, and one word reads otherwise."""
+VERSIONS: Final[dict[Protocol, Version]] = {"ocpp2.1": V21, "ocpp2.0.1": V201}

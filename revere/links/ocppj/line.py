@@ -32,6 +32,7 @@ from revere.core.facts import (
     StationBooted,
     StationProvisioned,
 )
+from revere.links.models import choose
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from revere.core.commands import ReportingCommand, SetpointCommand
     from revere.core.ports import FactSink, StationConfig, StationDirectory
     from revere.core.time import Clock
+    from revere.links.models import ChargerModel
     from revere.links.ocppj.bounds import Counters
     from revere.links.ocppj.calls import CallTable
     from revere.links.ocppj.framing import Call
@@ -56,6 +58,7 @@ PROFILE_INTERVAL_S: Final = 60.0
 FIRST_BOOT: Final = "first boot"
 ITSELF_AGAIN: Final = "the same charger again"
 """Who accepts an identity where it is no person."""
+NOT_CONTROLLABLE: Final = "not controllable: only its vendor's cloud commands it"
 NO_DEFAULT: Final = "charge-only default profile refused"
 """How that problem begins in ``StationProvisioned.problems``; tried again at each heartbeat."""
 
@@ -196,6 +199,10 @@ class StationMemory:
         """EVSE to the transaction for which our central profile is installed."""
         self.profile_sent_s: dict[int, float] = {}
         """EVSE to the loop time of the last SetChargingProfile."""
+        self.model: ChargerModel | None = None
+        """What kind of charger it is, once it has said who it is."""
+        self.model_problem = ""
+        """What is wrong with that choice."""
         self.leased_kw: dict[int, float] = {}
         """EVSE to the setpoint that we leased to it last, where setpoints are leases."""
         self.wanted: dict[int, object] = {}
@@ -240,6 +247,7 @@ class Line:
         directory: StationDirectory,
         clock: Clock,
         counters: Counters,
+        models: tuple[ChargerModel, ...],
     ) -> None:
         self.config = config
         self.memory = memory
@@ -248,6 +256,7 @@ class Line:
         self.directory = directory
         self.clock = clock
         self.counters = counters
+        self._models = models
         self._power_locks: dict[int, asyncio.Lock] = {}
 
     @asynccontextmanager
@@ -279,6 +288,30 @@ class Line:
             self.counters.unrecorded += 1
             self.memory.watch.untold()
             raise
+
+    @property
+    def model(self) -> ChargerModel:
+        """What kind of charger it is: as it said at its boot, else as it is known."""
+        if self.memory.model is None:
+            known = self.directory.identity(self.config.station_id) or StationIdentity()
+            self.recognise(known.vendor, known.model, "")
+        assert self.memory.model is not None
+        return self.memory.model
+
+    def recognise(self, vendor: str, model: str, firmware: str) -> None:
+        """Choose the kind of charger anew, by its own word where a name means nothing here."""
+        who, memory = (vendor, model, firmware), self.memory
+        try:
+            memory.model = choose(self._models, self.config.protocol, who, self.config.charger_model)
+            memory.model_problem = "" if memory.model.controllable else NOT_CONTROLLABLE
+        except RevereError as error:
+            memory.model = choose(self._models, self.config.protocol, who)
+            memory.model_problem = error.text()
+
+    def model_problems(self) -> list[str]:
+        """What a person should know of the kind of charger: a name that means nothing, or that it cannot be told."""
+        _ = self.model
+        return [self.memory.model_problem] if self.memory.model_problem else []
 
     def identify(self, booted: StationBooted) -> list[Fact]:
         """What its boot says of which charger it is: learned, itself, itself again, or another one.
@@ -314,6 +347,8 @@ class Line:
             station_id=self.config.station_id,
             variables=dict(sorted(self.memory.variables.items())),
             problems=tuple(problems),
+            model=self.model.name,
+            controllable=self.model.controllable,
         )
         await self.record([fact])
         self.memory.problems = fact.problems

@@ -17,6 +17,7 @@ from revere.core.commands import OFFLINE_LEASE_S, Answer
 from revere.core.errors import Refused, RevereError, Unavailable
 from revere.core.facts import AlarmRaised, Fact, StationConnected, StationDisconnected
 from revere.core.ids import StationId
+from revere.links.models import ChargerModel, our_models
 from revere.links.ocpp2.session import Session2
 from revere.links.ocpp16.session import Session16
 from revere.links.ocppj import login
@@ -73,10 +74,12 @@ class OcppServer:
         *,
         ping_interval_s: float | None = 20,
         rules: DoorRules | None = None,
+        models: tuple[ChargerModel, ...] | None = None,
     ) -> None:
         self.counters = Counters()
         self._sink = sink
         self._directory = directory
+        self._models = our_models() if models is None else models
         self._clock = clock
         self._ping_interval_s = ping_interval_s
         self._links: dict[StationId, StationLink] = {}
@@ -202,6 +205,7 @@ class OcppServer:
             directory=self._directory,
             clock=self._clock,
             counters=self.counters,
+            models=self._models,
         )
         session: Session = Session16(line) if config.protocol == "ocpp1.6" else Session2(line)
         link = StationLink(generation=memory.generation, transport=transport, line=line, session=session)

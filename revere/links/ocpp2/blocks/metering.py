@@ -26,6 +26,7 @@ async def _meter_values(dialog: Dialog, request: wire.MeterValuesRequest) -> Ans
         at=now,
         session_id=None,
         counters=line.counters,
+        places=dialog.places,
     )
     await line.record([*facts, *line.quarantine(readings, now)])
     return Answered(wire.MeterValuesResponse())

@@ -23,6 +23,7 @@ from revere.links.ocppj.samples import EXPORT_POWER, EXPORT_REGISTER, MEASURANDS
 
 if TYPE_CHECKING:
     from revere.core.ports import StationConfig
+    from revere.links.models import ChargerModel
     from revere.links.ocpp2.dialog import Dialog
 
 VARIABLES_MAX: Final = 500
@@ -57,11 +58,13 @@ READ_ONLY: Final = (
 TX_INTERVAL: Final = ("SampledDataCtrlr", "TxUpdatedInterval")
 
 
-def settings(config: StationConfig) -> list[Setting]:
+def settings(config: StationConfig, model: ChargerModel | None = None) -> list[Setting]:
     """What this station must sample: both registers, power and soc, in sessions and clock-aligned.
 
-    A station that only charges may refuse the export measurands and is then asked without them.
+    A station that only charges may refuse the export measurands and is then asked without them. What its ``model``
+    says besides comes last.
     """
+    more = () if model is None else model.variables
     measurands = ",".join(MEASURANDS)
     fallback = "" if config.discharge_kw > 0 else ",".join(CHARGE_ONLY_MEASURANDS)
     return [
@@ -69,6 +72,7 @@ def settings(config: StationConfig) -> list[Setting]:
         Setting("SampledDataCtrlr", "TxUpdatedInterval", str(config.sample_interval_s)),
         Setting("AlignedDataCtrlr", "Measurands", measurands, fallback),
         Setting("AlignedDataCtrlr", "Interval", str(config.aligned_interval_s)),
+        *(Setting(own.component, own.variable, own.value) for own in more),
     ]
 
 
@@ -115,6 +119,7 @@ async def _boot(dialog: Dialog, request: wire.BootNotificationRequest) -> Answer
     line = dialog.line
     memory = line.memory
     booted = translate.booted(line.config, request, line.clock.now())
+    line.recognise(booted.vendor, booted.model, booted.firmware)
     await line.record([booted, *line.identify(booted)])
     memory.watch.restart()
     memory.profile_sent_s.clear()
@@ -146,7 +151,7 @@ async def _report(dialog: Dialog, request: wire.NotifyReportRequest) -> Answered
 
 async def provision(dialog: Dialog) -> None:
     """Install the fallback, set and read back what must be sampled, take the device model."""
-    problems: list[str] = []
+    problems = dialog.line.model_problems()
     for step in (smart_charging.install_default, _apply_settings, _read_back, _take_report):
         try:
             problems += await step(dialog)
@@ -159,7 +164,7 @@ async def provision(dialog: Dialog) -> None:
 async def _apply_settings(dialog: Dialog) -> list[str]:
     problems: list[str] = []
     retry: list[tuple[str, str, str]] = []
-    chosen = {(s.component, s.variable): s for s in settings(dialog.line.config)}
+    chosen = {(s.component, s.variable): s for s in settings(dialog.line.config, dialog.line.model)}
     wanted = [(s.component, s.variable, s.value) for s in chosen.values()]
     for attempt in (wanted, retry):
         for start in range(0, len(attempt), PER_REQUEST):
@@ -179,7 +184,7 @@ async def _apply_settings(dialog: Dialog) -> list[str]:
 async def _read_back(dialog: Dialog) -> list[str]:
     problems: list[str] = []
     variables = dialog.line.memory.variables
-    chosen = {s.name: s for s in settings(dialog.line.config)}
+    chosen = {s.name: s for s in settings(dialog.line.config, dialog.line.model)}
     wanted = [(s.component, s.variable) for s in chosen.values()] + list(READ_ONLY)
     for start in range(0, len(wanted), PER_REQUEST):
         request = get_request(wanted[start : start + PER_REQUEST])

@@ -20,11 +20,10 @@ from revere.core.commands import Answer
 from revere.core.errors import Refused, RevereError
 from revere.links.ocpp2 import translate
 from revere.links.ocpp2.blocks.routes import Route, Routes, reason
-from revere.links.ocpp2.version import V21
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.calls import CallRefused, Reply
-from revere.links.ocppj.line import NO_DEFAULT, PROFILE_INTERVAL_S, Answered, transaction_id_of
-from revere.links.ocppj.setpoints import DAY_S, check_setpoint, local_midnight
+from revere.links.ocppj.line import NO_DEFAULT, NOT_CONTROLLABLE, Answered, transaction_id_of
+from revere.links.ocppj.setpoints import DAY_S, check_setpoint, local_midnight, watts
 
 if TYPE_CHECKING:
     from revere.core.commands import SetpointCommand
@@ -65,7 +64,7 @@ async def install_default(dialog: Dialog) -> list[str]:
     now = dialog.line.clock.now()
     dialog.line.memory.default_sent_s = asyncio.get_running_loop().time()
     profile = dialog.line.config.default_profile
-    request = translate.default_profile(profile, now, modes=dialog.version is V21)
+    request = translate.default_profile(profile, now, modes=dialog.line.model.dynamic)
     reply = await dialog.ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
     if reply.value.status != "Accepted":
         dialog.line.memory.default_profile_start = None
@@ -115,8 +114,13 @@ async def set_power(dialog: Dialog, command: SetpointCommand) -> Answer:
     except RevereError as error:
         return dialog.line.answer("Rejected", error.text())
     async with dialog.line.power_turn(command):
-        if dialog.version is not V21:
-            return await _lease(dialog, command, transaction_id)
+        match dialog.line.model.way:
+            case "vendor-cloud":
+                return dialog.line.answer("Rejected", NOT_CONTROLLABLE)
+            case "data-transfer":
+                return await _transfer(dialog, command, transaction_id)
+            case "negative-limit" | "charge-only":
+                return await _lease(dialog, command, transaction_id)
         if dialog.line.memory.profile_of.get(command.evse_id) == transaction_id:
             answer = await _update(dialog, command)
             if answer is not None and answer.why == RATE_LIMITED:
@@ -207,6 +211,28 @@ async def _lease(dialog: Dialog, command: SetpointCommand, transaction_id: str) 
     return answer
 
 
+async def _transfer(dialog: Dialog, command: SetpointCommand, transaction_id: str) -> Answer:
+    """Give a setpoint by the vendor's own message."""
+    template = dialog.line.model.data_transfer
+    assert template is not None  # a model of this way has one
+    setpoint_kw = command.setpoint_kw if _both_ways(dialog) else max(command.setpoint_kw, 0.0)
+    request = wire.DataTransferRequest(
+        vendorId=template.vendor_id,
+        messageId=template.message_id,
+        data=template.filled(setpoint_w=watts(setpoint_kw), evse_id=command.evse_id, transaction_id=transaction_id),
+    )
+    reply = await dialog.call(
+        "DataTransfer",
+        request,
+        wire.DataTransferResponse,
+        still_wanted=lambda: dialog.line.wanted(command),
+        setpoint=True,
+    )
+    if reply is None:
+        return dialog.line.superseded()
+    return dialog.line.answer(reply.value.status, reason(reply.value.statusInfo), reply.sent_wall_s)
+
+
 def _too_early(dialog: Dialog, command: SetpointCommand) -> str:
     """Why no profile may be sent yet, empty when it may."""
     since_s = asyncio.get_running_loop().time() - dialog.line.memory.profile_sent_s.get(command.evse_id, -inf)
@@ -243,7 +269,7 @@ def _profile_interval_s(dialog: Dialog) -> float:
         own_s = float(dialog.line.memory.variables.get(UPDATE_RATE_LIMIT, "0"))
     except ValueError:
         own_s = 0.0
-    return max(PROFILE_INTERVAL_S, own_s) + RATE_MARGIN_S
+    return max(dialog.line.model.profile_interval_s, own_s) + RATE_MARGIN_S
 
 
 async def clear_setpoint(dialog: Dialog, evse_id: int) -> Answer:
@@ -265,7 +291,7 @@ async def composite_limits_kw(dialog: Dialog, evse_id: int, duration_s: int) -> 
 
 
 def _both_ways(dialog: Dialog) -> bool:
-    return dialog.line.config.discharge_kw > 0
+    return dialog.line.config.discharge_kw > 0 and dialog.line.model.way != "charge-only"
 
 
 ROUTES: Final[Routes] = {

@@ -49,6 +49,7 @@ async def _transaction(dialog: Dialog, request: wire.TransactionEventRequest) ->
             at=now,
             session_id=session_id,
             counters=line.counters,
+            places=dialog.places,
         )
         facts += line.quarantine(readings, now)
     if request.eventType == "Ended":

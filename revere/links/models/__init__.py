@@ -1,0 +1,148 @@
+"""Charger models: what a maker's charger needs of us that the standard does not say, as TOML beside this file.
+
+A model is chosen at boot by protocol, vendor, model and firmware (shell patterns, case aside); the one that says
+most about the charger wins. One without ``vendor`` is chosen by name alone, for a station that names it.
+
+::
+
+    native21        2.1: Dynamic profiles, moved by UpdateDynamicSchedule
+    draft21         the same messages as a draft over 2.0.1
+    negative-limit  1.6 and 2.0.1: whole profiles that end by themselves, a limit below 0 discharges
+    charge-only     the same, and no limit is ever below 0
+    data-transfer   the vendor's own DataTransfer, from a template
+    vendor-cloud    only its vendor commands it: metered, never told, never promised
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import tomllib
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from revere.core.assets import Protocol
+from revere.core.errors import RevereError
+from revere.core.facts import Place
+
+FOLDER: Final = Path(__file__).parent
+Way = Literal["native21", "draft21", "negative-limit", "charge-only", "data-transfer", "vendor-cloud"]
+WAYS_OF: Final[dict[Protocol, frozenset[Way]]] = {
+    "ocpp2.1": frozenset({"native21", "data-transfer", "vendor-cloud"}),
+    "ocpp2.0.1": frozenset({"draft21", "negative-limit", "charge-only", "data-transfer", "vendor-cloud"}),
+    "ocpp1.6": frozenset({"charge-only", "vendor-cloud"}),
+}
+"""How power is given by each protocol."""
+
+
+class Variable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A variable of the device model to set and read back at boot."""
+
+    component: str
+    variable: str
+    value: str
+
+
+class DataTransfer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A vendor's own setpoint; in ``data`` stand ``{setpoint_w}``, ``{evse_id}`` and ``{transaction_id}``."""
+
+    vendor_id: str
+    message_id: str
+    data: str
+
+    def filled(self, *, setpoint_w: float, evse_id: int, transaction_id: str) -> str:
+        """The template with its values; other braces (JSON) stay as they are."""
+        text = self.data.replace("{setpoint_w}", f"{setpoint_w:.0f}").replace("{evse_id}", str(evse_id))
+        return text.replace("{transaction_id}", transaction_id)
+
+
+class ChargerModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One kind of charger.
+
+    ``profile_interval_s``: the least time between two SetChargingProfile (they wear its flash).
+    ``places``: where a sample was taken that the charger calls Inlet, Outlet or nothing (``unsaid``).
+    """
+
+    name: str
+    protocols: tuple[Protocol, ...]
+    way: Way
+    vendor: str = ""
+    model: str = "*"
+    firmware: str = "*"
+    profile_interval_s: float = 60.0
+    places: dict[Literal["Inlet", "Outlet", "unsaid"], Place] = {}
+    variables: tuple[Variable, ...] = ()
+    data_transfer: DataTransfer | None = None
+
+    @property
+    def controllable(self) -> bool:
+        """Whether we can give it power at all."""
+        return self.way != "vendor-cloud"
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether it speaks 2.1's smart charging."""
+        return self.way in ("native21", "draft21")
+
+    def matches(self, protocol: Protocol, who: tuple[str, str, str]) -> bool:
+        """Whether a charger of this vendor, model and firmware is one of these."""
+        if protocol not in self.protocols or not self.vendor:
+            return False
+        return all(
+            fnmatch.fnmatchcase(said.casefold(), pattern.casefold())
+            for said, pattern in zip(who, (self.vendor, self.model, self.firmware), strict=True)
+        )
+
+    def says(self) -> tuple[int, int, int]:
+        """How much it says about a charger: letters of the vendor, model and firmware that must be there."""
+        vendor, model, firmware = (
+            len(pattern.replace("*", "")) for pattern in (self.vendor, self.model, self.firmware)
+        )
+        return vendor, model, firmware
+
+
+def load_models(folder: Path = FOLDER) -> tuple[ChargerModel, ...]:
+    """Every model of a folder, a file each; raises :class:`RevereError` for what cannot be one."""
+    models = [_load(path) for path in sorted(folder.glob("*.toml"))]
+    twice = {m.name for m in models if sum(m.name == other.name for other in models) > 1}
+    if twice:
+        raise RevereError("two charger models of one name", where=str(folder), got=", ".join(sorted(twice)))
+    return tuple(models)
+
+
+@functools.cache
+def our_models() -> tuple[ChargerModel, ...]:
+    """The models that come with this release."""
+    return load_models()
+
+
+def _load(path: Path) -> ChargerModel:
+    try:
+        found = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), ChargerModel)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise RevereError("no charger model", where=path.name, got=str(error)) from error
+    for protocol in found.protocols:
+        if found.way not in WAYS_OF[protocol]:
+            expected = ", ".join(sorted(WAYS_OF[protocol]))
+            raise RevereError(f"{protocol} has no such way", where=path.name, got=found.way, expected=expected)
+    if (found.way == "data-transfer") != (found.data_transfer is not None):
+        raise RevereError("data_transfer belongs to way data-transfer, and it needs one", where=path.name)
+    return found
+
+
+def choose(
+    models: tuple[ChargerModel, ...], protocol: Protocol, who: tuple[str, str, str], named: str = ""
+) -> ChargerModel:
+    """The model of a charger that says it is ``who`` (vendor, model, firmware), or the one that is ``named``.
+
+    Raises :class:`RevereError` where the name is unknown or belongs to another protocol.
+    """
+    if named:
+        found = [m for m in models if m.name == named and protocol in m.protocols]
+        if not found:
+            known = ", ".join(m.name for m in models if protocol in m.protocols)
+            raise RevereError("no such charger model", where="charger_model", got=named, expected=known)
+        return found[0]
+    return max((m for m in models if m.matches(protocol, who)), key=ChargerModel.says)
