@@ -6,15 +6,16 @@ Messages only update the image; the tick reads it. A restart folds the journal a
 from __future__ import annotations
 
 import datetime as dt
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
+from revere.control.registers import Registers, keep_aligned, net_wh_of
 from revere.control.screen import RATING_SLACK, building_range_kw, told_by_station
 from revere.core import facts as f
 from revere.core.assets import StationIdentity, program_of
+from revere.core.commands import NOT_CONNECTED
 from revere.core.ids import GridEventId, ProgramId, SessionId, SiteId, StationId, VehicleId
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from revere.core.assets import Fleet, Site, Station, Vehicle
 
 SOC_FRESH = dt.timedelta(minutes=15)
-ALIGNED_KEEP = 6
-REGISTERS_KEEP = 160
-GAP_MAX_S = 400.0
 EDGE_GAP_MAX_H = 0.3
 RATING_SLACK_WH = 200.0
 MOVING_KW = 0.3
@@ -33,47 +31,6 @@ MOVING_KW = 0.3
 RECLOSES_WITHIN = dt.timedelta(minutes=30)
 """A switch that is told to have closed later than this after the grid's return was told late."""
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-
-
-class Registers:
-    """The newest register readings of a meter, to know what it stood at between them.
-
-    ::
-
-        known      o----------o-----o ........... (no session: it stands still)
-        asked            ^ linear        ^ the last value
-    """
-
-    def __init__(self) -> None:
-        self._known: deque[tuple[float, int]] = deque(maxlen=REGISTERS_KEEP)
-
-    def add(self, ts: dt.datetime, net_wh: int) -> None:
-        """Take a reading; one that comes late is put in its place, one that is told again is left out."""
-        known, at = self._known, ts.timestamp()
-        if not known or at > known[-1][0]:
-            known.append((at, net_wh))
-            return
-        place = len(known)
-        while place and known[place - 1][0] >= at:
-            place -= 1
-        if known[place][0] != at and len(known) < REGISTERS_KEEP:
-            known.insert(place, (at, net_wh))
-
-    def at(self, ts: dt.datetime, *, resting: bool) -> float | None:
-        """Net Wh at ``ts``; beyond the newest reading only for a meter at rest, else None (unknown)."""
-        at = ts.timestamp()
-        later: tuple[float, int] | None = None
-        for known in reversed(self._known):
-            if known[0] == at:
-                return float(known[1])
-            if known[0] < at:
-                if later is None:
-                    return float(known[1]) if resting else None
-                if later[0] - known[0] > GAP_MAX_S and later[1] != known[1] and not resting:
-                    return None
-                return known[1] + (later[1] - known[1]) * (at - known[0]) / (later[0] - known[0])
-            later = known
-        return float(later[1]) if later is not None and resting else None
 
 
 @dataclass(slots=True)
@@ -89,6 +46,8 @@ class EvseImage:
     status: str = "unknown"
     session_id: SessionId | None = None
     session_since: dt.datetime = EPOCH
+    session_heard_at: dt.datetime = EPOCH
+    """The same by our own clock: no setpoint of this session was given before."""
     power_kw: float | None = None
     power_at: dt.datetime = EPOCH
     rested_at: dt.datetime = EPOCH
@@ -286,7 +245,7 @@ class Image:
         if isinstance(fact, f.CommandIssued):
             self.open_commands[fact.command_id] = fact
             for evse in self.stations_of(fact.station_id) if fact.kind == "setpoint" else ():
-                if evse.session_id is not None and fact.at >= evse.session_since:
+                if evse.session_id is not None and fact.at >= evse.session_heard_at:
                     evse.told = (*evse.told[-1:], (fact.at, float(fact.detail.get("setpoint_kw", 0.0))))
             return
         issued = self.open_commands.pop(fact.command_id, None)
@@ -297,7 +256,7 @@ class Image:
                 continue
             if fact.outcome == "confirmed":
                 evse.told = evse.told[-1:]
-            elif fact.outcome == "rejected" and not fact.why.startswith("timeout"):  # it may have heard it
+            elif fact.outcome == "rejected" and not _may_have_heard(fact.why):
                 evse.told = evse.told[:-1]
 
     def _alarm(self, fact: f.AlarmRaised | f.AlarmCleared | f.AlarmAcknowledged) -> None:
@@ -322,7 +281,7 @@ class Image:
             self.refused[fact.asset_id] = (fact.at, fact.quarantined)
             return
         evse = self.evses.get(fact.asset_id)
-        net_wh = _net_wh(fact, evse.station if evse else None)
+        net_wh = net_wh_of(fact, evse.station if evse else None)
         if fact.place == "site":
             site = self.sites.get(SiteId(fact.asset_id))
             if site is None:
@@ -330,7 +289,7 @@ class Image:
             if fact.power_kw is not None and fact.ts >= site.net_at:
                 site.net_kw, site.net_at = fact.power_kw, fact.ts
             if fact.context == "clock" and net_wh is not None:
-                _keep(site.aligned_net_wh, fact.ts, net_wh)
+                keep_aligned(site.aligned_net_wh, fact.ts, net_wh)
                 self._building(site)
             return
         if evse is None or fact.place != "ac_inlet":
@@ -454,7 +413,7 @@ class Image:
         """A plug-in; one told twice, or late out of a backlog, changes nothing of what is known since."""
         if fact.session_id == evse.session_id or (evse.session_id is not None and fact.ts < evse.session_since):
             return
-        evse.session_id, evse.session_since = fact.session_id, fact.ts
+        evse.session_id, evse.session_since, evse.session_heard_at = fact.session_id, fact.ts, fact.at
         evse.vehicle = self.by_token.get(fact.token, evse.vehicle)
         evse.soc = None
         evse.told = ()
@@ -572,29 +531,14 @@ def _identity(fact: f.IdentityAccepted | f.IdentityRefused) -> StationIdentity:
     return StationIdentity(vendor=fact.vendor, model=fact.model, serial=fact.serial)
 
 
+def _may_have_heard(why: str) -> bool:
+    """Whether a setpoint that got no answer may have arrived: the link was there when it was sent."""
+    return why.startswith("timeout") or (why.startswith("offline") and NOT_CONNECTED not in why)
+
+
 def _spell(evse: EvseImage, at: dt.datetime) -> dt.timedelta:
     """How long a station that is back at ``at`` was out of reach; unknown (an earlier life) counts as for ever."""
     if evse.online:
         return dt.timedelta(0)
     heard = [moment for moment in (evse.offline_at, evse.last_reading) if moment is not None]
     return at - max(heard) if heard else dt.timedelta.max
-
-
-def _net_wh(fact: f.MeterReading, station: Station | None) -> int | None:
-    """Import less export, Wh; None where a register is missing.
-
-    A station that cannot discharge has no export register: what it gave is 0 by its rating, not unknown.
-    """
-    if fact.import_wh is None:
-        return None
-    if fact.export_wh is None:
-        return fact.import_wh if station is not None and station.discharge_kw == 0 else None
-    return fact.import_wh - fact.export_wh
-
-
-def _keep(aligned: dict[dt.datetime, int], ts: dt.datetime, net_wh: int) -> None:
-    """Keep the newest aligned registers, on the whole minute that they were meant for."""
-    seconds = round(ts.timestamp() / 60) * 60
-    aligned[dt.datetime.fromtimestamp(seconds, dt.UTC)] = net_wh
-    while len(aligned) > ALIGNED_KEEP:
-        del aligned[min(aligned)]

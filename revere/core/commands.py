@@ -61,6 +61,10 @@ class ReportingCommand(msgspec.Struct, frozen=True, kw_only=True):
     sample_interval_s: int
 
 
+NOT_CONNECTED = "station is not connected"
+"""Why an answer is ``offline`` where nothing was sent; otherwise the link ended before the answer."""
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What the station said. Accepted proves nothing until readings agree.
 

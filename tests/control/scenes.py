@@ -180,9 +180,9 @@ def told(station_id: str, kw: float, at: dt.datetime = NOON, number: int = 1) ->
     )
 
 
-def ended(outcome: Any, at: dt.datetime = NOON, number: int = 1) -> f.CommandEnded:
+def ended(outcome: Any, at: dt.datetime = NOON, number: int = 1, why: str = "") -> f.CommandEnded:
     """How it ended."""
-    return f.CommandEnded(at=at, command_id=CommandId(f"sp-{number}"), outcome=outcome)
+    return f.CommandEnded(at=at, command_id=CommandId(f"sp-{number}"), outcome=outcome, why=why)
 
 
 def plug(station_id: str, ts: dt.datetime = NOON, session: str = "s1", token: str = "") -> f.SessionStarted:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revere.control.image import Image, Registers
+from revere.control.image import Image
+from revere.control.registers import Registers
 from revere.core import facts as f
 from revere.core.ids import GridEventId, SiteId
 from tests.control.scenes import (

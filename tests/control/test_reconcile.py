@@ -8,6 +8,7 @@ import itertools
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from revere.control.image import Image
 from revere.control.reconcile import READ_AGAIN, READ_AGAIN_MAX, READS_PER_TICK, Reconciler
@@ -78,6 +79,18 @@ LIMITED = told(AC, 30.0, NOON - minutes(10))
             [GAVE, told(V2G, 0.0, NOON - minutes(3), 2), ended("rejected", NOON, 2), *away(V2G, 60)],
             follows(V2G, 0.0),
             "told",
+        ),
+        *(
+            (
+                [GAVE, told(V2G, 0.0, NOON - minutes(3), 2), ended("rejected", NOON, 2, why), *away(V2G, 60)],
+                follows(V2G, 0.0),
+                wrong,
+            )
+            for why, wrong in (
+                ("timeout: no answer in 5 s", None),  # it may have heard it
+                ("offline: connection closed", None),
+                ("offline: station is not connected", "told"),
+            )
         ),
         ([GAVE, ended("confirmed"), *away(V2G, 60)], follows(V2G, -60.0), None),
         # nothing told, or another session: the fallback
@@ -170,6 +183,21 @@ def test_who_is_wrong_comes_first_and_is_read_again_with_growing_pauses() -> Non
     assert READ_AGAIN_MAX <= gaps[-1] <= READ_AGAIN_MAX + seconds(5)
     assert reconciler.compare(follows("w1", FALLBACK_KW)) is None
     assert "w1/1" not in reconciler.wrong
+
+
+def test_a_session_stamped_by_a_fast_clock_still_knows_its_first_setpoint() -> None:
+    """The session's own stamp lies after the setpoint that was given in it; ours does not."""
+    image = Image(fleet())
+    start = plug(V2G, NOON + seconds(2))
+    for fact in (
+        connected(V2G, NOON - minutes(1)),
+        structs.replace(start, at=NOON),
+        told(V2G, -9.0, NOON + seconds(1)),
+    ):
+        image.apply(fact)
+    assert [kw for _, kw in image.evses["cs1/1"].told] == [-9.0]
+    image.apply(told(V2G, 5.0, NOON - minutes(2), 2))  # of an earlier session, as a restart may fold it
+    assert [kw for _, kw in image.evses["cs1/1"].told] == [-9.0]
 
 
 # ---- in the heart ---------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from revere.core.commands import OFFLINE_LEASE_S, Answer
+from revere.core.commands import NOT_CONNECTED, OFFLINE_LEASE_S, Answer
 from revere.core.errors import Refused, RevereError, Unavailable
 from revere.core.facts import AlarmRaised, Fact, StationConnected, StationDisconnected
 from revere.core.ids import StationId
@@ -356,7 +356,7 @@ class OcppServer:
         """What the station says it would do, (from, kW). Raises ``Unavailable`` or ``Refused``."""
         link = self._links.get(station_id)
         if link is None or not link.session.booted:
-            raise Unavailable("station is not connected", where=station_id)
+            raise Unavailable(NOT_CONNECTED, where=station_id)
         try:
             return await link.session.composite_limits_kw(evse_id, duration_s)
         except CallRefused as error:
@@ -367,7 +367,7 @@ class OcppServer:
     async def _ask(self, station_id: StationId, ask: Callable[[Session], Awaitable[Answer]]) -> Answer:
         link = self._links.get(station_id)
         if link is None or not link.session.booted:
-            return Answer(status="offline", why="station is not connected")
+            return Answer(status="offline", why=NOT_CONNECTED)
         try:
             return await ask(link.session)
         except CallTimedOut as error:
