@@ -337,6 +337,21 @@ def pki(
     out.print("\n".join(str(path) for path in written) or "Nothing was lacking.", soft_wrap=True)
 
 
+@station_app.command(name="renew")
+def station_renew(station_id: str) -> None:
+    """Have the running server give a connected station a new secret, which nobody else sees.
+
+    The old secret opens the door until the station has come in with the new one.
+
+    Args:
+        station_id: the station's id.
+    """
+    from revere.app.remote import renew_secret
+    from revere.app.settings import state_folder
+
+    say(renew_secret(state_folder(), station_id))
+
+
 @station_app.command(name="security")
 def station_security(station_id: str | None = None, *, days: int = 30, config: Config = None) -> None:
     """List security events: what stations reported and what the door refused under their ids, newest first.

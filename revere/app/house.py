@@ -16,6 +16,7 @@ from revere.control.hours import HourKeeper
 from revere.control.image import Image
 from revere.control.inbox import Inbox
 from revere.control.office import Office
+from revere.control.rotation import Rotation
 from revere.core import facts as f
 from revere.core.facts import evse_asset
 from revere.core.ids import CommandId
@@ -106,6 +107,7 @@ async def open_house(
     *,
     key: bytes,
     macs: Mapping[str, bytes],
+    offered_macs: Mapping[str, bytes] | None = None,
     utility: UtilityAccess | None,
     host: str = "127.0.0.1",
     port: int = 0,
@@ -124,7 +126,7 @@ async def open_house(
     image = Image(fleet)
     inbox = Inbox(store, image)
     profiles, _short = fallback_profiles(fleet)
-    directory = Directory(fleet, key, macs, profiles, image)
+    directory = Directory(fleet, key, macs, profiles, image, offered_macs)
     server = OcppServer(inbox, directory, clock, ping_interval_s=ping_interval_s, rules=door)
     await remember(store, image, clock.now())
     ven = await _ven(utility, fleet, store, inbox, clock)
@@ -143,7 +145,8 @@ async def open_house(
     )
     heart.tracker.resume(clock.now())
     heart.scribe.write(abandoned(image, clock.now()))
-    office = Office(heart, inbox, asyncio.get_running_loop())
+    rotation = Rotation(directory, store, server, inbox, clock)
+    office = Office(heart, inbox, asyncio.get_running_loop(), rotation)
     if publish:
         heart.publish = office.publish
     listening = await server.serve(host, port, tls=tls)

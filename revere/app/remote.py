@@ -45,6 +45,11 @@ def accept_charger(folder: Path, station_id: str, serial: str) -> str:
     return _detail(_post(folder, f"/api/v1/stations/{quote(station_id, safe='')}/charger", {"serial": serial}))
 
 
+def renew_secret(folder: Path, station_id: str) -> str:
+    """Have the running server give a connected station a new secret; returns the server's sentence."""
+    return _detail(_post(folder, f"/api/v1/stations/{quote(station_id, safe='')}/secret", {}))
+
+
 def _detail(answer: dict[str, Any]) -> str:
     return str(answer.get("detail", answer))
 

@@ -154,6 +154,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
             clock,
             key=key,
             macs={str(station): mac for station, mac in (await store.station_macs()).items()},
+            offered_macs={str(station): mac for station, mac in (await store.offered_macs()).items()},
             utility=utility,
             host=settings.ocpp.host,
             port=settings.ocpp.port,

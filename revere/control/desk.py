@@ -69,10 +69,10 @@ class AcceptCharger(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TellStation(msgspec.Struct, frozen=True, kw_only=True):
-    """Start or stop a station's session, or clear our profile there and tell it its setpoint anew."""
+    """Start or stop a station's session, clear our profile there, or give it a new secret."""
 
     station_id: str
-    action: Literal["start", "stop", "clear"]
+    action: Literal["start", "stop", "clear", "secret"]
     by: str
 
 

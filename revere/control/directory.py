@@ -10,7 +10,7 @@ from revere.core.assets import StationIdentity
 from revere.core.ports import StationConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from revere.control.image import Image
     from revere.core.assets import Fleet
@@ -41,6 +41,7 @@ class Directory:
         macs: Mapping[str, bytes],
         profiles: Mapping[StationId, DefaultProfile],
         image: Image,
+        offered: Mapping[str, bytes] | None = None,
     ) -> None:
         self._key = key
         self._image = image
@@ -50,6 +51,9 @@ class Directory:
             if station.serial
         }
         self._macs = dict(macs)
+        self._offered = dict(offered or {})
+        self.on_used: Callable[[StationId, bytes], None] | None = None
+        """Called when a station comes in with its next secret, which is then the one in force."""
         self._tokens = {(vehicle.token, vehicle.station_id) for vehicle in fleet.vehicles}
         zone = fleet.programme.zone
         self._configs: dict[str, StationConfig] = {
@@ -76,12 +80,37 @@ class Directory:
 
     def authenticate(self, station_id: str, password: str) -> StationConfig | None:
         """The configuration for the right secret, else None; an unknown id costs the same work."""
-        expected = self._macs.get(station_id, self._nobody)
         given = secret_mac(self._key, station_id, password[: 2 * SECRET_MAX_CHARS])
-        if hmac.compare_digest(expected, given) and station_id in self._configs:
-            return self._configs[station_id]
-        self.refused += 1
-        return None
+        current = hmac.compare_digest(self._macs.get(station_id, self._nobody), given)
+        following = hmac.compare_digest(self._offered.get(station_id, self._nobody), given)
+        config = self._configs.get(station_id)
+        if config is None or not (current or following):
+            self.refused += 1
+            return None
+        if following:
+            self._macs[station_id] = self._offered.pop(station_id)
+            if self.on_used is not None:
+                self.on_used(config.station_id, given)
+        return config
+
+    def mac_of(self, station_id: StationId, secret: str) -> bytes:
+        """What is kept of a secret."""
+        return secret_mac(self._key, station_id, secret)
+
+    def offered(self, station_id: StationId) -> bool:
+        """Whether a next secret opens the door beside the one in force."""
+        return station_id in self._offered
+
+    def offer(self, station_id: StationId, mac: bytes) -> None:
+        """Let a next secret open the door too, until it is used or withdrawn."""
+        self._offered[station_id] = mac
+
+    def withdraw(self, station_id: StationId, mac: bytes) -> bool:
+        """Take an offer back; False where it was used meanwhile."""
+        if self._offered.get(station_id) != mac:
+            return False
+        del self._offered[station_id]
+        return True
 
     def identity(self, station_id: StationId) -> StationIdentity | None:
         """The charger that was accepted last (at the first boot, or by a person), else the registry's."""

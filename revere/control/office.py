@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from revere.control.heart import Heart
     from revere.control.image import EvseImage
     from revere.control.inbox import Inbox
+    from revere.control.rotation import Rotation
     from revere.control.view import ConsoleView
 
 ASK_DEADLINE_S = 15.0
@@ -47,10 +48,13 @@ WHY_MAX_CHARS = 400
 class Office:
     """Fills the ``Desk`` port. ``ask`` may be called from any thread; the work runs on control's loop."""
 
-    def __init__(self, heart: Heart, inbox: Inbox, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, heart: Heart, inbox: Inbox, loop: asyncio.AbstractEventLoop, rotation: Rotation | None = None
+    ) -> None:
         self._heart = heart
         self._inbox = inbox
         self._loop = loop
+        self._rotation = rotation
         self._view: ConsoleView | None = None
         self._serial = 0
 
@@ -315,6 +319,12 @@ class Office:
                 if session_id is None:
                     raise Refused("no session runs there", got=station_id)
                 return lambda: link.remote_stop(station_id, session_id)
+            case "secret":
+                rotation = self._rotation
+                if rotation is None:
+                    raise Refused("secrets are not renewed here", got=station_id)
+                rotation.check(station_id)
+                return lambda: rotation.renew(station_id)
             case "clear":
 
                 async def clear() -> Answer:

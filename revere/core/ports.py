@@ -94,6 +94,10 @@ class ChargingLink(Protocol):
         """Put the charge-only default back in the place of any other default."""
         ...
 
+    async def set_password(self, station_id: StationId, secret: str) -> Answer:
+        """Have the station come in with this secret from its next connection on."""
+        ...
+
     async def remote_start(self, station_id: StationId, evse_id: int, token: str) -> Answer:
         """Start a session for a token."""
         ...

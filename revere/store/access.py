@@ -170,14 +170,44 @@ class Access:
         return bool(rows)
 
     async def save_station_secret(self, station_id: StationId, mac: bytes) -> None:
-        """Keep a station secret's keyed digest, replacing the old one; the key itself never enters the database."""
+        """Keep a station secret's keyed digest in the place of all it had; the key itself never enters the database."""
         await self.queries.fetch(
             "INSERT INTO station_secret (tenant_id, station_id, mac) VALUES ($1, $2, $3)"
-            " ON CONFLICT (tenant_id, station_id) DO UPDATE SET mac = excluded.mac",
+            " ON CONFLICT (tenant_id, station_id) DO UPDATE SET mac = excluded.mac, next_mac = NULL",
             self.queries.tenant,
             station_id,
             mac,
         )
+
+    async def offer_station_secret(self, station_id: StationId, mac: bytes) -> bool:
+        """Keep a next secret's digest beside the one in force; False where the station has none in force."""
+        rows = await self.queries.fetch(
+            "UPDATE station_secret SET next_mac = $3 WHERE tenant_id = $1 AND station_id = $2 RETURNING station_id",
+            self.queries.tenant,
+            station_id,
+            mac,
+        )
+        return bool(rows)
+
+    async def settle_station_secret(self, station_id: StationId, mac: bytes, *, used: bool) -> None:
+        """End what was offered: used, it takes the old one's place; else it goes. Another offer stays untouched."""
+        await self.queries.fetch(
+            "UPDATE station_secret SET mac = CASE WHEN $4 THEN next_mac ELSE mac END, next_mac = NULL"
+            " WHERE tenant_id = $1 AND station_id = $2 AND next_mac = $3",
+            self.queries.tenant,
+            station_id,
+            mac,
+            used,
+        )
+
+    async def offered_macs(self) -> dict[StationId, bytes]:
+        """The next secrets that no station has used yet."""
+        rows = await self.queries.fetch(
+            "SELECT station_id, next_mac FROM station_secret WHERE tenant_id = $1 AND next_mac IS NOT NULL"
+            " ORDER BY station_id",
+            self.queries.tenant,
+        )
+        return {row["station_id"]: bytes(row["next_mac"]) for row in rows}
 
     async def station_macs(self) -> dict[StationId, bytes]:
         """What recognises each station's secret, for the directory that checks without waiting."""

@@ -240,4 +240,14 @@ def station_routes(desk: Desk) -> list[BaseRouteHandler]:
         """For a station that follows something strange: its default holds, and the next tick puts a new profile."""
         return await put_to(desk, TellStation(station_id=station_id, action="clear", by=request.user.name))
 
-    return [start_session, stop_session, clear_profile]
+    @post(
+        "/api/v1/stations/{station_id:str}/secret",
+        status_code=200,
+        opt=open_to("operator"),
+        summary="Give the station a new secret",
+    )
+    async def renew_secret(request: Asked, station_id: Id) -> Receipt:
+        """Nobody sees it but the station. The old one opens the door until the station has come in with the new one."""
+        return await put_to(desk, TellStation(station_id=station_id, action="secret", by=request.user.name))
+
+    return [start_session, stop_session, clear_profile, renew_secret]

@@ -152,6 +152,27 @@ def test_assets_are_added_replaced_and_marked_deleted(pg_dsn: str) -> None:
     with_store(pg_dsn, work)
 
 
+def test_a_next_secret_stands_beside_the_one_in_force_until_it_is_settled(pg_dsn: str) -> None:
+    old, new, other = (bytes([n]) * 32 for n in (1, 2, 3))
+
+    async def work(store: Store) -> None:
+        st1 = StationId("st1")
+        assert not await store.offer_station_secret(st1, new)  # nothing in force, so nothing to stand beside
+        await store.save_station_secret(st1, old)
+        for used, left in ((False, old), (True, new)):
+            assert await store.offer_station_secret(st1, new)
+            assert (await store.station_macs(), await store.offered_macs()) == ({st1: old}, {st1: new})
+            await store.settle_station_secret(st1, other, used=True)  # an offer that is no more
+            assert (await store.station_macs(), await store.offered_macs()) == ({st1: old}, {st1: new})
+            await store.settle_station_secret(st1, new, used=used)
+            assert (await store.station_macs(), await store.offered_macs()) == ({st1: left}, {})
+        await store.offer_station_secret(st1, other)
+        await store.save_station_secret(st1, old)  # by hand: all that it had is void
+        assert (await store.station_macs(), await store.offered_macs()) == ({st1: old}, {})
+
+    with_store(pg_dsn, work)
+
+
 def test_station_secrets_are_kept_as_mac_only(pg_dsn: str) -> None:
     key = b"k" * 32
 

@@ -22,7 +22,7 @@ COMMANDS = {
          "audit", "migrate", "backup", "restore", "doctor", "bench", "pki"),
     ("user",): ("add", "list", "remove"),
     ("token",): ("add", "list", "revoke"),
-    ("station",): ("add", "list", "accept", "security"),
+    ("station",): ("add", "list", "accept", "renew", "security"),
     ("site",): ("add", "list"),
     ("event",): ("call",),
     ("run",): ("--days", "--seed", "--data", "--json", "--event-day"),

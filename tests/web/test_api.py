@@ -132,7 +132,7 @@ def test_the_public_series_is_read_once_for_many(web: Web) -> None:
                 None,
                 TellStation(station_id="beverly-cs01", action=action, by="some-operator"),  # type: ignore[arg-type]
             )
-            for action in ("start", "stop", "clear")
+            for action in ("start", "stop", "clear", "secret")
         ),
         (
             "POST",

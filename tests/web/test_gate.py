@@ -54,6 +54,7 @@ TABLE: dict[tuple[str, str], set[Role] | None] = {
     ("POST", "/api/v1/stations/{station_id:str}/start"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/stop"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/clear"): {"operator"},
+    ("POST", "/api/v1/stations/{station_id:str}/secret"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/charger"): {"operator"},
 }
 FILL = {

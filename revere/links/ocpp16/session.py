@@ -303,6 +303,13 @@ class Session16:
         reply = await self._ask("ChangeConfiguration", request, wire.ChangeConfigurationResponse)
         return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
 
+    async def set_password(self, secret: str) -> Answer:
+        """Give the charge point its next AuthorizationKey, in hexadecimal digits as 1.6 writes it."""
+        request = wire.ChangeConfiguration(key="AuthorizationKey", value=secret)
+        reply = await self._ask("ChangeConfiguration", request, wire.ChangeConfigurationResponse)
+        status = "Accepted" if reply.value.status == "RebootRequired" else reply.value.status
+        return self.line.answer(status, sent_wall_s=reply.sent_wall_s)
+
     async def remote_start(self, evse_id: int, token: str) -> Answer:
         """Start a transaction for a tag."""
         request = wire.RemoteStartTransaction(idTag=token, connectorId=evse_id)

@@ -110,6 +110,10 @@ class Session2:
         """Change how often the meter is sampled in a session."""
         return await metering.set_reporting(self._dialog, command)
 
+    async def set_password(self, secret: str) -> Answer:
+        """Give the station the secret for its next connection."""
+        return await provisioning.set_password(self._dialog, secret)
+
     async def remote_start(self, evse_id: int, token: str) -> Answer:
         """Start a session for a token."""
         return await remote.remote_start(self._dialog, evse_id, token)

@@ -103,6 +103,10 @@ class Session(Protocol):
         """Change the sampling interval."""
         ...
 
+    async def set_password(self, secret: str) -> Answer:
+        """Give the station the secret for its next connection."""
+        ...
+
     async def remote_start(self, evse_id: int, token: str) -> Answer:
         """Start a session for a token."""
         ...

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PATH_PREFIX: Final = "/ocpp/"
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*\Z")
 _HEADER_MAX_CHARS: Final = 400
+KEY_BYTES: Final = 20
 _ABSENT: Final = "-"
 """No station has this id (ids start with a letter or a digit): verified like one, always refused."""
 
@@ -68,13 +69,24 @@ def credentials(request: Request) -> tuple[str, str]:
     if len(values) != 1 or len(values[0]) > _HEADER_MAX_CHARS or values[0][:6].lower() != "basic ":
         return "", ""
     try:
-        text = base64.b64decode(values[0][6:].strip(), validate=True).decode()
+        user, _, secret = base64.b64decode(values[0][6:].strip(), validate=True).partition(b":")
+        name = user.decode()
+        password = secret.hex() if _is_bare_key(secret) else secret.decode()
     except (binascii.Error, UnicodeDecodeError):
         return "", ""
-    user, _, password = text.partition(":")
-    if "\x00" in text or len(password.encode()) > PASSWORD_MAX_BYTES:
+    if "\x00" in name + password or len(secret) > PASSWORD_MAX_BYTES:
         return "", ""
-    return user, password
+    return name, password
+
+
+def _is_bare_key(secret: bytes) -> bool:
+    """Whether it is the 20 bytes of an AuthorizationKey, which OCPP-J 1.6 sends as they are, and no text."""
+    if len(secret) != KEY_BYTES:
+        return False
+    try:
+        return not secret.decode().isprintable()
+    except UnicodeDecodeError:
+        return True
 
 
 class LoginBudget:

@@ -332,6 +332,10 @@ class OcppServer:
         """Change the sampling interval of a station."""
         return await self._ask(command.station_id, lambda session: session.set_reporting(command))
 
+    async def set_password(self, station_id: StationId, secret: str) -> Answer:
+        """Have a station come in with this secret from its next connection on."""
+        return await self._ask(station_id, lambda session: session.set_password(secret))
+
     async def remote_start(self, station_id: StationId, evse_id: int, token: str) -> Answer:
         """Start a session for a token."""
         if (stranger := self._directory.stranger(station_id)) is not None:

@@ -22,6 +22,7 @@ from revere.links.ocppj.line import HEARTBEAT_S, Answered
 from revere.links.ocppj.samples import EXPORT_POWER, EXPORT_REGISTER, MEASURANDS
 
 if TYPE_CHECKING:
+    from revere.core.commands import Answer
     from revere.core.ports import StationConfig
     from revere.links.models import ChargerModel
     from revere.links.ocpp2.dialog import Dialog
@@ -159,6 +160,15 @@ async def provision(dialog: Dialog) -> None:
             problems.append(str(error))
     await dialog.line.record_provisioned(problems)
     dialog.line.memory.provisioned = True
+
+
+async def set_password(dialog: Dialog, secret: str) -> Answer:
+    """A01: set the password of the station's next connection."""
+    request = set_request([("SecurityCtrlr", "BasicAuthPassword", secret)])
+    reply = await dialog.ask("SetVariables", request, wire.SetVariablesResponse)
+    found = reply.value.setVariableResult[0].attributeStatus
+    status = "Accepted" if found == "RebootRequired" else found
+    return dialog.line.answer(status, sent_wall_s=reply.sent_wall_s)
 
 
 async def _apply_settings(dialog: Dialog) -> list[str]:
