@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 REMEMBERED: tuple[tuple[dt.timedelta | None, tuple[str, ...]], ...] = (
     # What a person, a charger or the grid has said holds until it is unsaid, however long ago.
-    (None, ("IdentityAccepted", "IdentityRefused")),
+    (None, ("IdentityAccepted", "IdentityRefused", "StationRecognised")),
     (
         None,
         (

@@ -197,6 +197,9 @@ class Image:
         """Fold one committed fact."""
         self.facts_seen += 1
         self.last_fact_at = fact.at
+        if isinstance(fact, f.StationFact):
+            self._station(fact)
+            return
         match fact:
             case f.MeterReading():
                 self._reading(fact)
@@ -204,21 +207,6 @@ class Image:
                 self._command(fact)
             case f.PlanMade() | f.EventReported():
                 self._outcome(fact)
-            case (
-                f.StationConnected()
-                | f.StationDisconnected()
-                | f.StationBooted()
-                | f.IdentityAccepted()
-                | f.IdentityRefused()
-                | f.StationProvisioned()
-                | f.ScheduleRead()
-                | f.StatusReported()
-                | f.ClockSkewMeasured()
-                | f.SessionStarted()
-                | f.SessionEnded()
-                | f.EnergyNeeds()
-            ):
-                self._station(fact)
             case f.GridEventReceived() | f.Nominated() | f.OptDecided():
                 self._event(fact)
             case f.GridLost() | f.GridRestored() | f.TransferSwitchReported():
@@ -236,8 +224,8 @@ class Image:
                     self.sites[fact.site_id].stopped = stopped
             case f.AlarmRaised() | f.AlarmCleared() | f.AlarmAcknowledged():
                 self._alarm(fact)
-            case f.SecurityEventReported():
-                pass  # a record; what a person should know of it comes as an alarm
+            case f.SecurityEventReported() | f.SignedValueReceived():
+                pass  # records; what a person should know of them comes as an alarm, or is asked for
             case _:
                 assert_never(fact)
 
@@ -351,21 +339,7 @@ class Image:
             total += after - before
         return total
 
-    def _station(
-        self,
-        fact: f.StationConnected
-        | f.StationDisconnected
-        | f.StationBooted
-        | f.IdentityAccepted
-        | f.IdentityRefused
-        | f.StationProvisioned
-        | f.ScheduleRead
-        | f.StatusReported
-        | f.ClockSkewMeasured
-        | f.SessionStarted
-        | f.SessionEnded
-        | f.EnergyNeeds,
-    ) -> None:
+    def _station(self, fact: f.StationFact) -> None:
         for evse in self.stations_of(fact.station_id):
             match fact:
                 case f.StationConnected():
@@ -384,7 +358,9 @@ class Image:
                 case f.IdentityRefused():
                     evse.stranger = _identity(fact)
                 case f.StationProvisioned():
-                    evse.problems, evse.controllable = fact.problems, fact.controllable
+                    evse.problems = fact.problems
+                case f.StationRecognised():
+                    evse.controllable = fact.controllable
                 case f.ScheduleRead():
                     evse.schedules_read += 1
                 case f.StatusReported():

@@ -75,16 +75,32 @@ class IdentityRefused(FactBase, frozen=True, tag=True, kw_only=True):
 
 
 class StationProvisioned(FactBase, frozen=True, tag=True, kw_only=True):
-    """What the device model reported and what was set and read back at boot.
-
-    ``model``: the kind of charger that it was taken for. One that is not ``controllable`` is metered and never told.
-    """
+    """What the device model reported and what was set and read back at boot."""
 
     station_id: StationId
     variables: dict[str, str]
     problems: tuple[str, ...] = ()
-    model: str = ""
+
+
+class StationRecognised(FactBase, frozen=True, tag=True, kw_only=True):
+    """The kind of charger that a station was taken for; one that is not ``controllable`` is metered and never told."""
+
+    station_id: StationId
+    model: str
     controllable: bool = True
+
+
+class SignedValueReceived(FactBase, frozen=True, tag=True, kw_only=True):
+    """A meter value as the meter signed it, kept byte for byte: nothing of ours is in ``signed`` or ``public_key``."""
+
+    asset_id: str
+    ts: dt.datetime
+    measurand: str
+    signed: str
+    encoding: str
+    method: str = ""
+    public_key: str = ""
+    session_id: SessionId | None = None
 
 
 class ScheduleRead(FactBase, frozen=True, tag=True, kw_only=True):
@@ -340,20 +356,27 @@ class EventReported(FactBase, frozen=True, tag=True, kw_only=True):
     held: dict[str, str] = {}
 
 
-Fact = (
+StationFact = (
     StationConnected
     | StationDisconnected
     | StationBooted
     | IdentityAccepted
     | IdentityRefused
-    | SecurityEventReported
     | StationProvisioned
+    | StationRecognised
     | ScheduleRead
     | StatusReported
     | ClockSkewMeasured
     | SessionStarted
     | SessionEnded
     | EnergyNeeds
+)
+"""What a station is, says of itself and has plugged in."""
+
+Fact = (
+    StationFact
+    | SecurityEventReported
+    | SignedValueReceived
     | MeterReading
     | GridEventReceived
     | Nominated

@@ -98,9 +98,8 @@ def test_another_charger_than_the_accepted_one_is_told_nothing() -> None:
 def test_what_only_its_vendor_commands_is_told_nothing_and_nobody_counts_on_it() -> None:
     async def play() -> tuple[int, float, float]:
         house = House(ready_image(fleet()))
-        said = f.StationProvisioned(
-            at=house.clock.at, station_id=StationId("cs1"), variables={}, model="vendor-cloud", controllable=False
-        )
+        who = {"station_id": StationId("cs1"), "model": "vendor-cloud"}
+        said = f.StationRecognised(at=house.clock.at, controllable=False, **who)
         await house.inbox.record([said])
         await house.beat()
         planned = take_snapshot(house.image, house.clock.at, lambda _site, edges: np.zeros(len(edges) - 1))

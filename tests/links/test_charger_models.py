@@ -12,7 +12,7 @@ from ocpp_rig import BOOT, BOOT_16, Bench, bench, config, play
 from test_ocpp201 import ST, STAMP, event, profiles, setpoint
 
 from revere.core.errors import RevereError
-from revere.core.facts import EnergyNeeds, MeterReading, StationProvisioned
+from revere.core.facts import EnergyNeeds, MeterReading, StationProvisioned, StationRecognised
 from revere.links.models import ChargerModel, DataTransfer, Variable, choose, load_models, our_models
 from revere.links.ocppj.line import NOT_CONTROLLABLE
 
@@ -96,7 +96,7 @@ def test_a_vendors_own_message_its_variables_and_its_places() -> None:
         async with older() as b:
             station = await plugged_in(b)
             [provisioned] = b.sink.of(StationProvisioned)
-            assert (provisioned.model, provisioned.controllable) == ("acme", True)
+            assert [(r.model, r.controllable) for r in b.sink.of(StationRecognised)] == [("acme", True)]
             assert "AcmeCtrlr.V2GEnabled: reads '', was set to 'true'" in provisioned.problems
             assert (await b.server.set_power(setpoint(-12.5))).status == "accepted"
             assert station.asked[-1] == (
@@ -117,7 +117,7 @@ def test_an_older_firmware_is_another_model() -> None:
     async def story() -> None:
         async with older() as b:
             station = await plugged_in(b, firmware="1.9")
-            assert b.sink.of(StationProvisioned)[0].model == "acme-old"
+            assert [r.model for r in b.sink.of(StationRecognised)] == ["acme-old"]
             assert (await b.server.set_power(setpoint(-12.5))).status == "accepted"
             assert profiles(station)[-1]["chargingSchedule"][0]["chargingSchedulePeriod"][0]["limit"] == 0.0
 
@@ -155,7 +155,8 @@ def test_what_only_its_vendor_commands_is_metered_and_never_told(protocol: Any, 
             await station.call("BootNotification", boot)
             await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
             [provisioned] = b.sink.of(StationProvisioned)
-            assert (provisioned.controllable, provisioned.problems[0]) == (False, NOT_CONTROLLABLE)
+            assert [r.controllable for r in b.sink.of(StationRecognised)] == [False]
+            assert provisioned.problems[0] == NOT_CONTROLLABLE
             answer = await b.server.set_power(setpoint(-5.0 if protocol != "ocpp1.6" else 5.0))
             assert (answer.status, answer.why) == ("rejected", NOT_CONTROLLABLE)
 
@@ -167,7 +168,7 @@ def test_a_name_that_means_nothing_is_a_problem_and_the_charger_decides() -> Non
         async with older("acmee") as b:
             await plugged_in(b)
             [provisioned] = b.sink.of(StationProvisioned)
-            assert provisioned.model == "acme"
+            assert [r.model for r in b.sink.of(StationRecognised)] == ["acme"]
             assert "no such charger model" in provisioned.problems[0]
             assert b.server.connected() == frozenset({ST})
 

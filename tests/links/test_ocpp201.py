@@ -22,8 +22,11 @@ from revere.core.facts import (
     MeterReading,
     SessionEnded,
     SessionStarted,
+    SignedValueReceived,
     StationBooted,
     StationProvisioned,
+    decode_fact,
+    encode_fact,
 )
 from revere.core.ids import CommandId, SessionId, StationId
 from revere.links.ocpp2 import translate
@@ -291,3 +294,26 @@ def test_what_we_install_on_201_holds_against_its_schema() -> None:
 def test_what_201_has_no_word_for_never_leaves_the_house() -> None:
     with pytest.raises(msgspec.ValidationError):
         V201.lower(translate.central_profile(setpoint(-5.0), "tx-1", bidirectional=True))
+
+
+@pytest.mark.parametrize("protocol", ["ocpp2.1", "ocpp2.0.1"])
+def test_what_a_meter_signed_is_kept_byte_for_byte_and_read_beside_it(protocol: Any) -> None:
+    data = "T0NNRnx7IlJWIjoiMTIuMyJ9fA== \u00e9 \\u00e9 \t'\""
+    signed = {"signedMeterData": data, "signingMethod": "ECDSA", "encodingMethod": "OCMF", "publicKey": "MFk=\n"}
+    sample = {"value": 12_300, "location": "Inlet", "signedMeterValue": signed}
+
+    async def story() -> None:
+        async with bench(config(protocol=protocol)) as b:
+            station = await b.station(protocol=protocol)
+            await station.call("BootNotification", BOOT)
+            meter = [{"timestamp": STAMP, "sampledValue": [sample]}]
+            await station.call("MeterValues", {"evseId": 1, "meterValue": meter})
+            await station.call("TransactionEvent", event("Updated", 1, meterValue=meter))
+            kept = [decode_fact(encode_fact(fact)) for fact in b.sink.of(SignedValueReceived)]
+            values = {"at": NOW, "asset_id": "ST-1/1", "ts": NOW, "measurand": "Energy.Active.Import.Register"}
+            values |= {"signed": data, "encoding": "OCMF", "method": "ECDSA", "public_key": "MFk=\n"}
+            sessions = (None, SessionId("ST-1:tx-1"))
+            assert kept == [SignedValueReceived(**values, session_id=session) for session in sessions]
+            assert [r.import_wh for r in b.sink.of(MeterReading)] == [12_300, 12_300]
+
+    play(story)

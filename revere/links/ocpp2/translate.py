@@ -29,6 +29,7 @@ from revere.core.facts import (
     Place,
     SessionEnded,
     SessionStarted,
+    SignedValueReceived,
     StationBooted,
     StatusReported,
     TransferSwitchReported,
@@ -140,6 +141,34 @@ def readings(
             counters=counters,
         )
     return found
+
+
+def signed_values(
+    config: StationConfig,
+    evse_id: int,
+    meter_values: Sequence[wire.MeterValue],
+    *,
+    at: dt.datetime,
+    session_id: SessionId | None,
+) -> list[SignedValueReceived]:
+    """What the meter signed, as it came: nothing of it is read here, or a signature would prove nothing."""
+    asset_id = config.site_id if evse_id == 0 else evse_asset(config.station_id, evse_id)
+    return [
+        SignedValueReceived(
+            at=at,
+            asset_id=asset_id,
+            ts=meter_value.timestamp.astimezone(dt.UTC),
+            measurand=value.measurand,
+            signed=value.signedMeterValue.signedMeterData,
+            encoding=value.signedMeterValue.encodingMethod,
+            method=value.signedMeterValue.signingMethod or "",
+            public_key=value.signedMeterValue.publicKey or "",
+            session_id=session_id,
+        )
+        for meter_value in meter_values
+        for value in meter_value.sampledValue
+        if value.signedMeterValue is not None
+    ]
 
 
 def session_started(

@@ -31,6 +31,7 @@ from revere.core.facts import (
     ScheduleRead,
     StationBooted,
     StationProvisioned,
+    StationRecognised,
 )
 from revere.links.models import choose
 
@@ -205,6 +206,7 @@ class StationMemory:
         """EVSE to the loop time of the last SetChargingProfile."""
         self.model: ChargerModel | None = None
         """What kind of charger it is, once it has said who it is."""
+        self.model_told = ""
         self.model_problem = ""
         """What is wrong with that choice."""
         self.leased_kw: dict[int, float] = {}
@@ -312,6 +314,19 @@ class Line:
             memory.model = choose(self._models, self.config.protocol, who)
             memory.model_problem = error.text()
 
+    def _recognised(self) -> list[Fact]:
+        """What kind of charger it is, where that was not told yet."""
+        if self.memory.model_told == self.model.name:
+            return []
+        return [
+            StationRecognised(
+                at=self.clock.now(),
+                station_id=self.config.station_id,
+                model=self.model.name,
+                controllable=self.model.controllable,
+            )
+        ]
+
     def model_problems(self) -> list[str]:
         """What a person should know of the kind of charger: a name that means nothing, or that it cannot be told."""
         _ = self.model
@@ -351,10 +366,9 @@ class Line:
             station_id=self.config.station_id,
             variables=dict(sorted(self.memory.variables.items())),
             problems=tuple(problems),
-            model=self.model.name,
-            controllable=self.model.controllable,
         )
-        await self.record([fact])
+        await self.record([*self._recognised(), fact])
+        self.memory.model_told = self.model.name
         self.memory.problems = fact.problems
 
     async def record_schedule(self, evse_id: int, steps: Sequence[tuple[dt.datetime, float]]) -> None:

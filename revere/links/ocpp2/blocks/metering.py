@@ -28,7 +28,8 @@ async def _meter_values(dialog: Dialog, request: wire.MeterValuesRequest) -> Ans
         counters=line.counters,
         places=dialog.places,
     )
-    await line.record([*facts, *line.quarantine(readings, now)])
+    signed = translate.signed_values(line.config, request.evseId, request.meterValue, at=now, session_id=None)
+    await line.record([*facts, *line.quarantine(readings, now), *signed])
     return Answered(wire.MeterValuesResponse())
 
 

@@ -52,6 +52,7 @@ async def _transaction(dialog: Dialog, request: wire.TransactionEventRequest) ->
             places=dialog.places,
         )
         facts += line.quarantine(readings, now)
+        facts += translate.signed_values(config, known.evse_id, request.meterValue, at=now, session_id=session_id)
     if request.eventType == "Ended":
         facts.append(translate.session_ended(config, request, now))
     await line.record(facts)
