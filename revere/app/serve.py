@@ -228,6 +228,7 @@ async def until_stopped(house: House, *, watch_s: float = WATCH_S, tls: StationT
                 raise failure
             if tls is not None:
                 tls.reload()
+                house.server.watch_certificates()
             try:
                 async with asyncio.timeout(watch_s):
                     await stop.wait()

@@ -19,7 +19,7 @@ from revere.app.settings import OcppSettings
 from revere.app.tls import StationTls, check_profiles
 from revere.core.assets import Station
 from revere.core.errors import ScenarioError
-from revere.core.facts import AlarmRaised, SecurityEventReported, StationBooted
+from revere.core.facts import AlarmCleared, AlarmRaised, SecurityEventReported, StationBooted
 from revere.core.ids import SiteId, StationId
 from revere.core.time import WallClock
 from revere.links.ocppj.door import DoorRules, certificate_fault
@@ -287,6 +287,46 @@ def test_a_renewed_certificate_serves_the_next_station_and_drops_nobody(pki: Pat
             await new.close()
             await (await station(b, "P3", pki / "foreign")).close()  # takes the old socket's place
             assert await old.until_closed() == 1000
+
+    play(story)
+
+
+def test_an_operator_hears_thirty_seven_and_one_days_before_a_certificate_ends(tmp_path: Path) -> None:
+    make_pki(tmp_path / "first", None, [], days=400, now=NOW)
+    shutil.copytree(tmp_path / "first", tmp_path / "newer")
+    make_pki(tmp_path / "first", None, ["P3"], days=60, now=NOW)
+    make_pki(tmp_path / "newer", None, ["P3"], days=400, now=NOW)
+
+    async def story() -> None:
+        async with tls_bench(tmp_path / "first") as (b, _tls):
+            said: list[str] = []
+
+            async def news() -> list[str]:
+                await asyncio.gather(*b.server._auditing)
+                words = {AlarmRaised: lambda f: f.severity, AlarmCleared: lambda f: "cleared"}
+                all_said = [words[type(f)](f) for f in b.sink.facts if type(f) in words]
+                fresh = all_said[len(said) :]
+                said[:] = all_said
+                return fresh
+
+            async def with_days_left(days: float) -> list[str]:
+                b.clock.at = NOW + dt.timedelta(days=60 - days)
+                b.server._door._watched_s = -1e9  # an hour has passed
+                b.server.watch_certificates()
+                b.server.watch_certificates()
+                return await news()
+
+            async def come_in(folder: str) -> None:
+                shown = trusting(tmp_path / "first", tmp_path / folder / "stations" / "P3")
+                assert (await knock(b, "P3", shown, []))[9:12] == IN
+
+            await come_in("first")
+            heard = [await with_days_left(days) for days in (31, 29.5, 8, 6.9, 0.9, 0.5)]
+            assert heard == [[], ["warning"], [], ["cleared", "warning"], ["cleared", "critical"], []]
+            assert f"{NOW + 60 * DAY:%Y-%m-%d %H:%M} UTC" in b.sink.of(AlarmRaised)[-1].text
+            await come_in("newer")
+            assert await news() == ["cleared"]
+            assert await with_days_left(0.2) == []
 
     play(story)
 

@@ -18,11 +18,11 @@ import asyncio
 import datetime as dt
 import ssl
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from revere.core.facts import AlarmRaised, Fact, SecurityEventReported
+from revere.core.facts import AlarmCleared, AlarmRaised, Fact, SecurityEventReported
 from revere.links.ocppj import login
 from revere.links.ocppj.bounds import AUDIT_EVERY_S, AUDIT_RECORDS_MAX, Counters
 
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 LOGIN_REFUSED: Final = "LoginRefused"
 """The type under which the door reports; OCPP's own list of security events has the station's view alone."""
+WARN_DAYS: Final = (1, 7, 30)
+"""Before a certificate ends an operator hears of it when so many days are left, the last time as critical."""
+WATCH_EVERY_S: Final = 3600.0
 THROTTLED: Final = "too many failed tries"
 _FORWARDED_MAX_CHARS: Final = 400
 
@@ -70,6 +73,10 @@ class Door:
         self._audit = audit
         self._budget = login.LoginBudget()
         self._told: dict[tuple[str, str], tuple[float, int]] = {}
+        self._ends: dict[StationId, dt.datetime] = {}
+        """When the certificate ends with which a station came in last."""
+        self._warned: dict[StationId, int] = {}
+        self._watched_s = -inf
 
     def admit(self, station_id: str, request: Request, socket: StationSocket) -> StationConfig | None:
         """The station's configuration, None for the one refusal.
@@ -88,7 +95,8 @@ class Door:
             user, password = login.credentials(request)
             secret_right = self._directory.authenticate(station_id, password) is not None and user == station_id
             why = self._fault(config, socket, secret_right=secret_right)
-            if not why:
+            if not why and config is not None:
+                self._note_certificate(config, socket)
                 return config
             self._counters.logins_refused += 1
             self._budget.note_failure(who, now_s)
@@ -123,6 +131,44 @@ class Door:
             return peer
         said = ",".join(request.headers.get_all("X-Forwarded-For"))[-_FORWARDED_MAX_CHARS:]
         return said.rpartition(",")[2].strip()[:64] or peer
+
+    def _note_certificate(self, config: StationConfig, socket: StationSocket) -> None:
+        tls: ssl.SSLObject | None = socket.transport.get_extra_info("ssl_object")
+        shown = None if tls is None else tls.getpeercert()
+        if config.security_profile == 3 and shown:
+            self._ends[config.station_id] = moment(shown, "notAfter")
+            self._send(self._warning(config.station_id, self._clock.now()))
+
+    def watch(self) -> None:
+        """Warn of certificates that end soon; once an hour is enough, however often it is called."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._watched_s >= WATCH_EVERY_S:
+            self._watched_s = now_s
+            now = self._clock.now()
+            self._send([fact for station_id in self._ends for fact in self._warning(station_id, now)])
+
+    def _send(self, facts: list[Fact]) -> None:
+        if facts:
+            self._audit(facts)
+
+    def _warning(self, station_id: StationId, now: dt.datetime) -> list[Fact]:
+        """One alarm for each of the last days that count, cleared by a newer certificate."""
+        left = self._ends[station_id] - now
+        level = next((days for days in WARN_DAYS if left <= dt.timedelta(days=days)), None)
+        if self._warned.get(station_id) == level:
+            return []
+        key = f"certificate:{station_id}"
+        facts: list[Fact] = [AlarmCleared(at=now, key=key)] if station_id in self._warned else []
+        self._warned.pop(station_id, None)
+        if level is not None:
+            self._warned[station_id] = level
+            text = (
+                f"{station_id} comes in until {self._ends[station_id]:%Y-%m-%d %H:%M} UTC, when its certificate ends; "
+                "then it charges by its fallback and is not commanded. Give it a new one"
+            )
+            severity: Literal["critical", "warning"] = "critical" if level == WARN_DAYS[0] else "warning"
+            facts.append(AlarmRaised(at=now, key=key, severity=severity, subject=station_id, text=text))
+        return facts
 
     def note_untrusted(self, why: str) -> None:
         """TLS itself refused a certificate, of another root or for another use: nobody's id is known yet."""
@@ -173,6 +219,11 @@ class Door:
         )
 
 
+def moment(certificate: Mapping[str, Any], key: str) -> dt.datetime:
+    """One of a certificate's two dates."""
+    return dt.datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate[key]), dt.UTC)
+
+
 def certificate_fault(
     certificate: Mapping[str, Any] | None, roots: list[Any], station_id: str, now: dt.datetime
 ) -> str:
@@ -187,10 +238,7 @@ def certificate_fault(
     names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
     if names != [station_id]:
         return f"a certificate of {', '.join(names)[:64] or 'nobody'}"
-    begins, ends = (
-        dt.datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate[key]), dt.UTC)
-        for key in ("notBefore", "notAfter")
-    )
+    begins, ends = moment(certificate, "notBefore"), moment(certificate, "notAfter")
     if now < begins:
         return f"its certificate begins at {begins:%Y-%m-%d %H:%M} UTC"
     if now >= ends:

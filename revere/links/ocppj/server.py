@@ -156,6 +156,10 @@ class OcppServer:
         socket.config = config
         return None
 
+    def watch_certificates(self) -> None:
+        """Warn of stations' certificates that end soon. Cheap: call it as often as you like."""
+        self._door.watch()
+
     def note_untrusted(self, why: str) -> None:
         """TLS ended a connection over its certificate."""
         self._door.note_untrusted(why)
