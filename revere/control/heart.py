@@ -424,7 +424,8 @@ class Heart:
         protocol = evse.station.protocol
         if not due and since < renew_after(protocol, kw):
             return True
-        return must_wait(protocol, since, float(self.ticker.last_kw[row]), kw)
+        gives = evse.discharges and evse.station.discharge_kw > 0
+        return must_wait(protocol, since, float(self.ticker.last_kw[row]), kw, gives=gives)
 
     def _sample(self, members: frozenset[SiteId], now: dt.datetime) -> None:
         """Ten-second values at the called sites, from shortly before an event until its end.

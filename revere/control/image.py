@@ -65,6 +65,8 @@ class EvseImage:
     identity: StationIdentity | None = None
     controllable: bool = True
     """Whether anybody but its vendor can give it power."""
+    discharges: bool = True
+    """Whether we can make it give, where its hardware does."""
     stranger: StationIdentity | None = None
     """The other charger that answers in its place, until a person accepts it or the right one is back."""
     told: tuple[tuple[dt.datetime, float], ...] = ()
@@ -361,6 +363,7 @@ class Image:
                     evse.problems = fact.problems
                 case f.StationRecognised():
                     evse.controllable = fact.controllable
+                    evse.discharges = fact.controllable and fact.discharges
                 case f.ScheduleRead():
                     evse.schedules_read += 1
                 case f.StatusReported():

@@ -3,8 +3,8 @@
 ::
 
     2.1         told when it changes; kept while the line lives
-    2.0.1, 1.6  told again before it lapses; 2.0.1 besides at most once a minute (its memory wears)
-                but the end of a discharge is told at once
+    2.0.1, 1.6  told again before it lapses; what may discharge, and all of 2.0.1, at most once a minute (its memory
+                wears), but the end of a discharge is told at once
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ def renew_after(protocol: str, setpoint_kw: float) -> dt.timedelta:
     return RENEWED_AT * dt.timedelta(seconds=lease_s(protocol, setpoint_kw))
 
 
-def must_wait(protocol: str, since_told: dt.timedelta, told_kw: float, setpoint_kw: float) -> bool:
-    """Whether a setpoint has to wait for its turn; what ends a discharge never has."""
-    if protocol not in PACED_PROTOCOLS or told_kw < 0 <= setpoint_kw:
+def must_wait(protocol: str, since_told: dt.timedelta, told_kw: float, setpoint_kw: float, *, gives: bool) -> bool:
+    """Whether a setpoint has to wait for its turn at a station that ``gives`` or not; the end of giving never has."""
+    paced = protocol in PACED_PROTOCOLS or (gives and protocol in LEASED_PROTOCOLS)
+    if not paced or told_kw < 0 <= setpoint_kw:
         return False
     return since_told < PACE

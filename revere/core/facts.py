@@ -83,11 +83,15 @@ class StationProvisioned(FactBase, frozen=True, tag=True, kw_only=True):
 
 
 class StationRecognised(FactBase, frozen=True, tag=True, kw_only=True):
-    """The kind of charger that a station was taken for; one that is not ``controllable`` is metered and never told."""
+    """The kind of charger that a station was taken for.
+
+    One that is not ``controllable`` is metered and never told; one without ``discharges`` is told to charge alone.
+    """
 
     station_id: StationId
     model: str
     controllable: bool = True
+    discharges: bool = True
 
 
 class SignedValueReceived(FactBase, frozen=True, tag=True, kw_only=True):

@@ -95,18 +95,19 @@ def test_another_charger_than_the_accepted_one_is_told_nothing() -> None:
     assert asyncio.run(play()) == [0, 1]
 
 
-def test_what_only_its_vendor_commands_is_told_nothing_and_nobody_counts_on_it() -> None:
+@pytest.mark.parametrize(("controllable", "told"), [(False, 0), (True, 1)])
+def test_nobody_counts_on_the_discharge_of_a_charger_that_cannot_be_made_to_give(controllable: bool, told: int) -> None:
     async def play() -> tuple[int, float, float]:
         house = House(ready_image(fleet()))
         who = {"station_id": StationId("cs1"), "model": "vendor-cloud"}
-        said = f.StationRecognised(at=house.clock.at, controllable=False, **who)
+        said = f.StationRecognised(at=house.clock.at, controllable=controllable, discharges=False, **who)
         await house.inbox.record([said])
         await house.beat()
         planned = take_snapshot(house.image, house.clock.at, lambda _site, edges: np.zeros(len(edges) - 1))
         picture = house.heart.picture(house.clock.at)
         return len(house.link.sent), picture.available_discharge_kw, float(planned.problem.discharge_max_kw.max())
 
-    assert asyncio.run(play()) == (0, 0.0, 0.0)
+    assert asyncio.run(play()) == (told, 0.0, 0.0)
 
 
 def test_an_old_standing_setpoint_is_renewed() -> None:

@@ -28,15 +28,17 @@ def test_leases(protocol: str, kw: float, lease: int, renewed: dt.timedelta) -> 
 
 
 @pytest.mark.parametrize(
-    ("protocol", "since_s", "told_kw", "kw", "waits"),
+    ("protocol", "gives", "since_s", "told_kw", "kw", "waits"),
     [
-        ("ocpp2.0.1", 30, 5.0, -5.0, True),
-        ("ocpp2.0.1", 30, -5.0, -6.0, True),
-        ("ocpp2.0.1", 30, -5.0, 0.0, False),
-        ("ocpp2.0.1", 70, 5.0, -5.0, False),
-        ("ocpp2.1", 5, 5.0, -5.0, False),
-        ("ocpp1.6", 5, 5.0, 7.0, False),
+        ("ocpp2.0.1", True, 30, 5.0, -5.0, True),
+        ("ocpp2.0.1", True, 30, -5.0, -6.0, True),
+        ("ocpp2.0.1", True, 30, -5.0, 0.0, False),
+        ("ocpp2.0.1", True, 70, 5.0, -5.0, False),
+        ("ocpp2.0.1", False, 30, 5.0, 6.0, True),
+        ("ocpp2.1", True, 5, 5.0, -5.0, False),
+        ("ocpp1.6", False, 5, 5.0, 7.0, False),
+        ("ocpp1.6", True, 5, 5.0, -7.0, True),
     ],
 )
-def test_turns(protocol: str, since_s: float, told_kw: float, kw: float, waits: bool) -> None:
-    assert must_wait(protocol, dt.timedelta(seconds=since_s), told_kw, kw) is waits
+def test_turns(protocol: str, gives: bool, since_s: float, told_kw: float, kw: float, waits: bool) -> None:
+    assert must_wait(protocol, dt.timedelta(seconds=since_s), told_kw, kw, gives=gives) is waits

@@ -7,12 +7,14 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from ocpp_rig import BOOT, BOOT_16, Bench, bench, config, play
 from test_ocpp201 import ST, STAMP, event, profiles, setpoint
 
 from revere.core.errors import RevereError
 from revere.core.facts import EnergyNeeds, MeterReading, StationProvisioned, StationRecognised
+from revere.core.ids import SessionId
 from revere.links.models import ChargerModel, DataTransfer, Variable, choose, load_models, our_models
 from revere.links.ocppj.line import NOT_CONTROLLABLE
 
@@ -171,5 +173,43 @@ def test_a_name_that_means_nothing_is_a_problem_and_the_charger_decides() -> Non
             assert [r.model for r in b.sink.of(StationRecognised)] == ["acme"]
             assert "no such charger model" in provisioned.problems[0]
             assert b.server.connected() == frozenset({ST})
+
+    play(story)
+
+
+def test_a_16_charger_that_is_named_so_discharges_by_leases() -> None:
+    async def story() -> None:
+        async with bench(config(protocol="ocpp1.6", discharge_kw=60.0, charger_model="negative-limit-1.6")) as b:
+            station = await b.station(protocol="ocpp1.6")
+            await station.call("BootNotification", BOOT_16)
+            await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
+            assert [r.discharges for r in b.sink.of(StationRecognised)] == [True]
+            assert any("Active.Export.Register" in str(payload) for _, payload in station.asked)
+            start = {"connectorId": 1, "idTag": "BUS-9", "meterStart": 1200, "timestamp": STAMP}
+            number = (await station.call("StartTransaction", start))[2]["transactionId"]
+
+            async def give(kw: float) -> Any:
+                command = msgspec.structs.replace(setpoint(kw), session_id=SessionId(f"ST-1:{number}"))
+                return await b.server.set_power(command)
+
+            assert (await give(-20.0)).status == "accepted"
+            profile = (await station.until_asked("SetChargingProfile", 2))["csChargingProfiles"]
+            assert profile["validTo"] == "2026-07-16T19:35:00Z"
+            assert profile["chargingSchedule"]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": -20000.0}]
+            assert (await give(-10.0)).status == "too_early"
+            station.reactions["SetChargingProfile"] = {"status": "Rejected"}
+            answer = await give(0.0)
+            assert (answer.status, answer.why) == ("too_early", "Rejected; its lease is cleared instead")
+            assert station.asked[-1] == ("ClearChargingProfile", {"id": 101})
+
+    play(story)
+
+
+def test_a_charger_that_only_charges_by_its_model_is_not_counted_to_give() -> None:
+    async def story() -> None:
+        async with bench(config(protocol="ocpp1.6", discharge_kw=60.0)) as b:
+            await (await b.station(protocol="ocpp1.6")).call("BootNotification", BOOT_16)
+            await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
+            assert [(r.model, r.discharges) for r in b.sink.of(StationRecognised)] == [("charge-only-1.6", False)]
 
     play(story)

@@ -86,7 +86,7 @@ ANSWERS_21: list[tuple[str, Any]] = [
 TAG_OK = w16.IdTagInfo(status="Accepted")
 CALLS_16: list[tuple[str, Any]] = [
     ("SetChargingProfile", translate16.default_profile(config().default_profile, NOW)),
-    ("SetChargingProfile", translate16.central_profile(command(7.0), 7, NOW)),
+    ("SetChargingProfile", translate16.central_profile(command(7.0), 7, NOW, bidirectional=False)),
     ("ChangeConfiguration", w16.ChangeConfiguration(key="MeterValueSampleInterval", value="60")),
     ("GetConfiguration", w16.GetConfiguration()),
     ("RemoteStartTransaction", w16.RemoteStartTransaction(idTag="B", connectorId=1)),
@@ -94,7 +94,10 @@ CALLS_16: list[tuple[str, Any]] = [
     ("ClearChargingProfile", w16.ClearChargingProfile(id=101)),
     ("GetCompositeSchedule", w16.GetCompositeSchedule(connectorId=1, duration=60, chargingRateUnit="W")),
 ]
-CALLS_16 += [("SetChargingProfile", translate16.central_profile(command(n * 0.12347), 7, NOW)) for n in range(150)]
+CALLS_16 += [
+    ("SetChargingProfile", translate16.central_profile(command(n * 0.12347), 7, NOW, bidirectional=True))
+    for n in range(-150, 150)
+]
 ANSWERS_16: list[tuple[str, Any]] = [
     ("BootNotification", w16.BootNotificationResponse(status="Accepted", currentTime=NOW, interval=300)),
     ("Heartbeat", w16.HeartbeatResponse(currentTime=NOW)),

@@ -32,7 +32,7 @@ Way = Literal["native21", "draft21", "negative-limit", "charge-only", "data-tran
 WAYS_OF: Final[dict[Protocol, frozenset[Way]]] = {
     "ocpp2.1": frozenset({"native21", "data-transfer", "vendor-cloud"}),
     "ocpp2.0.1": frozenset({"draft21", "negative-limit", "charge-only", "data-transfer", "vendor-cloud"}),
-    "ocpp1.6": frozenset({"charge-only", "vendor-cloud"}),
+    "ocpp1.6": frozenset({"negative-limit", "charge-only", "vendor-cloud"}),
 }
 """How power is given by each protocol."""
 
@@ -80,6 +80,11 @@ class ChargerModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def controllable(self) -> bool:
         """Whether we can give it power at all."""
         return self.way != "vendor-cloud"
+
+    @property
+    def discharges(self) -> bool:
+        """Whether we can make it give power, where its hardware does."""
+        return self.way not in ("charge-only", "vendor-cloud")
 
     @property
     def dynamic(self) -> bool:

@@ -1,8 +1,8 @@
-"""One 1.6J charge point's session: core profile and smart charging, charging only.
+"""One 1.6J charge point's session: core profile and smart charging.
 
-The same habits as for 2.1: nothing is answered before its facts are committed, what is set is read
-back, the fallback lies beneath every setpoint. A setpoint is a lease of 15 minutes by ``validTo``,
-since 1.6 knows no offline duration; control renews it by giving it again.
+It charges only, unless its model takes a limit below 0 as discharging. The same habits as for 2.1: nothing is
+answered before its facts are committed, what is set is read back, the fallback lies beneath every setpoint. A setpoint
+is a lease by ``validTo``, since 1.6 knows no offline duration; control renews it by giving it again.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from revere.links.ocppj.line import (
     HEARTBEAT_S,
     NO_DEFAULT,
     NOT_CONTROLLABLE,
+    RATE_MARGIN_S,
     Answered,
     Line,
     session_id_of,
@@ -239,7 +240,7 @@ class Session16:
         """Key to the values that serve, the best first: many AC charge points know no soc."""
         config = self.line.config
         measurands = [IMPORT_REGISTER, IMPORT_POWER]
-        if config.meters_site:
+        if config.meters_site or self._both_ways():
             measurands += [EXPORT_REGISTER, EXPORT_POWER]
         values = (",".join([*measurands, SOC]), ",".join(measurands))
         return {
@@ -276,7 +277,7 @@ class Session16:
         ]
 
     async def set_power(self, command: SetpointCommand) -> Answer:
-        """Give a connector a charging limit for its transaction, for 15 minutes."""
+        """Give a connector a charging limit for its transaction, for 15 minutes at most."""
         if not self.line.model.controllable:
             return self.line.answer("Rejected", NOT_CONTROLLABLE)
         try:
@@ -285,17 +286,36 @@ class Session16:
         except (RevereError, ValueError) as error:
             return self.line.answer("Rejected", str(error))
         async with self.line.power_turn(command):
-            request = translate.central_profile(command, transaction_id, self.line.clock.now())
-            reply = await self.line.calls.call(
-                "SetChargingProfile",
-                request,
-                wire.SetChargingProfileResponse,
-                still_wanted=lambda: self.line.wanted(command),
-                setpoint=True,
-            )
+            return await self._lease(command, transaction_id)
+
+    def _both_ways(self) -> bool:
+        return self.line.config.discharge_kw > 0 and self.line.model.discharges
+
+    async def _lease(self, command: SetpointCommand, transaction_id: int) -> Answer:
+        """Give the profile; where it may discharge, no more often than its memory bears, but for the end of that."""
+        line, both_ways = self.line, self._both_ways()
+        stops = line.ends_discharge(command)
+        if both_ways and not stops:
+            too_early = line.too_early(command, line.model.profile_interval_s + RATE_MARGIN_S)
+            if too_early:
+                return Answer(status="too_early", why=too_early, answered_at=line.clock.now())
+        reply = await line.calls.call(
+            "SetChargingProfile",
+            translate.central_profile(command, transaction_id, line.clock.now(), bidirectional=both_ways),
+            wire.SetChargingProfileResponse,
+            still_wanted=lambda: line.take_turn(command),
+            setpoint=True,
+        )
         if reply is None:
-            return self.line.superseded()
-        return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
+            return line.superseded()
+        answer = line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
+        if answer.status == "accepted" and both_ways:
+            line.memory.leased_kw[command.evse_id] = command.setpoint_kw
+        elif stops and (await self.clear_setpoint(command.evse_id)).status == "accepted":
+            return msgspec.structs.replace(
+                answer, status="too_early", why=f"{answer.why}; its lease is cleared instead"
+            )
+        return answer
 
     async def set_reporting(self, command: ReportingCommand) -> Answer:
         """Change how often the meter is sampled in a transaction."""
@@ -329,6 +349,7 @@ class Session16:
         """Remove the central profile of a connector, so that the fallback holds."""
         request = wire.ClearChargingProfile(id=translate.CENTRAL_PROFILE_BASE + evse_id)
         reply = await self._ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
+        self.line.memory.leased_kw.pop(evse_id, None)
         return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
 
     async def composite_limits_kw(self, evse_id: int, duration_s: int) -> list[tuple[dt.datetime, float]]:

@@ -1,7 +1,7 @@
-"""OCPP 1.6J to the house's facts, and the house's commands to OCPP 1.6J. Charging only.
+"""OCPP 1.6J to the house's facts, and the house's commands to OCPP 1.6J.
 
-Units: values are strings in Wh or kWh, W or kW, percent; limits are W in tenths and never negative
-(some 1.6 chargers take a negative limit as discharging: not ours). A connector is an EVSE here and
+Units: values are strings in Wh or kWh, W or kW, percent; limits are W in tenths, and negative only for a
+charger whose model takes that as discharging. A connector is an EVSE here and
 connector 0 the charge point, whose meter is the site's main meter.
 Place: 1.6 stations here have one meter, on their grid side, so that an unsaid location is
 ``ac_inlet``; a station that says ``Outlet`` is taken at its word.
@@ -13,7 +13,7 @@ import datetime as dt
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-from revere.core.commands import LIMIT_LEASE_S
+from revere.core.commands import lease_s
 from revere.core.facts import (
     EvseStatus,
     MeterReading,
@@ -195,8 +195,12 @@ def session_ended(config: StationConfig, request: wire.StopTransaction, at: dt.d
     )
 
 
-def central_profile(command: SetpointCommand, transaction_id: int, now: dt.datetime) -> wire.SetChargingProfile:
-    """A setpoint as an Absolute TxProfile that lapses after :data:`LIMIT_LEASE_S`; never below 0 W."""
+def central_profile(
+    command: SetpointCommand, transaction_id: int, now: dt.datetime, *, bidirectional: bool
+) -> wire.SetChargingProfile:
+    """A setpoint as an Absolute TxProfile that lapses by itself; below 0 W only where that discharges."""
+    setpoint_kw = command.setpoint_kw if bidirectional else max(command.setpoint_kw, 0.0)
+    duration_s = lease_s("ocpp1.6", setpoint_kw)
     return wire.SetChargingProfile(
         connectorId=command.evse_id,
         csChargingProfiles=wire.ChargingProfile(
@@ -206,14 +210,12 @@ def central_profile(command: SetpointCommand, transaction_id: int, now: dt.datet
             chargingProfilePurpose="TxProfile",
             chargingProfileKind="Absolute",
             validFrom=now,
-            validTo=now + dt.timedelta(seconds=LIMIT_LEASE_S),
+            validTo=now + dt.timedelta(seconds=duration_s),
             chargingSchedule=wire.ChargingSchedule(
                 chargingRateUnit="W",
                 startSchedule=now,
-                duration=LIMIT_LEASE_S,
-                chargingSchedulePeriod=(
-                    wire.ChargingSchedulePeriod(startPeriod=0, limit=watts(max(command.setpoint_kw, 0.0))),
-                ),
+                duration=duration_s,
+                chargingSchedulePeriod=(wire.ChargingSchedulePeriod(startPeriod=0, limit=watts(setpoint_kw)),),
             ),
         ),
     )

@@ -56,6 +56,8 @@ SEQ_RANGES_MAX: Final = 64
 SCHEDULE_STEPS_MAX: Final = 24
 PROFILE_INTERVAL_S: Final = 60.0
 """A profile of one purpose is sent at most this often; strict stations refuse more."""
+RATE_MARGIN_S: Final = 2.0
+"""The station counts from when a profile arrives, we from when it leaves."""
 FIRST_BOOT: Final = "first boot"
 ITSELF_AGAIN: Final = "the same charger again"
 """Who accepts an identity where it is no person."""
@@ -279,6 +281,26 @@ class Line:
         """Whether no newer setpoint has been asked for at that EVSE."""
         return self.memory.wanted.get(command.evse_id) is command
 
+    def too_early(self, command: SetpointCommand, interval_s: float) -> str:
+        """Why no profile may be sent to that EVSE yet, empty when it may."""
+        since_s = asyncio.get_running_loop().time() - self.memory.profile_sent_s.get(command.evse_id, -inf)
+        wait_s = interval_s - since_s
+        if wait_s <= 0:
+            return ""
+        self.counters.setpoints_rate_limited += 1
+        return f"a new profile may be sent in {wait_s:.0f} s"
+
+    def ends_discharge(self, command: SetpointCommand) -> bool:
+        """Whether a leased discharge ends with it: that never waits for its turn."""
+        return command.setpoint_kw >= 0 > self.memory.leased_kw.get(command.evse_id, 0.0)
+
+    def take_turn(self, command: SetpointCommand) -> bool:
+        """Whether the setpoint is still the newest; if so its profile counts as sent from now on."""
+        if not self.wanted(command):
+            return False
+        self.memory.profile_sent_s[command.evse_id] = asyncio.get_running_loop().time()
+        return True
+
     def superseded(self) -> Answer:
         """The answer for a setpoint that a newer one has dropped."""
         self.counters.setpoints_superseded += 1
@@ -324,6 +346,7 @@ class Line:
                 station_id=self.config.station_id,
                 model=self.model.name,
                 controllable=self.model.controllable,
+                discharges=self.model.discharges,
             )
         ]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from math import inf
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -22,15 +21,13 @@ from revere.links.ocpp2 import translate
 from revere.links.ocpp2.blocks.routes import Route, Routes, reason
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.calls import CallRefused, Reply
-from revere.links.ocppj.line import NO_DEFAULT, NOT_CONTROLLABLE, Answered, transaction_id_of
+from revere.links.ocppj.line import NO_DEFAULT, NOT_CONTROLLABLE, RATE_MARGIN_S, Answered, transaction_id_of
 from revere.links.ocppj.setpoints import DAY_S, check_setpoint, local_midnight, watts
 
 if TYPE_CHECKING:
     from revere.core.commands import SetpointCommand
     from revere.links.ocpp2.dialog import Dialog
 
-RATE_MARGIN_S: Final = 2.0
-"""The station counts from when a profile arrives, we from when it leaves."""
 UPDATE_RETRY_S: Final = 1.5
 """An update refused as too early is sent once more after this."""
 RATE_LIMITED: Final = "RateLimitExceeded"
@@ -163,7 +160,7 @@ async def _update(dialog: Dialog, command: SetpointCommand) -> Answer | None:
 
 async def _install(dialog: Dialog, command: SetpointCommand, transaction_id: str) -> Answer:
     memory = dialog.line.memory
-    too_early = _too_early(dialog, command)
+    too_early = dialog.line.too_early(command, _profile_interval_s(dialog))
     if too_early:
         return dialog.line.answer("Rejected", too_early)
     request = translate.central_profile(command, transaction_id, bidirectional=_both_ways(dialog))
@@ -190,8 +187,8 @@ async def _lease(dialog: Dialog, command: SetpointCommand, transaction_id: str) 
     Where a station takes no profile even for that, its lease is cleared: it charges by its fallback.
     """
     memory, evse_id = dialog.line.memory, command.evse_id
-    stops = command.setpoint_kw >= 0 > memory.leased_kw.get(evse_id, 0.0)
-    too_early = "" if stops else _too_early(dialog, command)
+    stops = dialog.line.ends_discharge(command)
+    too_early = "" if stops else dialog.line.too_early(command, _profile_interval_s(dialog))
     if too_early:
         return Answer(status="too_early", why=too_early, answered_at=dialog.line.clock.now())
     now = dialog.line.clock.now()
@@ -233,16 +230,6 @@ async def _transfer(dialog: Dialog, command: SetpointCommand, transaction_id: st
     return dialog.line.answer(reply.value.status, reason(reply.value.statusInfo), reply.sent_wall_s)
 
 
-def _too_early(dialog: Dialog, command: SetpointCommand) -> str:
-    """Why no profile may be sent yet, empty when it may."""
-    since_s = asyncio.get_running_loop().time() - dialog.line.memory.profile_sent_s.get(command.evse_id, -inf)
-    wait_s = _profile_interval_s(dialog) - since_s
-    if wait_s <= 0:
-        return ""
-    dialog.line.counters.setpoints_rate_limited += 1
-    return f"a new profile may be sent in {wait_s:.0f} s"
-
-
 async def _send_profile(
     dialog: Dialog, command: SetpointCommand, request: wire.SetChargingProfileRequest
 ) -> Reply[wire.SetChargingProfileResponse] | None:
@@ -250,17 +237,9 @@ async def _send_profile(
         "SetChargingProfile",
         request,
         wire.SetChargingProfileResponse,
-        still_wanted=lambda: _take_turn(dialog, command),
+        still_wanted=lambda: dialog.line.take_turn(command),
         setpoint=True,
     )
-
-
-def _take_turn(dialog: Dialog, command: SetpointCommand) -> bool:
-    """Whether the setpoint is still the newest; if so its profile counts as sent from now on."""
-    if not dialog.line.wanted(command):
-        return False
-    dialog.line.memory.profile_sent_s[command.evse_id] = asyncio.get_running_loop().time()
-    return True
 
 
 def _profile_interval_s(dialog: Dialog) -> float:
