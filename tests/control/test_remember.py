@@ -74,3 +74,12 @@ def test_commands_of_an_earlier_life_end() -> None:
         image.apply(fact)
     assert [fact.command_id for fact in facts if isinstance(fact, f.CommandEnded)] == ["sp-1"]
     assert image.open_commands == {}
+
+
+def test_which_charger_cannot_be_told_is_known_from_the_start_however_long_it_has_been_away() -> None:
+    who = {"station_id": StationId("cs1"), "model": "vendor-cloud"}
+    said = f.StationRecognised(at=NOON - dt.timedelta(days=900), controllable=False, **who)
+    changed = f.StationRecognised(at=NOON - dt.timedelta(days=800), model="native-2.1", station_id=StationId("cs1"))
+    for facts, tell in (((), True), ((said,), False), ((said, changed), True)):
+        evse = remembered(*facts).evses["cs1/1"]
+        assert (evse.controllable, evse.discharges) == (tell, tell)
