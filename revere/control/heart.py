@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import structlog
@@ -23,20 +23,18 @@ from revere.control.calm import Calm
 from revere.control.events import EventDesk
 from revere.control.islands import Islands
 from revere.control.leases import must_wait, renew_after
-from revere.control.outlook import late_text, outlook
-from revere.control.promise import broken_promises
 from revere.control.publisher import Now, available, build_view
 from revere.control.reconcile import Reconciler
 from revere.control.scribe import Scribe
 from revere.control.sender import Sender
-from revere.control.silence import Silence, alarm_key
 from revere.control.snapshot import Snapshot, read_slots, take_snapshot
 from revere.control.ticker import Ticker
 from revere.control.tracking import CommandTracker
+from revere.control.watch import Watch
 from revere.core import facts as f
 from revere.core.commands import SCHEDULE_READ_S, ReportingCommand, SetpointCommand
 from revere.core.errors import Refused, RevereError, Unavailable
-from revere.core.time import floor_to, local, wall_s
+from revere.core.time import floor_to, wall_s
 from revere.plan.schedule import Plan, Scheduler
 
 if TYPE_CHECKING:
@@ -68,9 +66,6 @@ SAMPLING_RETRY_S = 20.0
 PROVE_STOP = dt.timedelta(minutes=2)
 WATCH_TICKS = 12
 """Once a minute is soon enough to tell a person."""
-OFFLINE_TOLD_AFTER = dt.timedelta(minutes=10)
-METER_TOLD_FOR = dt.timedelta(minutes=15)
-"""So long after its last impossible value a meter is still spoken of."""
 MOVED_KW = 0.001
 REPLAN_ON = (
     f.SessionStarted,
@@ -137,7 +132,7 @@ class Heart:
         self.history = BuildingHistory(image.fleet)
         self.events = EventDesk(image, inbox, books, rulebook, utility)
         self.islands = Islands(image)
-        self.silence = Silence(image)
+        self.watch = Watch(image, self.scribe)
         self.snapshot: Snapshot | None = None
         self.plan: Plan | None = None
         self._offload = offload
@@ -156,8 +151,6 @@ class Heart:
         self._calm = Calm()
         self._decision: Decision | None = None
         self._sessions: dict[str, str | None] = {}
-        self._promises: dict[str, object] = {}
-        self._told: dict[str, bool] = {}  # alarms that this life raised or cleared, journaled yet or not
         profiles, _short = fallback_profiles(image.fleet)
         self.ticker.fallback_kw = lambda station_id, now: default_limit_kw(profiles[station_id], now)
         self.reconciler = Reconciler(image, self.ticker.fallback_kw)
@@ -190,10 +183,10 @@ class Heart:
         key = f"schedule:{fact.station_id}"
         found = self.reconciler.compare(fact)
         if found is None:
-            self._clear(key, fact.at)
+            self.watch.clear(key, fact.at)
             return
         if found.tell:
-            self._alarm(key, found.severity, fact.station_id, found.text, fact.at)
+            self.watch.alarm(key, found.severity, fact.station_id, found.text, fact.at)
         self.tell_again(found.asset_id)
         if found.fallback:
             self.sender.chore(self.link.restore_fallback(fact.station_id))
@@ -247,7 +240,7 @@ class Heart:
             solved = await self._offload(lambda: self.scheduler.plan(snapshot.problem))
         except RevereError as error:
             log.warning("no plan", why=str(error))
-            self._alarm("plan", "warning", "planner", f"No new plan: {error}", now)
+            self.watch.alarm("plan", "warning", "planner", f"No new plan: {error}", now)
             return
         assert isinstance(solved, Plan)
         plan = solved
@@ -257,7 +250,7 @@ class Heart:
         figures.plan_wall_s += spent
         figures.plan_wall_max_s = max(figures.plan_wall_max_s, spent)
         figures.plan_iterations += plan.iterations
-        self._clear("plan", now)
+        self.watch.clear("plan", now)
         self.snapshot, self.plan = snapshot, plan
         self._foresee(snapshot, plan)
         shortfalls = {label: round(kwh, 3) for label, kwh in plan.shortfalls(snapshot.problem, 0.05).items()}
@@ -276,20 +269,7 @@ class Heart:
             await self.events.nominate(snapshot, plan, now)
         except Unavailable as error:
             log.warning("nomination waits for the database and the next plan", why=str(error))
-        self._watch_promises(snapshot, plan, now)
-
-    def _watch_promises(self, snapshot: Snapshot, plan: Plan, now: dt.datetime) -> None:
-        """Tell which nomination cannot be met any more and why; tell it anew when the story is another."""
-        found = {f"promise:{b.event.grid_event_id}": b for b in broken_promises(self.image, snapshot, plan)}
-        told = {key for key in (*self.image.alarms, *self._told) if key.startswith("promise:")}
-        for key in sorted(told - found.keys()):
-            self._clear(key, now)
-        for key, broken in found.items():
-            if self._promises.get(key) != broken.kind():
-                self._promises[key] = broken.kind()
-                self._clear(key, now)
-            text = broken.text(self.image.fleet.programme.zone)
-            self._alarm(key, "critical", broken.event.grid_event_id, text, now)
+        self.watch.promises(snapshot, plan, now)
 
     def _stand(self, snapshot: Snapshot) -> None:
         """Keep each vehicle's next departure for the barrier between plans."""
@@ -337,9 +317,7 @@ class Heart:
         for station_id in self.reconciler.due(now):
             self.sender.chore(self._read_again(station_id))
         if self.figures.ticks % WATCH_TICKS == 0:
-            self._watch_departures(now)
-            self._watch_links(now)
-            self._watch_meters(now)
+            self.watch.look(now)
         if self.publish is not None:
             self.publish(self.picture(now))
 
@@ -461,54 +439,6 @@ class Heart:
         powers = [e.power_kw or 0.0 for e in self.image.evses.values() if e.station.site_id in members and e.session_id]
         self._relief.append(-sum(powers))
 
-    def _watch_departures(self, now: dt.datetime) -> None:
-        """Tell the operator now, with kWh and minutes, when a departure cannot be met."""
-        for slot in read_slots(self.image, now):
-            vehicle, evse = slot.evse.vehicle, slot.evse
-            assert vehicle is not None
-            journey = slot.presence.journeys[0] if slot.presence.journeys else None
-            key = f"departure:{vehicle.id}"
-            result = outlook(slot, now)
-            if journey is None or result is None or evse.session_id is None or not slot.known:
-                self._clear(key, now)
-                continue
-            if result.short_kwh > 0.5:
-                self._alarm(key, "critical", vehicle.id, late_text(vehicle.id, journey.name, result), now)
-            else:
-                self._clear(key, now)
-
-    def _watch_links(self, now: dt.datetime) -> None:
-        """Say who has been out of reach for longer than a link's usual hiccup, and what that may mean."""
-        self.scribe.write(self.silence.look(now))
-        uplink = self.silence.uplink_down(now)
-        if uplink:
-            self._alarm("uplink", "critical", "links", uplink, now)
-        else:
-            self._clear("uplink", now)
-        for site_id, item in self.image.sites.items():
-            if item.silent_since is None:
-                self._clear(alarm_key(site_id), now)
-        for evse in self.image.evses.values():
-            key = f"offline:{evse.station.id}"
-            since = evse.offline_at
-            if evse.online or since is None or now - since < OFFLINE_TOLD_AFTER:
-                self._clear(key, now)
-                continue
-            at = f"{local(since, self.image.fleet.programme.zone):%H:%M}"
-            text = f"{evse.station.id} has been out of reach since {at} and charges by its own profile"
-            self._alarm(key, "warning", evse.station.id, text, now)
-
-    def _watch_meters(self, now: dt.datetime) -> None:
-        """Say whose values are not believed, and why."""
-        for asset, (at, why) in self.image.refused.items():
-            key = f"meter:{asset}"
-            if now - at >= METER_TOLD_FOR:
-                self._clear(key, now)
-                continue
-            said = "its clock is over a minute off" if why == "clock" else why
-            text = f"{asset} is not believed: {said}. Its last good value stands for a while, then none. "
-            self._alarm(key, "warning", asset, text + "Check the unit, the wiring and the clock of this meter.", now)
-
     # ---- the slow things ------------------------------------------------------------------------
 
     async def _event_loop(self) -> None:
@@ -518,33 +448,10 @@ class Heart:
             try:
                 await self.events.decide(now)
                 synchronised = self._clock_synchronised()
-                self._watch_clock(now, synchronised=synchronised)
+                self.watch.clock(now, synchronised=synchronised)
                 await self.events.close_due(now, clock_synchronised=synchronised)
             except Unavailable as error:
                 log.warning("events wait for the database", why=str(error))
-
-    def _watch_clock(self, now: dt.datetime, *, synchronised: bool) -> None:
-        if synchronised:
-            self._clear("clock", now)
-            return
-        text = (
-            "This machine's clock is not known to be synchronised: nothing settles. "
-            'Start chrony or systemd-timesyncd, or set clock = "trusted" where the host keeps the time.'
-        )
-        self._alarm("clock", "warning", "clock", text, now)
-
-    def _alarm(
-        self, key: str, severity: Literal["warning", "critical"], subject: str, text: str, now: dt.datetime
-    ) -> None:
-        if self._told.get(key, key in self.image.alarms):
-            return
-        self._told[key] = True
-        self.scribe.write([f.AlarmRaised(at=now, key=key, severity=severity, subject=subject, text=text[:400])])
-
-    def _clear(self, key: str, now: dt.datetime) -> None:
-        if self._told.get(key, key in self.image.alarms):
-            self._told[key] = False
-            self.scribe.write([f.AlarmCleared(at=now, key=key)])
 
     def picture(self, now: dt.datetime) -> ConsoleView:
         """The console's picture at this moment."""

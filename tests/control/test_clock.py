@@ -72,7 +72,7 @@ def test_the_operator_hears_of_it_once_and_of_its_end() -> None:
         house = House(ready_image(fleet()))
         seen = []
         for synchronised in (True, False, False, True):
-            house.heart._watch_clock(house.clock.at, synchronised=synchronised)
+            house.heart.watch.clock(house.clock.at, synchronised=synchronised)
             await house.write()
             seen.append(sorted(house.image.alarms))
         assert [type(fact).__name__ for fact in house.journal.facts] == ["AlarmRaised", "AlarmCleared"]

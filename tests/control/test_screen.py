@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from revere.control.heart import METER_TOLD_FOR, WATCH_TICKS
+from revere.control.heart import WATCH_TICKS
 from revere.control.screen import ALARMS_PER_STATION_MAX, IMPLAUSIBLE, Screen, station_range_kw
 from revere.control.ticker import Ticker
 from revere.control.tracking import CommandTracker
+from revere.control.watch import METER_TOLD_FOR
 from revere.core import facts as f
 from revere.core.ids import SiteId, StationId
 from tests.control.scenes import NOON, House, aligned, fleet, minutes, reading, ready_image, site, station

@@ -1,0 +1,131 @@
+"""What an operator must hear now: departures that cannot be met, broken promises, silence, meters, our own clock.
+
+Every alarm has a key; it is raised once and cleared once, whatever the journal has of it already.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Literal
+
+from revere.control.outlook import late_text, outlook
+from revere.control.promise import broken_promises
+from revere.control.silence import Silence, alarm_key
+from revere.control.snapshot import read_slots
+from revere.core import facts as f
+from revere.core.time import local
+
+if TYPE_CHECKING:
+    from revere.control.image import Image
+    from revere.control.scribe import Scribe
+    from revere.control.snapshot import Snapshot
+    from revere.plan.schedule import Plan
+
+OFFLINE_TOLD_AFTER = dt.timedelta(minutes=10)
+METER_TOLD_FOR = dt.timedelta(minutes=15)
+"""So long after its last impossible value a meter is still spoken of."""
+SHORT_TOLD_KWH = 0.5
+
+
+class Watch:
+    """Compares the image with what people were told."""
+
+    def __init__(self, image: Image, scribe: Scribe) -> None:
+        self._image = image
+        self._scribe = scribe
+        self._silence = Silence(image)
+        self._promises: dict[str, object] = {}
+        self._told: dict[str, bool] = {}  # alarms that this life raised or cleared, journaled yet or not
+
+    def look(self, now: dt.datetime) -> None:
+        """Go round: vehicles, links, meters."""
+        self._departures(now)
+        self._links(now)
+        self._meters(now)
+
+    def promises(self, snapshot: Snapshot, plan: Plan, now: dt.datetime) -> None:
+        """Tell which nomination cannot be met any more and why; tell it anew when the story is another."""
+        found = {f"promise:{b.event.grid_event_id}": b for b in broken_promises(self._image, snapshot, plan)}
+        told = {key for key in (*self._image.alarms, *self._told) if key.startswith("promise:")}
+        for key in sorted(told - found.keys()):
+            self.clear(key, now)
+        for key, broken in found.items():
+            if self._promises.get(key) != broken.kind():
+                self._promises[key] = broken.kind()
+                self.clear(key, now)
+            text = broken.text(self._image.fleet.programme.zone)
+            self.alarm(key, "critical", broken.event.grid_event_id, text, now)
+
+    def _departures(self, now: dt.datetime) -> None:
+        """Tell the operator now, with kWh and minutes, when a departure cannot be met."""
+        for slot in read_slots(self._image, now):
+            vehicle, evse = slot.evse.vehicle, slot.evse
+            assert vehicle is not None
+            journey = slot.presence.journeys[0] if slot.presence.journeys else None
+            key = f"departure:{vehicle.id}"
+            result = outlook(slot, now)
+            if journey is None or result is None or evse.session_id is None or not slot.known:
+                self.clear(key, now)
+                continue
+            if result.short_kwh > SHORT_TOLD_KWH:
+                self.alarm(key, "critical", vehicle.id, late_text(vehicle.id, journey.name, result), now)
+            else:
+                self.clear(key, now)
+
+    def _links(self, now: dt.datetime) -> None:
+        """Say who has been out of reach for longer than a link's usual hiccup, and what that may mean."""
+        self._scribe.write(self._silence.look(now))
+        uplink = self._silence.uplink_down(now)
+        if uplink:
+            self.alarm("uplink", "critical", "links", uplink, now)
+        else:
+            self.clear("uplink", now)
+        for site_id, item in self._image.sites.items():
+            if item.silent_since is None:
+                self.clear(alarm_key(site_id), now)
+        for evse in self._image.evses.values():
+            key = f"offline:{evse.station.id}"
+            since = evse.offline_at
+            if evse.online or since is None or now - since < OFFLINE_TOLD_AFTER:
+                self.clear(key, now)
+                continue
+            at = f"{local(since, self._image.fleet.programme.zone):%H:%M}"
+            text = f"{evse.station.id} has been out of reach since {at} and charges by its own profile"
+            self.alarm(key, "warning", evse.station.id, text, now)
+
+    def _meters(self, now: dt.datetime) -> None:
+        """Say whose values are not believed, and why."""
+        for asset, (at, why) in self._image.refused.items():
+            key = f"meter:{asset}"
+            if now - at >= METER_TOLD_FOR:
+                self.clear(key, now)
+                continue
+            said = "its clock is over a minute off" if why == "clock" else why
+            text = f"{asset} is not believed: {said}. Its last good value stands for a while, then none. "
+            self.alarm(key, "warning", asset, text + "Check the unit, the wiring and the clock of this meter.", now)
+
+    def clock(self, now: dt.datetime, *, synchronised: bool) -> None:
+        """Say that nothing settles while our own clock may be wrong."""
+        if synchronised:
+            self.clear("clock", now)
+            return
+        text = (
+            "This machine's clock is not known to be synchronised: nothing settles. "
+            'Start chrony or systemd-timesyncd, or set clock = "trusted" where the host keeps the time.'
+        )
+        self.alarm("clock", "warning", "clock", text, now)
+
+    def alarm(
+        self, key: str, severity: Literal["warning", "critical"], subject: str, text: str, now: dt.datetime
+    ) -> None:
+        """Raise an alarm that is not up, as far as this life has told."""
+        if self._told.get(key, key in self._image.alarms):
+            return
+        self._told[key] = True
+        self._scribe.write([f.AlarmRaised(at=now, key=key, severity=severity, subject=subject, text=text[:400])])
+
+    def clear(self, key: str, now: dt.datetime) -> None:
+        """Take an alarm down, if it is up."""
+        if self._told.get(key, key in self._image.alarms):
+            self._told[key] = False
+            self._scribe.write([f.AlarmCleared(at=now, key=key)])
