@@ -127,10 +127,11 @@ class Cost:
         )
 
 
-def price_plan(p: FleetProblem, net_kw: Floats, level_kw: Floats) -> Cost:
+def price_plan(p: FleetProblem, net_kw: Floats, level_kw: Floats, judged: Violations | None = None) -> Cost:
     """Price a plan by its powers alone: bill, demand charge, wear, the grid events' pay, the energy left over.
 
-    ``level_kw`` ``[K]`` is the relief promised under each commitment (nominated or chosen).
+    ``level_kw`` ``[K]`` is the relief promised under each commitment (nominated or chosen); ``judged`` is the replay of
+    ``net_kw`` where there is one already.
     """
     site = p.site_sum(net_kw)
     grid = p.site_load_kw + site
@@ -143,7 +144,7 @@ def price_plan(p: FleetProblem, net_kw: Floats, level_kw: Floats) -> Cost:
         hours = p.step_h[c.steps]
         relief_usd -= c.value_usd_per_kwh * float((relief * hours).sum())
         shortfall_usd += c.shortfall_usd_per_kwh * float((np.maximum(0.0, level - relief) * hours).sum())
-    judged = replay(p, net_kw)
+    judged = judged or replay(p, net_kw)
     return Cost(
         energy_usd=float(energy.sum()),
         demand_usd=float((p.demand_usd_per_kw * rise).sum()),

@@ -214,7 +214,7 @@ def _plan(
     p: FleetProblem, net: Floats, judged: Violations, level: Floats, status: Status, why: str,
     objective: float | None, bound: float | None, iterations: int, basis: Basis | None,
 ) -> Plan:  # fmt: skip
-    cost = price_plan(p, net, level)
+    cost = price_plan(p, net, level, judged)
     relief = np.asarray([p.relief_kw(c, net) for c in p.commitments]).reshape(len(p.commitments), p.steps)
     gap = None if bound is None or objective is None else max(0.0, objective - bound) / max(1.0, abs(objective))
     return Plan(

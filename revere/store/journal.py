@@ -318,6 +318,8 @@ def waves(samples: Sequence[SampleRow]) -> list[list[SampleRow]]:
 
     One INSERT cannot see its own rows, so a second value of the same batch must wait for the next statement.
     """
+    if len({(row.key, row.ts) for row in samples}) == len(samples):
+        return [list(samples)]  # the rule
     groups: list[list[SampleRow]] = [[]]
     seen: dict[tuple[SeriesKey, dt.datetime], list[tuple[float, bool]]] = {}
     for row in samples:
@@ -332,17 +334,8 @@ def waves(samples: Sequence[SampleRow]) -> list[list[SampleRow]]:
 
 
 def _columns(rows: Sequence[SampleRow], ids: dict[SeriesKey, int]) -> tuple[Any, ...]:
-    stamps = [row.ts for row in rows]
-    return (
-        [ids[row.key] for row in rows],
-        stamps,
-        [row.value for row in rows],
-        [row.received_at for row in rows],
-        [row.cause for row in rows],
-        [row.quarantined for row in rows],
-        min(stamps),
-        max(stamps),
-    )
+    keys, stamps, *others = zip(*rows, strict=True)
+    return ([ids[key] for key in keys], stamps, *others, min(stamps), max(stamps))
 
 
 def _refused(error: Exception) -> Exception:

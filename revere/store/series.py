@@ -98,8 +98,10 @@ class SeriesIds:
 
     async def ensure(self, conn: Any, keys: Iterable[SeriesKey]) -> dict[SeriesKey, int]:
         """Number the series in ``keys``, making new ones; returns all known numbers."""
-        missing = sorted({key for key in keys if key not in self._ids})
-        if missing:
+        known = self._ids
+        unknown = [key for key in keys if key not in known]
+        if unknown:
+            missing = sorted(set(unknown))
             if len(self._ids) + len(missing) > SERIES_IDS_MAX:
                 raise Refused(
                     "too many series", where="store", got=len(self._ids) + len(missing), expected=SERIES_IDS_MAX
