@@ -162,6 +162,11 @@ class Heart:
         self._calm.disturb()
         self._sent_at.pop(asset_id, None)
 
+    def hurry(self) -> None:
+        """Decide now, whatever stands: a person's stop has changed the image before the journal has it."""
+        self._calm.disturb()
+        self.tick()
+
     def _on_fact(self, fact: f.Fact) -> None:
         self._calm.note(fact)
         self.events.notice(fact)

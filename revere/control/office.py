@@ -117,7 +117,7 @@ class Office:
         fact = f.DischargeStopped(at=now, by=request.by, why=request.why[:WHY_MAX_CHARS], site_id=site_id)
         self._heart.image.apply(fact)
         self._heart.scribe.write([fact])
-        self._heart.tick()
+        self._heart.hurry()
         where = "everywhere" if site_id is None else f"at {self._heart.image.sites[site_id].site.name}"
         return Receipt(accepted=True, detail=f"Discharge is stopped {where}. Charging for departures goes on.")
 

@@ -177,8 +177,8 @@ def readiness(
     """The readiness board's line for one vehicle.
 
     ``energy_kwh`` None is an unknown state of charge. A vehicle on the road (``plugged`` false) charges from
-    ``back`` on, when ``trip_kwh`` more is gone. ``planned_kwh`` is the schedule's energy at departure; what is
-    expected is the larger of it and what is there, but never more than full power can give.
+    ``back`` on, when ``trip_kwh`` more is gone. ``planned_kwh`` is the schedule's energy at departure: what is
+    expected, be it less than what is there (the vehicle gives until then), but never more than full power can give.
     """
     _check(need_kwh, charge_kw, efficiency, capacity_kwh)
     need_kwh = min(need_kwh, capacity_kwh)
@@ -194,7 +194,7 @@ def readiness(
     best = energy_after_kwh(energy_kwh, left_h, rate_kw=rate, capacity_kwh=capacity_kwh, taper=taper)
     hours = charge_hours(energy_kwh, need_kwh, rate_kw=rate, capacity_kwh=capacity_kwh, taper=taper)
     slack_min = (left_h - hours) * 60.0 if math.isfinite(hours) else math.nan
-    expected = best if planned_kwh is None else min(best, max(planned_kwh, energy_kwh))
+    expected = best if planned_kwh is None else min(best, planned_kwh)
     short = max(0.0, need_kwh - best)
     if short > SHORT_KWH:
         why = f"{short:.1f} kWh short at full power" if rate > 0 else "not plugged in"

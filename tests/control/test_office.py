@@ -122,6 +122,24 @@ def test_one_person_stops_all_discharge_without_waiting_for_the_database() -> No
     assert [(fact.by, fact.why) for fact in journaled] == [("eve", "smoke")]
 
 
+def test_a_stop_outside_an_event_waits_for_no_next_decision() -> None:
+    """At rest a decision stands for half a minute; a stop ends that at once, with the database away too."""
+
+    async def play(house: House, office: Office) -> tuple[float, float]:
+        await house.heart.make_plan()
+        assert house.heart.plan is not None
+        house.heart.plan.net_kw[0, :] = -15.0
+        for _ in range(4):
+            await house.beat()
+        during_kw = house.link.sent[-1].setpoint_kw
+        house.journal.away = True
+        await office.ask(StopDischarge(by="eve"))
+        await settle()
+        return during_kw, house.link.sent[-1].setpoint_kw
+
+    assert at_desk(play) == (-15.0, 0.0)
+
+
 def test_a_release_never_overtakes_its_stop() -> None:
     async def play(house: House, office: Office) -> tuple[bool, list[str]]:
         house.journal.away = True

@@ -122,6 +122,7 @@ def test_the_line_of_a_bus_that_needs_100_kwh_in_two_hours(
 def test_expected_is_the_plan_where_the_plan_can_be_believed() -> None:
     more: dict[str, Any] = {"need_kwh": 80.0, "soc_age_s": 5.0, "plugged": True, **BUS}
     at = NOW + dt.timedelta(hours=1) + DELAY
+    assert readiness(NOW, at, energy_kwh=110.0, planned_kwh=85.0, **more).expected_kwh == 85.0, "it gives until then"
     assert readiness(NOW, at, energy_kwh=60.0, planned_kwh=85.0, **more).expected_kwh == pytest.approx(85.0)
     assert readiness(NOW, at, energy_kwh=60.0, planned_kwh=140.0, **more).expected_kwh == pytest.approx(114.0)
     assert readiness(NOW, at, energy_kwh=60.0, **more).expected_kwh == pytest.approx(114.0)
