@@ -236,6 +236,12 @@ async def back_up(desk: AdminDesk, file: Path) -> str:
         raise RevereError(
             "pg_dump of our own is only beside our own PostgreSQL", remedy="Use your server's pg_dump --format=custom"
         )
+    if await desk.store.load_fleet() is None:
+        raise Refused(
+            "nothing is registered in this database: there is nothing to back up",
+            where=str(desk.folder),
+            remedy="Name your server's state folder in REVERE_STATE, and its programme in revere.toml",
+        )
     await backup(desk.owner_dsn, file, desk.bin_dir)
     return f"{file} holds everything. Ledger hash {await desk.store.ledger_hash()}"
 

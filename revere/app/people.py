@@ -50,7 +50,10 @@ def ask_password() -> str:
 async def add_user(
     desk: AdminDesk, name: str, role: str, password: str, site: str | None, participant: str | None
 ) -> str:
-    """Add or replace a person. Raises for a site or a participant that is not registered."""
+    """Add a person, or give a known one another password. Raises for a site or a participant that is not registered.
+
+    A role is not changed in passing: a mistyped name would make an operator an analyst.
+    """
     check_id(name, "the name")
     if role not in ROLES:
         raise Refused("no such role", got=role, expected=", ".join(ROLES))
@@ -63,6 +66,11 @@ async def add_user(
         if participant and participant not in {known.id for known in fleet.participants}:
             first = ", ".join(known.id for known in fleet.participants[:3])
             raise Refused("no such participant", got=participant, expected=f"such as {first}")
+    known = await desk.store.user(name)
+    if known is not None and known.role != role:
+        raise Refused(
+            f"{name} is known already", got=role, expected=known.role, remedy=f"revere user remove {name} comes first"
+        )
     user = User(
         name=name,
         role=role,
