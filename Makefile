@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo setup test peers bench structs lock clean check-python console
+.PHONY: demo setup test peers conformance bench structs lock clean check-python console
 
 demo: setup
 	$(BIN)/revere demo
@@ -50,6 +50,10 @@ peers: setup .venv/dev.stamp .peers/python.stamp .peers/node.stamp
 .peers/node.stamp: tests/peers/node/package-lock.json .venv/run.stamp
 	$(BIN)/python tests/peers/install_node.py .peers/node
 	@touch $@
+
+# docs/conformance.md, from the marks on the tests.
+conformance: setup
+	$(BIN)/python tools/conformance.py
 
 bench: setup
 	$(BIN)/revere bench

@@ -10,28 +10,23 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 import revere
 from revere.app.bench import BENCHES
+from revere.cli_shared import Config, admin, err, out, say
+from revere.cli_station import station_app
 from revere.core.errors import RevereError
 
 app = App(name="revere", version=revere.__version__, help=(revere.__doc__ or "").strip())
 user_app = App(name="user", help="People who may sign in.")
 token_app = App(name="token", help="API tokens: what scripts send instead of a password.")
-station_app = App(name="station", help="Charging stations and their secrets.")
 site_app = App(name="site", help="The programme's sites.")
 event_app = App(name="event", help="Calls of the utility.")
 for sub in (user_app, token_app, station_app, site_app, event_app):
     app.command(sub)
-
-out = Console(highlight=False, markup=False)
-err = Console(stderr=True, highlight=False, markup=False)
-
-Config = Annotated[Path | None, Parameter(name="--config", help="Settings file (default: revere.toml here).")]
 
 
 def main() -> None:
@@ -48,11 +43,6 @@ def main() -> None:
         _complain(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error))
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def say(answer: object) -> None:
-    """Print an answer; a text unbroken, so that its addresses and hashes can be copied."""
-    out.print(answer, soft_wrap=isinstance(answer, str))
 
 
 def _complain(text: str) -> None:
@@ -255,7 +245,7 @@ def site_add(
     fleet = load_scenario(scenario).fleet
     if block_groups is not None:
         fleet = with_block_groups(fleet, block_groups)
-    say(_admin(config, lambda desk: add_fleet(desk, fleet, replace=replace, lower=lower_security)))
+    say(admin(config, lambda desk: add_fleet(desk, fleet, replace=replace, lower=lower_security)))
 
 
 @site_app.command(name="list")
@@ -263,55 +253,7 @@ def site_list(*, config: Config = None) -> None:
     """List sites with their limits and what they are enrolled in."""
     from revere.app.admin import list_sites
 
-    say(_admin(config, list_sites))
-
-
-@station_app.command(name="add")
-def station_add(
-    station_id: str | None = None,
-    *,
-    all_stations: Annotated[bool, Parameter(name="--all", negative="")] = False,
-    serial: str | None = None,
-    to: Annotated[Path | None, Parameter(name="--out")] = None,
-    config: Config = None,
-) -> None:
-    """Give a registered station (or all) a new 160-bit secret, shown once.
-
-    Args:
-        station_id: the station's id; `revere station list` shows all.
-        all_stations: every station of the registry.
-        serial: the serial number on the charger; without it the one of the first boot is kept.
-        to: write the secrets to this file (mode 0600) and not to the screen.
-    """
-    from revere.app.admin import new_secrets
-    from revere.app.files import check_output
-
-    check_output(to)
-    say(_admin(config, lambda desk: new_secrets(desk, station_id, every=all_stations, file=to, serial=serial)))
-
-
-@station_app.command(name="accept")
-def station_accept(station_id: str, serial: str = "") -> None:
-    """Take the charger with this serial number for the station's own, at the running server.
-
-    A charger that says another serial number than the known one is not commanded until then.
-
-    Args:
-        station_id: the station's id.
-        serial: the serial number on the charger; left out for one that says none.
-    """
-    from revere.app.remote import accept_charger
-    from revere.app.settings import state_folder
-
-    say(accept_charger(state_folder(), station_id, serial))
-
-
-@station_app.command(name="list")
-def station_list(*, config: Config = None) -> None:
-    """List stations, their protocol and whether they have a secret."""
-    from revere.app.admin import list_stations
-
-    say(_admin(config, list_stations))
+    say(admin(config, list_sites))
 
 
 @app.command
@@ -337,34 +279,6 @@ def pki(
     out.print("\n".join(str(path) for path in written) or "Nothing was lacking.", soft_wrap=True)
 
 
-@station_app.command(name="renew")
-def station_renew(station_id: str) -> None:
-    """Have the running server give a connected station a new secret, which nobody else sees.
-
-    The old secret opens the door until the station has come in with the new one.
-
-    Args:
-        station_id: the station's id.
-    """
-    from revere.app.remote import renew_secret
-    from revere.app.settings import state_folder
-
-    say(renew_secret(state_folder(), station_id))
-
-
-@station_app.command(name="security")
-def station_security(station_id: str | None = None, *, days: int = 30, config: Config = None) -> None:
-    """List security events: what stations reported and what the door refused under their ids, newest first.
-
-    Args:
-        station_id: one station's; without it, all stations'.
-        days: how many days back.
-    """
-    from revere.app.admin import list_security
-
-    out.print(_admin(config, lambda desk: list_security(desk, station_id, days)))
-
-
 @user_app.command(name="add")
 def user_add(
     name: str, *, role: str, site: str | None = None, participant: str | None = None, config: Config = None
@@ -380,7 +294,7 @@ def user_add(
     from revere.app.people import add_user, ask_password
 
     password = ask_password()
-    say(_admin(config, lambda desk: add_user(desk, name, role, password, site, participant)))
+    say(admin(config, lambda desk: add_user(desk, name, role, password, site, participant)))
 
 
 @user_app.command(name="list")
@@ -388,7 +302,7 @@ def user_list(*, config: Config = None) -> None:
     """List people and roles."""
     from revere.app.people import list_users
 
-    say(_admin(config, list_users))
+    say(admin(config, list_users))
 
 
 @user_app.command(name="remove")
@@ -400,7 +314,7 @@ def user_remove(name: str, *, config: Config = None) -> None:
     """
     from revere.app.people import remove_user
 
-    out.print(_admin(config, lambda desk: remove_user(desk, name)))
+    out.print(admin(config, lambda desk: remove_user(desk, name)))
 
 
 @token_app.command(name="add")
@@ -414,7 +328,7 @@ def token_add(user: str, *, days: float = 90.0, label: str = "", config: Config 
     """
     from revere.app.people import add_token
 
-    out.print(_admin(config, lambda desk: add_token(desk, user, days, label)), markup=False, soft_wrap=True)
+    out.print(admin(config, lambda desk: add_token(desk, user, days, label)), markup=False, soft_wrap=True)
 
 
 @token_app.command(name="list")
@@ -422,7 +336,7 @@ def token_list(*, config: Config = None) -> None:
     """List the API tokens in force, by a name that is not the token."""
     from revere.app.people import list_tokens
 
-    out.print(_admin(config, list_tokens))
+    out.print(admin(config, list_tokens))
 
 
 @token_app.command(name="revoke")
@@ -434,14 +348,7 @@ def token_revoke(token: str, *, config: Config = None) -> None:
     """
     from revere.app.people import revoke_token
 
-    out.print(_admin(config, lambda desk: revoke_token(desk, token)))
-
-
-def _admin(config: Path | None, work: Any) -> Any:
-    from revere.app.admin import at_desk
-    from revere.app.settings import load_settings, state_folder
-
-    return asyncio.run(at_desk(load_settings(config), state_folder(), work))
+    out.print(admin(config, lambda desk: revoke_token(desk, token)))
 
 
 @event_app.command(name="call")
@@ -484,7 +391,7 @@ def guide(*, to: Annotated[Path, Parameter(name="--out")], config: Config = None
     from revere.app.files import check_output
 
     check_output(to)
-    say(_admin(config, lambda desk: write_guide(desk, to)))
+    say(admin(config, lambda desk: write_guide(desk, to)))
 
 
 @app.command
@@ -497,9 +404,9 @@ def audit(statement: str | None = None, *, config: Config = None) -> None:
     from revere.app.admin import audit_statement, list_statements
 
     if statement is None:
-        say(_admin(config, list_statements))
+        say(admin(config, list_statements))
         return
-    agrees, text = _admin(config, lambda desk: audit_statement(desk, statement))
+    agrees, text = admin(config, lambda desk: audit_statement(desk, statement))
     say(text)
     if not agrees:
         sys.exit(1)
@@ -513,7 +420,7 @@ def migrate(*, config: Config = None) -> None:
     """
     from revere.app.admin import bring_up
 
-    say(_admin(config, bring_up))
+    say(admin(config, bring_up))
 
 
 @app.command
@@ -527,7 +434,7 @@ def backup(file: Path, *, config: Config = None) -> None:
     from revere.app.files import check_output
 
     check_output(file)
-    say(_admin(config, lambda desk: back_up(desk, file)))
+    say(admin(config, lambda desk: back_up(desk, file)))
 
 
 @app.command

@@ -12,13 +12,15 @@ import msgspec
 
 from revere.app.running import find_running
 from revere.core.errors import Refused, Unavailable
+from revere.core.orders import Order
 from revere.core.time import iso
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ASK_S = 20.0
-ANSWER_MAX_BYTES = 64 * 1024
+ANSWER_MAX_BYTES = 1024 * 1024
+ORDERS_REMEDY = "docs/reference/orders.md lists the orders and their fields"
 
 
 def call_event(folder: Path, program: str, start: dt.datetime, end: dt.datetime) -> str:
@@ -48,6 +50,18 @@ def accept_charger(folder: Path, station_id: str, serial: str) -> str:
 def renew_secret(folder: Path, station_id: str) -> str:
     """Have the running server give a connected station a new secret; returns the server's sentence."""
     return _detail(_post(folder, f"/api/v1/stations/{quote(station_id, safe='')}/secret", {}))
+
+
+def order_station(folder: Path, station_id: str, kind: str, details: str) -> tuple[str, list[tuple[str, str]]]:
+    """Give a station an order, ``details`` its fields as JSON; the server's sentence, what the station told."""
+    try:
+        fields = msgspec.json.decode(details or "{}", type=dict[str, Any])
+        order = msgspec.convert({**fields, "kind": kind}, Order)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise Refused(f"no such order: {error}", got=f"{kind} {details[:80]}".strip(), remedy=ORDERS_REMEDY) from error
+    path = f"/api/v1/stations/{quote(station_id, safe='')}/orders"
+    answer = _post(folder, path, msgspec.to_builtins(order))
+    return _detail(answer), [(str(name), str(value)) for name, value in answer.get("details", [])]
 
 
 def _detail(answer: dict[str, Any]) -> str:

@@ -29,7 +29,15 @@ MOVES_SHARE = 0.01
 MOVES_KW = 0.5
 """A reading is news when its power has moved by more than this, or by this share of the value that was known."""
 UNDER_WAY = frozenset({int(Why.RAMP), int(Why.DWELL), int(Why.RETURN_RAMP)})
-OUR_OWN = (f.CommandIssued, f.CommandEnded, f.PlanMade, f.AlarmCleared, f.ClockSkewMeasured, f.SignedValueReceived)
+OUR_OWN = (
+    f.CommandIssued,
+    f.CommandEnded,
+    f.PlanMade,
+    f.AlarmCleared,
+    f.ClockSkewMeasured,
+    f.SignedValueReceived,
+    f.StationOrdered,
+)
 """Facts of deciding itself. A new plan is seen by itself, a station that does not follow by its alarm."""
 
 

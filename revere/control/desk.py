@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from revere.control.view import ConsoleView
+from revere.core.orders import Order
 
 
 class StopDischarge(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,9 +77,18 @@ class TellStation(msgspec.Struct, frozen=True, kw_only=True):
     by: str
 
 
+class OrderStation(msgspec.Struct, frozen=True, kw_only=True):
+    """Anything else that may be asked of one station."""
+
+    station_id: str
+    order: Order
+    by: str
+
+
 Ask = (
     AcknowledgeAlarm
     | TellStation
+    | OrderStation
     | StopDischarge
     | ReleaseDischarge
     | SetDeparture
@@ -89,11 +99,12 @@ Ask = (
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of it. ``detail`` is a sentence for the person who asked."""
+    """What became of it. ``detail`` is a sentence for the person who asked, ``details`` what a station told besides."""
 
     accepted: bool
     detail: str
     reference: str = ""
+    details: tuple[tuple[str, str], ...] = ()
 
 
 class Desk(Protocol):

@@ -226,7 +226,7 @@ class Image:
                     self.sites[fact.site_id].stopped = stopped
             case f.AlarmRaised() | f.AlarmCleared() | f.AlarmAcknowledged():
                 self._alarm(fact)
-            case f.SecurityEventReported() | f.SignedValueReceived():
+            case f.SecurityEventReported() | f.SignedValueReceived() | f.StationOrdered():
                 pass  # records; what a person should know of them comes as an alarm, or is asked for
             case _:
                 assert_never(fact)

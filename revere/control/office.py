@@ -6,6 +6,8 @@ import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Literal, assert_never
 
+import msgspec
+
 from revere.control.bounds import fed
 from revere.control.desk import (
     AcceptCharger,
@@ -13,6 +15,7 @@ from revere.control.desk import (
     Ask,
     CallEvent,
     OptEvent,
+    OrderStation,
     Receipt,
     ReleaseDischarge,
     SetDeparture,
@@ -25,6 +28,7 @@ from revere.core.assets import StationIdentity
 from revere.core.commands import Answer
 from revere.core.errors import Refused, Unavailable
 from revere.core.ids import CommandId, GridEventId, ProgramId, SiteId, VehicleId
+from revere.core.orders import kind_of
 from revere.core.time import iso
 
 if TYPE_CHECKING:
@@ -99,6 +103,8 @@ class Office:
                 return await self._accept(request, now)
             case TellStation():
                 return await self._tell_station(request, now)
+            case OrderStation():
+                return await self._order_station(request, now)
             case AcknowledgeAlarm():
                 return await self._acknowledge(request, now)
             case _:
@@ -248,9 +254,7 @@ class Office:
 
     async def _accept(self, request: AcceptCharger, now: dt.datetime) -> Receipt:
         """Take an exchanged charger for the right one, or say beforehand which one will come."""
-        evse = next((e for e in self._heart.image.evses.values() if e.station.id == request.station_id), None)
-        if evse is None:
-            raise Refused("no such station", got=request.station_id, remedy="revere station list shows all")
+        evse = self._evse_of(request.station_id)
         serial = request.serial.strip()
         said = evse.stranger or StationIdentity(vendor=evse.station.vendor, model=evse.station.model, serial=serial)
         if said.serial != serial:
@@ -277,11 +281,33 @@ class Office:
         what = "is commanded from now on" if evse.online else "is expected at its next start"
         return Receipt(accepted=True, detail=f"{request.station_id}: {said.words()}, {what}.")
 
+    def _evse_of(self, station_id: str) -> EvseImage:
+        evse = next((e for e in self._heart.image.evses.values() if e.station.id == station_id), None)
+        if evse is None:
+            raise Refused("no such station", got=station_id, remedy="revere station list shows all")
+        return evse
+
+    async def _order_station(self, request: OrderStation, now: dt.datetime) -> Receipt:
+        """Journal who asks what, ask it, journal and tell how the station answered."""
+        station_id, kind = self._evse_of(request.station_id).station.id, kind_of(request.order)
+        self._serial += 1
+        command_id = CommandId(f"{kind}-{int(now.timestamp())}-{self._serial}")
+        asked = f.StationOrdered(
+            at=now, command_id=command_id, station_id=station_id, kind=kind, by=request.by, status="asked"
+        )
+        await self._inbox.record([asked])
+        answer = await _in_time(self._heart.link.carry_out(station_id, request.order))
+        why = answer.why[:200]
+        ended = msgspec.structs.replace(asked, at=self._heart.clock.now(), status=answer.status, why=why)
+        await self._inbox.record([ended])
+        accepted = answer.status == "accepted"
+        said = f"has accepted {kind}" if accepted else f"did not do {kind}: {answer.status}"
+        detail = f"{station_id} {said}{f' ({answer.why})' if answer.why else ''}."
+        return Receipt(accepted=accepted, detail=detail, reference=command_id, details=answer.details)
+
     async def _tell_station(self, request: TellStation, now: dt.datetime) -> Receipt:
         """Ask a station, journal who asked and what it said. What it then does, its own messages tell."""
-        evse = next((e for e in self._heart.image.evses.values() if e.station.id == request.station_id), None)
-        if evse is None:
-            raise Refused("no such station", got=request.station_id, remedy="Look at the list of stations")
+        evse = self._evse_of(request.station_id)
         plan = self._station_call(request, evse)
         self._serial += 1
         command_id = CommandId(f"{request.action}-{int(now.timestamp())}-{self._serial}")
@@ -289,11 +315,7 @@ class Office:
             at=now, command_id=command_id, station_id=evse.station.id, kind=request.action, by=request.by
         )
         await self._inbox.record([issued])
-        try:
-            async with asyncio.timeout(STATION_ANSWERS_S):
-                answer = await plan()
-        except TimeoutError:
-            answer = Answer(status="timeout", why=f"no answer within {STATION_ANSWERS_S:g} s")
+        answer = await _in_time(plan())
         accepted = answer.status == "accepted"
         outcome: Literal["confirmed", "expired", "rejected"] = "confirmed" if accepted else "rejected"
         if answer.status == "timeout":
@@ -339,6 +361,15 @@ class Office:
             raise Refused("no such alarm is open", got=request.key, remedy="It may be over: look at the list again")
         await self._inbox.record([f.AlarmAcknowledged(at=now, key=request.key, by=request.by)])
         return Receipt(accepted=True, detail=f"Noted: {request.by} has seen it.")
+
+
+async def _in_time(asking: Awaitable[Answer]) -> Answer:
+    """A station's answer, or that it gave none: a person waits for it."""
+    try:
+        async with asyncio.timeout(STATION_ANSWERS_S):
+            return await asking
+    except TimeoutError:
+        return Answer(status="timeout", why=f"no answer within {STATION_ANSWERS_S:g} s")
 
 
 def _refuse_naive(*moments: dt.datetime) -> None:

@@ -69,9 +69,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What the station said. Accepted proves nothing until readings agree.
 
     ``too_early``: no charger takes a profile at any moment; nothing is wrong with it, and it is told again.
+    ``details``: what else it told, as (name, value), for the person who asked.
     """
 
     status: Literal["accepted", "rejected", "timeout", "offline", "too_early"]
     why: str = ""
     answered_at: dt.datetime | None = None
     sent_wall_s: float = 0.0
+    details: tuple[tuple[str, str], ...] = ()

@@ -261,6 +261,17 @@ class CommandEnded(FactBase, frozen=True, tag=True, kw_only=True):
     why: str = ""
 
 
+class StationOrdered(FactBase, frozen=True, tag=True, kw_only=True):
+    """A person's order to a station: first ``asked``, then how it was answered. No payload and no secret is in it."""
+
+    command_id: CommandId
+    station_id: StationId
+    kind: str
+    by: str
+    status: Literal["asked", "accepted", "rejected", "timeout", "offline", "too_early"]
+    why: str = ""
+
+
 class GridLost(FactBase, frozen=True, tag=True, kw_only=True):
     """A site's grid is dead (reported by alarm or meter)."""
 
@@ -388,6 +399,7 @@ Fact = (
     | PlanMade
     | CommandIssued
     | CommandEnded
+    | StationOrdered
     | GridLost
     | GridRestored
     | OutageSuspected

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from revere.core.commands import Answer, ReportingCommand, SetpointCommand
     from revere.core.facts import Fact
+    from revere.core.orders import Order
 
 
 class FactSink(Protocol):
@@ -108,4 +109,8 @@ class ChargingLink(Protocol):
 
     async def remote_stop(self, station_id: StationId, session_id: str) -> Answer:
         """End a session."""
+        ...
+
+    async def carry_out(self, station_id: StationId, order: Order) -> Answer:
+        """Do what a person asked of a station; rejected with the reason where it cannot be asked of it."""
         ...

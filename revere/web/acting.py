@@ -19,6 +19,7 @@ from revere.control.desk import (
     CallEvent,
     Desk,
     OptEvent,
+    OrderStation,
     Receipt,
     ReleaseDischarge,
     SetDeparture,
@@ -27,6 +28,7 @@ from revere.control.desk import (
 )
 from revere.core.errors import Refused
 from revere.core.ids import check_id
+from revere.core.orders import Order
 from revere.web.gate import Asked, open_to
 from revere.web.reading import Id, current, find_site, find_vehicle
 
@@ -250,4 +252,14 @@ def station_routes(desk: Desk) -> list[BaseRouteHandler]:
         """Nobody sees it but the station. The old one opens the door until the station has come in with the new one."""
         return await put_to(desk, TellStation(station_id=station_id, action="secret", by=request.user.name))
 
-    return [start_session, stop_session, clear_profile, renew_secret]
+    @post(
+        "/api/v1/stations/{station_id:str}/orders",
+        status_code=200,
+        opt=open_to("operator"),
+        summary="Give a station an order",
+    )
+    async def order_station(request: Asked, station_id: Id, data: JSONBody[Order]) -> Receipt:
+        """`kind` says which; the receipt has what the station told. 409 with its reason where it declines."""
+        return await put_to(desk, OrderStation(station_id=station_id, order=data, by=request.user.name))
+
+    return [start_session, stop_session, clear_profile, renew_secret, order_station]

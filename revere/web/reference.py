@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import msgspec
 
-from revere.core import assets, scenario, tariff
+from revere.core import assets, orders, scenario, tariff
 from revere.web.app import create_app
 from revere.web.settings import WebSettings
 
@@ -73,6 +73,44 @@ def scenario_page() -> str:
         ]
         parts.append("")
     return "\n".join(parts)
+
+
+def orders_page() -> str:
+    """Every order to a station: its word, what it does, its fields."""
+    parts = [
+        "# Orders to a station\n",
+        MADE,
+        (
+            "An operator gives a connected station an order with `revere station order STATION KIND 'FIELDS'` or "
+            "`POST /api/v1/stations/{station_id}/orders`, whose body is the fields and the `kind`. Each is journaled "
+            "with the person's name; the answer is the station's own. What an edition of OCPP or a charger does not "
+            "know is answered with that.\n"
+        ),
+    ]
+    named: dict[str, type[msgspec.Struct]] = {}
+    for struct in typing.get_args(orders.Order):
+        parts.append(f"## {orders.kind_of(struct)}\n\n{_flat(inspect.getdoc(struct) or '')}\n")
+        parts += _field_rows(struct, named)
+    for name, struct in named.items():
+        parts.append(f"## A {name}\n\n{_flat(inspect.getdoc(struct) or '')}\n")
+        parts += _field_rows(struct, named)
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _field_rows(struct: type[msgspec.Struct], named: dict[str, type[msgspec.Struct]]) -> list[str]:
+    """A struct's fields as a table; the structs in it are put into ``named``."""
+    fields = msgspec.structs.fields(struct)
+    if not fields:
+        return []
+    hints = typing.get_type_hints(struct)
+    for field in fields:
+        for inner in typing.get_args(hints[field.name]):
+            if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                named[inner.__name__] = inner
+    rows = [
+        f"| `{field.encode_name}` | {_type_words(hints[field.name])} | {_default_words(field)} |" for field in fields
+    ]
+    return ["| field | type | default |\n|---|---|---|", *rows, ""]
 
 
 def _flat(text: str) -> str:
@@ -202,7 +240,12 @@ def _roles(app: Any) -> dict[tuple[str, str], str]:
 
 def pages() -> dict[str, str]:
     """The reference pages by file name; a page whose source is not there is left out."""
-    made = {"scenario.md": scenario_page(), "commands.md": commands_page(), "api.md": api_page()}
+    made = {
+        "scenario.md": scenario_page(),
+        "commands.md": commands_page(),
+        "api.md": api_page(),
+        "orders.md": orders_page(),
+    }
     return {name: text for name, text in made.items() if text is not None}
 
 

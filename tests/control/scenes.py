@@ -27,6 +27,7 @@ from revere.core.ids import (
     TenantId,
     VehicleId,
 )
+from revere.core.orders import Order
 from revere.core.tariff import Tariff
 from revere.settle.rules import load_rulebook
 
@@ -294,6 +295,7 @@ class FakeLink:
         self.reporting: list[ReportingCommand] = []
         self.answer = Answer(status="accepted")
         self.told: list[tuple[str, str, str]] = []
+        self.ordered: list[tuple[str, Order]] = []
         self.gate: asyncio.Event | None = None
         self.follows: dict[str, list[tuple[dt.datetime, float]]] = {}
         self.restored: list[str] = []
@@ -328,6 +330,10 @@ class FakeLink:
 
     async def clear_setpoint(self, station_id: StationId, evse_id: int) -> Answer:
         self.told.append(("clear", station_id, str(evse_id)))
+        return self.answer
+
+    async def carry_out(self, station_id: StationId, order: Order) -> Answer:
+        self.ordered.append((station_id, order))
         return self.answer
 
     async def remote_stop(self, station_id: StationId, session_id: str) -> Answer:

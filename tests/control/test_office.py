@@ -13,6 +13,7 @@ from revere.control.desk import (
     AcknowledgeAlarm,
     CallEvent,
     OptEvent,
+    OrderStation,
     Receipt,
     ReleaseDischarge,
     SetDeparture,
@@ -24,6 +25,7 @@ from revere.core import facts as f
 from revere.core.commands import Answer
 from revere.core.errors import Refused, Unavailable
 from revere.core.ids import GridEventId
+from revere.core.orders import ResetStation
 from tests.control.scenes import NOON, House, called, fleet, minutes, opted, ready_image, settle, unplug
 
 if TYPE_CHECKING:
@@ -280,5 +282,40 @@ def test_a_station_that_does_not_answer_keeps_nobody_waiting(monkeypatch: pytest
         monkeypatch.setattr(house.link, "remote_stop", never)
         receipt = await office.ask(TellStation(station_id="cs1", action="stop", by="ana"))
         assert (receipt.accepted, house.journal.of(f.CommandEnded)[-1].outcome) == (False, "expired")
+
+    at_desk(play)
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted"),
+    [
+        (Answer(status="accepted", why="Scheduled", details=(("a", "b"),)), True),
+        (Answer(status="rejected", why="NotNow"), False),
+        (Answer(status="offline", why="station is not connected"), False),
+    ],
+)
+def test_an_order_is_journaled_before_and_after_it_is_given(answer: Answer, accepted: bool) -> None:
+    async def play(house: House, office: Office) -> None:
+        house.link.answer = answer
+        order = ResetStation(when="now")
+        receipt = await office.ask(OrderStation(station_id="cs1", order=order, by="ana"))
+        assert (receipt.accepted, receipt.details) == (accepted, answer.details)
+        assert answer.why in receipt.detail
+        assert house.link.ordered == [("cs1", order)]
+        asked, ended = house.journal.of(f.StationOrdered)
+        assert (asked.status, ended.status, ended.why) == ("asked", answer.status, answer.why)
+        assert {(one.kind, one.by, one.command_id) for one in (asked, ended)} == {
+            ("reset-station", "ana", receipt.reference)
+        }
+
+    at_desk(play)
+
+
+def test_no_order_goes_out_that_is_not_journaled() -> None:
+    async def play(house: House, office: Office) -> None:
+        house.journal.away = True
+        with pytest.raises(Unavailable):
+            await office.ask(OrderStation(station_id="cs1", order=ResetStation(), by="ana"))
+        assert house.link.ordered == []
 
     at_desk(play)

@@ -16,7 +16,7 @@ from ocpp_rig import NOW, config
 from revere.core.commands import SetpointCommand
 from revere.core.ids import CommandId, SessionId, StationId
 from revere.links.ocpp2 import translate
-from revere.links.ocpp2.blocks import provisioning
+from revere.links.ocpp2.blocks import device_model, provisioning
 from revere.links.ocpp2.wire import v21 as w2
 from revere.links.ocpp16 import translate as translate16
 from revere.links.ocpp16 import wire as w16
@@ -54,9 +54,9 @@ CALLS_21: list[tuple[str, Any]] = [
     ),
     (
         "SetVariables",
-        provisioning.set_request([(s.component, s.variable, s.value) for s in provisioning.settings(config())]),
+        device_model.set_request([(s.component, s.variable, s.value) for s in provisioning.settings(config())]),
     ),
-    ("GetVariables", provisioning.get_request(list(provisioning.READ_ONLY))),
+    ("GetVariables", device_model.get_request(list(provisioning.READ_ONLY))),
     ("GetBaseReport", w2.GetBaseReportRequest(requestId=1, reportBase="FullInventory")),
     ("ClearChargingProfile", w2.ClearChargingProfileRequest(chargingProfileId=101)),
     ("GetCompositeSchedule", w2.GetCompositeScheduleRequest(duration=60, evseId=1, chargingRateUnit="W")),

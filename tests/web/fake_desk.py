@@ -18,6 +18,7 @@ from revere.control.desk import (
     Ask,
     CallEvent,
     OptEvent,
+    OrderStation,
     Receipt,
     ReleaseDischarge,
     SetDeparture,
@@ -247,7 +248,7 @@ class FakeDesk:
                 detail = "Discharge released. Stations follow the plan again."
             case SetDeparture():
                 detail = "Ready 06:10, 82 %."
-            case CallEvent() | OptEvent() | AcknowledgeAlarm() | TellStation():
+            case CallEvent() | OptEvent() | AcknowledgeAlarm() | TellStation() | OrderStation():
                 pass
         self.advance(1.0)
         return Receipt(accepted=True, detail=detail, reference=f"ask-{len(self.asked)}")

@@ -14,12 +14,14 @@ from revere.control.desk import (
     AcknowledgeAlarm,
     CallEvent,
     OptEvent,
+    OrderStation,
     ReleaseDischarge,
     SetDeparture,
     StopDischarge,
     TellStation,
 )
 from revere.control.view import ConsoleView
+from revere.core.orders import ResetStation
 from tests.web.conftest import Start, Web
 from tests.web.fake_desk import END, START, FakeDesk
 
@@ -139,6 +141,12 @@ def test_the_public_series_is_read_once_for_many(web: Web) -> None:
             "/api/v1/stations/boston-cs05/charger",
             {"serial": "B2 "},
             AcceptCharger(station_id="boston-cs05", serial="B2 ", by="some-operator"),
+        ),
+        (
+            "POST",
+            "/api/v1/stations/boston-cs05/orders",
+            {"kind": "reset-station", "when": "now", "evse_id": 1},
+            OrderStation(station_id="boston-cs05", order=ResetStation(when="now", evse_id=1), by="some-operator"),
         ),
     ],
 )

@@ -56,6 +56,7 @@ TABLE: dict[tuple[str, str], set[Role] | None] = {
     ("POST", "/api/v1/stations/{station_id:str}/clear"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/secret"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/charger"): {"operator"},
+    ("POST", "/api/v1/stations/{station_id:str}/orders"): {"operator"},
 }
 FILL = {
     "{site_id:str}": "beverly",
@@ -74,6 +75,7 @@ BODIES = {
     "/api/v1/events/{grid_event_id:str}/opt": {"opt_in": False, "why": "a drill"},
     "/api/v1/alarms/acknowledge": {"key": "risk:boston-bus05"},
     "/api/v1/stations/{station_id:str}/charger": {"serial": "B2"},
+    "/api/v1/stations/{station_id:str}/orders": {"kind": "clear-cache"},
 }
 
 

@@ -13,7 +13,7 @@ from revere.web.reference import api_page, commands_page, pages, scenario_page
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-@pytest.mark.parametrize("name", ["scenario.md", "commands.md", "api.md"])
+@pytest.mark.parametrize("name", ["scenario.md", "commands.md", "api.md", "orders.md"])
 def test_the_committed_page_is_current(name: str) -> None:
     made = pages()
     if name not in made:

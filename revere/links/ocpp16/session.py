@@ -17,7 +17,9 @@ from revere.core.commands import Answer
 from revere.core.errors import Refused, RevereError
 from revere.core.facts import Fact
 from revere.core.ids import SessionId
+from revere.core.orders import kind_of
 from revere.links.ocpp16 import translate, wire
+from revere.links.ocpp16.orders import ORDERS
 from revere.links.ocppj import security
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut, Reply
 from revere.links.ocppj.framing import Call, CallFailed
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from revere.core.commands import ReportingCommand, SetpointCommand
+    from revere.core.orders import OrderBase
 
 T = TypeVar("T")
 
@@ -185,7 +188,8 @@ class Session16:
 
     # What we ask of the charge point ---------------------------------------------------------------
 
-    async def _ask(self, action: str, payload: msgspec.Struct, answer: type[T], *, hurry: bool = False) -> Reply[T]:
+    async def ask(self, action: str, payload: msgspec.Struct, answer: type[T], *, hurry: bool = False) -> Reply[T]:
+        """Ask the charge point and wait for its answer."""
         reply = await self.line.calls.call(action, payload, answer, hurry=hurry)
         assert reply is not None  # only a call that may be unwanted comes back empty
         return reply
@@ -206,7 +210,7 @@ class Session16:
         self.line.memory.default_sent_s = asyncio.get_running_loop().time()
         profile = self.line.config.default_profile
         request = translate.default_profile(profile, now)
-        reply = await self._ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
+        reply = await self.ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
         if reply.value.status != "Accepted":
             self.line.memory.default_profile_start = None
             return [f"{NO_DEFAULT}: {reply.value.status}"]
@@ -218,7 +222,7 @@ class Session16:
         if self.line.default_just_sent():
             return self.line.answer("Accepted", "sent a moment ago")
         request = wire.ClearChargingProfile(chargingProfilePurpose="TxDefaultProfile")
-        await self._ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
+        await self.ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
         problems = await self._install_default()
         await self.line.renew_problem(NO_DEFAULT, problems)
         return self.line.answer("Rejected" if problems else "Accepted", "; ".join(problems))
@@ -256,7 +260,7 @@ class Session16:
             status = ""
             for value in values:
                 request = wire.ChangeConfiguration(key=key, value=value)
-                reply = await self._ask("ChangeConfiguration", request, wire.ChangeConfigurationResponse)
+                reply = await self.ask("ChangeConfiguration", request, wire.ChangeConfigurationResponse)
                 status = reply.value.status
                 if status == "Accepted":
                     break
@@ -265,16 +269,21 @@ class Session16:
         return problems
 
     async def _read_back(self) -> list[str]:
-        reply = await self._ask("GetConfiguration", wire.GetConfiguration(), wire.GetConfigurationResponse)
+        await self.read_configuration()
         variables = self.line.memory.variables
-        for entry in (reply.value.configurationKey or ())[:VARIABLES_MAX]:
-            if entry.value is not None and entry.key not in security.SECRETS:
-                variables[entry.key] = entry.value
         return [
             f"{key}: reads {variables.get(key, '')[:80]!r}, was set to {values[0]!r}"
             for key, values in self._settings().items()
             if variables.get(key, "").replace(" ", "") not in values
         ]
+
+    async def read_configuration(self) -> None:
+        """Take all keys that the charge point tells."""
+        reply = await self.ask("GetConfiguration", wire.GetConfiguration(), wire.GetConfigurationResponse)
+        variables = self.line.memory.variables
+        for entry in (reply.value.configurationKey or ())[:VARIABLES_MAX]:
+            if entry.value is not None and entry.key not in security.SECRETS:
+                variables[entry.key] = entry.value
 
     async def set_power(self, command: SetpointCommand) -> Answer:
         """Give a connector a charging limit for its transaction, for 15 minutes at most."""
@@ -320,20 +329,20 @@ class Session16:
     async def set_reporting(self, command: ReportingCommand) -> Answer:
         """Change how often the meter is sampled in a transaction."""
         request = wire.ChangeConfiguration(key=SAMPLE_INTERVAL, value=str(command.sample_interval_s))
-        reply = await self._ask("ChangeConfiguration", request, wire.ChangeConfigurationResponse)
+        reply = await self.ask("ChangeConfiguration", request, wire.ChangeConfigurationResponse)
         return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
 
     async def set_password(self, secret: str) -> Answer:
         """Give the charge point its next AuthorizationKey, in hexadecimal digits as 1.6 writes it."""
         request = wire.ChangeConfiguration(key="AuthorizationKey", value=secret)
-        reply = await self._ask("ChangeConfiguration", request, wire.ChangeConfigurationResponse)
+        reply = await self.ask("ChangeConfiguration", request, wire.ChangeConfigurationResponse)
         status = "Accepted" if reply.value.status == "RebootRequired" else reply.value.status
         return self.line.answer(status, sent_wall_s=reply.sent_wall_s)
 
     async def remote_start(self, evse_id: int, token: str) -> Answer:
         """Start a transaction for a tag."""
         request = wire.RemoteStartTransaction(idTag=token, connectorId=evse_id)
-        reply = await self._ask("RemoteStartTransaction", request, wire.RemoteStartTransactionResponse)
+        reply = await self.ask("RemoteStartTransaction", request, wire.RemoteStartTransactionResponse)
         return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
 
     async def remote_stop(self, session_id: str) -> Answer:
@@ -342,20 +351,31 @@ class Session16:
         if not number.isdecimal():
             raise Refused("no 1.6 transaction", where=self.line.config.station_id, got=session_id)
         request = wire.RemoteStopTransaction(transactionId=int(number))
-        reply = await self._ask("RemoteStopTransaction", request, wire.RemoteStopTransactionResponse)
+        reply = await self.ask("RemoteStopTransaction", request, wire.RemoteStopTransactionResponse)
         return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
+
+    async def carry_out(self, order: OrderBase) -> Answer:
+        """Do what a person asked. Raises :class:`Refused` where 1.6 has no message for it."""
+        do = ORDERS.get(type(order))
+        if do is None:
+            raise Refused("ocpp1.6 has no message for it", got=kind_of(order))
+        return await do(self, order)
+
+    def charging(self) -> bool:
+        """Whether a transaction runs, as far as this server has heard."""
+        return any(START in known.seen and STOP not in known.seen for known in self.line.memory.transactions.values())
 
     async def clear_setpoint(self, evse_id: int) -> Answer:
         """Remove the central profile of a connector, so that the fallback holds."""
         request = wire.ClearChargingProfile(id=translate.CENTRAL_PROFILE_BASE + evse_id)
-        reply = await self._ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
+        reply = await self.ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
         self.line.memory.leased_kw.pop(evse_id, None)
         return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
 
     async def composite_limits_kw(self, evse_id: int, duration_s: int) -> list[tuple[dt.datetime, float]]:
         """What the charge point would do, as (from, kW). Raises :class:`Refused`."""
         request = wire.GetCompositeSchedule(connectorId=evse_id, duration=duration_s, chargingRateUnit="W")
-        reply = await self._ask("GetCompositeSchedule", request, wire.GetCompositeScheduleResponse, hurry=True)
+        reply = await self.ask("GetCompositeSchedule", request, wire.GetCompositeScheduleResponse, hurry=True)
         value = reply.value
         if value.status != "Accepted" or value.chargingSchedule is None:
             raise Refused("no composite schedule", where=self.line.config.station_id, got=value.status)

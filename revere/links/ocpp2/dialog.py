@@ -28,7 +28,8 @@ class Dialog:
     def __init__(self, line: Line) -> None:
         self.line = line
         self.booted = False
-        self.report_done = asyncio.Event()
+        self.reports: dict[int, asyncio.Event] = {}
+        """Reports asked for, by their number, and whether they have come to their end."""
         self.report_id = 0
 
     @property

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
+from revere.core.errors import Refused
+from revere.core.orders import kind_of
 from revere.links.ocpp2.blocks import (
     authorization,
     availability,
     der,
+    device_model,
     diagnostics,
     metering,
     provisioning,
@@ -19,6 +24,7 @@ from revere.links.ocpp2.blocks import (
     smart_charging,
     transactions,
 )
+from revere.links.ocpp2.blocks.routes import Orders
 from revere.links.ocpp2.dialog import Dialog
 from revere.links.ocpp2.version import DRAFT21, V21, V201, Reader, Version
 from revere.links.ocppj.framing import Call, CallFailed
@@ -29,13 +35,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from revere.core.commands import Answer, ReportingCommand, SetpointCommand
+    from revere.core.orders import OrderBase
 
     Take = Callable[[Dialog, Any], Awaitable[Answered]]
 
 BLOCKS: Final = (
     provisioning,
+    device_model,
     authorization,
     transactions,
+    remote,
     availability,
     metering,
     smart_charging,
@@ -54,6 +63,7 @@ def _table(version: Version) -> dict[str, tuple[Reader[Any], Take]]:
     }
 
 
+_ORDERS: Final[Orders] = {kind: do for block in BLOCKS for kind, do in getattr(block, "ORDERS", {}).items()}
 _TABLES: Final = {version.name: _table(version) for version in (V21, V201, DRAFT21)}
 
 
@@ -121,6 +131,16 @@ class Session2:
     async def remote_stop(self, session_id: str) -> Answer:
         """End a session."""
         return await remote.remote_stop(self._dialog, session_id)
+
+    async def carry_out(self, order: OrderBase) -> Answer:
+        """Do what a person asked. Raises :class:`Refused` where this edition has no words for it."""
+        do = _ORDERS.get(type(order))
+        if do is None:
+            raise Refused(f"{self._dialog.version.name} has no message for it", got=kind_of(order))
+        try:
+            return await do(self._dialog, order)
+        except msgspec.ValidationError as error:
+            raise Refused(f"{self._dialog.version.name} has no words for it", got=str(error)) from error
 
     async def clear_setpoint(self, evse_id: int) -> Answer:
         """Remove the central profile of an EVSE, so that the resident charge-only default holds."""

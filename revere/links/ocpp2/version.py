@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
+from revere.core.errors import Refused
 from revere.links.ocpp2.wire import v21, v201
 from revere.links.ocppj.framing import CallFailed
 from revere.links.ocppj.payload import PayloadReader
@@ -70,8 +71,10 @@ class Version:
         self._native = wire is v21
 
     def own(self, kind: type[T]) -> type[msgspec.Struct]:
-        """The edition's own struct of the same name."""
-        own: type[msgspec.Struct] = getattr(self.wire, kind.__name__)
+        """The edition's own struct of the same name. Raises :class:`Refused` where it has none."""
+        own: type[msgspec.Struct] | None = getattr(self.wire, kind.__name__, None)
+        if own is None:
+            raise Refused(f"{self.name} has no such message", got=kind.__name__)
         return own
 
     def lift(self, value: msgspec.Struct, kind: type[T]) -> T:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from revere.core.commands import ReportingCommand, SetpointCommand
+    from revere.core.orders import OrderBase
     from revere.core.ports import FactSink, StationConfig, StationDirectory
     from revere.core.time import Clock
     from revere.links.models import ChargerModel
@@ -116,6 +117,10 @@ class Session(Protocol):
 
     async def remote_stop(self, session_id: str) -> Answer:
         """End a session."""
+        ...
+
+    async def carry_out(self, order: OrderBase) -> Answer:
+        """Do what a person asked. Raises :class:`Refused` where there is no message for it."""
         ...
 
     async def clear_setpoint(self, evse_id: int) -> Answer:
@@ -441,14 +446,23 @@ class Line:
             checked.append(reading)
         return checked
 
-    def answer(self, status: str, why: str = "", sent_wall_s: float = 0.0) -> Answer:
-        """A station's status word as ours: everything but Accepted is a rejection."""
-        accepted = status == "Accepted"
+    def answer(
+        self,
+        status: str,
+        why: str = "",
+        sent_wall_s: float = 0.0,
+        *,
+        also: tuple[str, ...] = (),
+        details: tuple[tuple[str, str], ...] = (),
+    ) -> Answer:
+        """A station's status word as ours: everything but Accepted, and what ``also`` means yes, is a rejection."""
+        accepted = status == "Accepted" or status in also
         return Answer(
             status="accepted" if accepted else "rejected",
-            why=why or ("" if accepted else status),
+            why=why or ("" if status == "Accepted" else status),
             answered_at=self.clock.now(),
             sent_wall_s=sent_wall_s,
+            details=details,
         )
 
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from websockets.typing import Subprotocol
 
     from revere.core.commands import ReportingCommand, SetpointCommand
+    from revere.core.orders import Order
     from revere.core.ports import FactSink, StationConfig, StationDirectory
     from revere.core.time import Clock
 
@@ -353,6 +354,10 @@ class OcppServer:
     async def clear_setpoint(self, station_id: StationId, evse_id: int) -> Answer:
         """Remove the central profile of an EVSE: its charge-only default holds again."""
         return await self._ask(station_id, lambda session: session.clear_setpoint(evse_id))
+
+    async def carry_out(self, station_id: StationId, order: Order) -> Answer:
+        """Do what a person asked of a station, as far as its edition and model know it."""
+        return await self._ask(station_id, lambda session: session.carry_out(order))
 
     async def restore_fallback(self, station_id: StationId) -> Answer:
         """Put the charge-only default back in the place of any other default."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from revere.links.ocpp2.blocks.routes import Route, Routes
+from revere.core.orders import ClearCache
+from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.line import Answered
 
 if TYPE_CHECKING:
+    from revere.core.commands import Answer
     from revere.links.ocpp2.dialog import Dialog
 
 
@@ -22,4 +24,11 @@ async def _authorize(dialog: Dialog, request: wire.AuthorizeRequest) -> Answered
     return Answered(wire.AuthorizeResponse(idTokenInfo=token_info(dialog, request.idToken)))
 
 
+async def clear_cache(dialog: Dialog, _order: ClearCache) -> Answer:
+    """C11: forget which tokens were accepted."""
+    reply = await dialog.ask("ClearCache", wire.ClearCacheRequest(), wire.ClearCacheResponse)
+    return dialog.line.answer(reply.value.status, reason(reply.value.statusInfo), reply.sent_wall_s)
+
+
 ROUTES: Final[Routes] = {"Authorize": Route(wire.AuthorizeRequest, _authorize)}
+ORDERS: Final[Orders] = {ClearCache: clear_cache}

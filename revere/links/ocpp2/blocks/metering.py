@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from revere.links.ocpp2 import translate
-from revere.links.ocpp2.blocks.provisioning import TX_INTERVAL, set_request
+from revere.links.ocpp2.blocks.device_model import set_request
+from revere.links.ocpp2.blocks.provisioning import TX_INTERVAL
 from revere.links.ocpp2.blocks.routes import Route, Routes
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.line import Answered

@@ -6,17 +6,18 @@ in the problems of :class:`StationProvisioned`.
 
 from __future__ import annotations
 
-import asyncio
 import math
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from revere.core.errors import Refused
+from revere.core.orders import ResetStation, SetNetworkProfile
 from revere.links.ocpp2 import translate
 from revere.links.ocpp2.blocks import smart_charging
-from revere.links.ocpp2.blocks.routes import Route, Routes
+from revere.links.ocpp2.blocks.device_model import PER_REQUEST, get_request, set_request, take_report, variable_name
+from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
 from revere.links.ocpp2.wire import v21 as wire
-from revere.links.ocppj import security
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut
 from revere.links.ocppj.line import HEARTBEAT_S, Answered
 from revere.links.ocppj.samples import EXPORT_POWER, EXPORT_REGISTER, MEASURANDS
@@ -27,13 +28,7 @@ if TYPE_CHECKING:
     from revere.links.models import ChargerModel
     from revere.links.ocpp2.dialog import Dialog
 
-VARIABLES_MAX: Final = 500
-"""Variables of a device-model report that are kept."""
-VALUE_MAX_CHARS: Final = 500
-PER_REQUEST: Final = 8
-"""Variables set or read in one message: below the smallest ItemsPerMessage seen."""
 REPORT_WAIT_S: Final = 60.0
-
 CHARGE_ONLY_MEASURANDS: Final = tuple(m for m in MEASURANDS if m not in (EXPORT_REGISTER, EXPORT_POWER))
 
 
@@ -77,36 +72,6 @@ def settings(config: StationConfig, model: ChargerModel | None = None) -> list[S
     ]
 
 
-def set_request(wanted: list[tuple[str, str, str]]) -> wire.SetVariablesRequest:
-    """SetVariables of (component, variable, value)."""
-    return wire.SetVariablesRequest(
-        setVariableData=tuple(
-            wire.SetVariableData(
-                attributeValue=value, component=wire.Component(name=component), variable=wire.Variable(name=variable)
-            )
-            for component, variable, value in wanted
-        )
-    )
-
-
-def get_request(wanted: list[tuple[str, str]]) -> wire.GetVariablesRequest:
-    """GetVariables of (component, variable)."""
-    return wire.GetVariablesRequest(
-        getVariableData=tuple(
-            wire.GetVariableData(component=wire.Component(name=component), variable=wire.Variable(name=variable))
-            for component, variable in wanted
-        )
-    )
-
-
-def variable_name(component: wire.Component, variable: wire.Variable) -> str:
-    """``Component.Variable``, with instance and EVSE where they are said: ``V2X@1.Modes[DC]``."""
-    where = "" if component.evse is None else f"@{component.evse.id}"
-    part = "" if component.instance is None else f"({component.instance})"
-    which = "" if variable.instance is None else f"[{variable.instance}]"
-    return f"{component.name}{part}{where}.{variable.name}{which}"
-
-
 def same_value(wanted: str, found: str) -> bool:
     """Whether two values mean the same; lists of members in any order, spaces aside."""
     if wanted == found:
@@ -134,22 +99,6 @@ async def _boot(dialog: Dialog, request: wire.BootNotificationRequest) -> Answer
     return Answered(answer, then=accepted)
 
 
-async def _report(dialog: Dialog, request: wire.NotifyReportRequest) -> Answered:
-    line = dialog.line
-    await line.record(line.observe(request.generatedAt, line.clock.now()))
-    variables = line.memory.variables
-    for item in request.reportData or ():
-        name = variable_name(item.component, item.variable)
-        value = next((a.value for a in item.variableAttribute if a.type == "Actual"), None)
-        if item.variable.name in security.SECRETS:
-            continue
-        if value is not None and (name in variables or len(variables) < VARIABLES_MAX):
-            variables[name] = value[:VALUE_MAX_CHARS]
-    if request.requestId == dialog.report_id and not request.tbc:
-        dialog.report_done.set()
-    return Answered(wire.NotifyReportResponse())
-
-
 async def provision(dialog: Dialog) -> None:
     """Install the fallback, set and read back what must be sampled, take the device model."""
     problems = dialog.line.model_problems()
@@ -169,6 +118,36 @@ async def set_password(dialog: Dialog, secret: str) -> Answer:
     found = reply.value.setVariableResult[0].attributeStatus
     status = "Accepted" if found == "RebootRequired" else found
     return dialog.line.answer(status, sent_wall_s=reply.sent_wall_s)
+
+
+async def reset(dialog: Dialog, order: ResetStation) -> Answer:
+    """B11, B12: start anew. A station that waits for a session's end says Scheduled."""
+    kind: wire.ResetEnum = "Immediate" if order.when == "now" else "OnIdle"
+    reply = await dialog.ask("Reset", wire.ResetRequest(type=kind, evseId=order.evse_id), wire.ResetResponse)
+    value = reply.value
+    return dialog.line.answer(value.status, reason(value.statusInfo), reply.sent_wall_s, also=("Scheduled",))
+
+
+async def set_network_profile(dialog: Dialog, order: SetNetworkProfile) -> Answer:
+    """B09: a way to reach us for one of the station's slots."""
+    secure = order.url.startswith("wss:")
+    if secure != (order.security_profile > 1):
+        raise Refused(
+            "address and security profile disagree",
+            got=f"{order.url[:60]} with profile {order.security_profile}",
+            expected="ws:// with profile 1, wss:// with 2 or 3",
+        )
+    profile = wire.NetworkConnectionProfile(
+        ocppVersion="OCPP21" if dialog.version.name == "ocpp2.1" else "OCPP20",  # 2.0.1 has no other word for itself
+        ocppTransport="JSON",
+        ocppCsmsUrl=order.url,
+        messageTimeout=order.answer_within_s,
+        securityProfile=order.security_profile,
+        ocppInterface=order.interface,
+    )
+    request = wire.SetNetworkProfileRequest(configurationSlot=order.slot, connectionData=profile)
+    reply = await dialog.ask("SetNetworkProfile", request, wire.SetNetworkProfileResponse)
+    return dialog.line.answer(reply.value.status, reason(reply.value.statusInfo), reply.sent_wall_s)
 
 
 async def _apply_settings(dialog: Dialog) -> list[str]:
@@ -214,21 +193,11 @@ async def _read_back(dialog: Dialog) -> list[str]:
 
 
 async def _take_report(dialog: Dialog) -> list[str]:
-    dialog.report_id += 1
-    dialog.report_done.clear()
-    request = wire.GetBaseReportRequest(requestId=dialog.report_id, reportBase="FullInventory")
-    reply = await dialog.ask("GetBaseReport", request, wire.GetBaseReportResponse)
-    if reply.value.status != "Accepted":
-        return [f"device model not reported: {reply.value.status}"]
-    try:
-        async with asyncio.timeout(REPORT_WAIT_S):
-            await dialog.report_done.wait()
-    except TimeoutError:
-        return [f"device model incomplete after {REPORT_WAIT_S:.0f} s"]
-    return []
+    answer = await take_report(dialog, "FullInventory", REPORT_WAIT_S)
+    return [] if answer.status == "accepted" else [f"device model {answer.why}"]
 
 
 ROUTES: Final[Routes] = {
     "BootNotification": Route(wire.BootNotificationRequest, _boot),
-    "NotifyReport": Route(wire.NotifyReportRequest, _report),
 }
+ORDERS: Final[Orders] = {ResetStation: reset, SetNetworkProfile: set_network_profile}

@@ -1,4 +1,4 @@
-"""From a message's name to the function that takes it: what every block's table is made of."""
+"""From a message's name, or a person's order, to the function that takes it: what every block's tables are made of."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
+from revere.core.orders import OrderBase
 from revere.links.ocppj.line import Answered
 
 if TYPE_CHECKING:
+    from revere.core.commands import Answer
     from revere.links.ocpp2.dialog import Dialog
     from revere.links.ocpp2.wire import v21 as wire
 
@@ -24,6 +26,8 @@ class Route(msgspec.Struct, Generic[T], frozen=True):
 
 
 Routes = dict[str, Route[Any]]
+Orders = dict[type[OrderBase], "Callable[[Dialog, Any], Awaitable[Answer]]"]
+"""What a person may ask, and what of the block asks the station."""
 
 
 def reason(info: wire.StatusInfo | None) -> str:
