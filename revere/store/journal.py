@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import secrets
 from collections import deque
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -84,6 +85,26 @@ _APPEND_BOTH = (
 """Nearly every stamp is new, so its first rev is tried without a look at what is there."""
 _REVISE = f"WITH sampled AS ({_INSERT_REVISED.format(1, 2, 3, 4, 5, 6, 7, 8)}) SELECT count(*) FROM sampled"
 """The next rev of each stamp whose value differs from all that are kept; repeatable, and nothing for a known value."""
+
+
+@cache
+def _append_lone(samples: int) -> str:
+    """Appends one fact with so many samples of one stamp, all new: nearly every batch of a quiet hour.
+
+    Scalars instead of arrays, and no look for earlier revs: half the time of the general statement. A stamp that is
+    known after all breaks the key, and then nothing of the statement stays.
+    """
+    values = ", ".join(f"(${9 + n}, $6, 1, ${9 + samples + n}, $2, $7, $8)" for n in range(samples))
+    sampled = (
+        "WITH sampled AS (INSERT INTO sample (series_id, ts, rev, value, received_at, cause, quarantined)"
+        f" VALUES {values}) "
+    )
+    return (
+        f"{sampled if samples else ''}INSERT INTO journal (tenant_id, at, kind, body, batch_id)"
+        " VALUES ($1, $2, $3, $4, $5) RETURNING seq"
+    )
+
+
 _FIND_BATCH = "SELECT 1 FROM journal WHERE tenant_id = $1 AND seq > $2 AND batch_id = $3 LIMIT 1"
 
 
@@ -278,12 +299,20 @@ class GroupCommit:
             return work.samples_offered, work.samples_offered
         work.tried = True
         await self._partitions.ensure(conn, "journal", work.at)
+        if work.samples:
+            await self._partitions.ensure(conn, "sample", [row.ts for row in work.samples])
+        ids = await self._ids.ensure(conn, [row.key for row in work.samples])
+        if len(work.bodies) == 1:
+            try:
+                self._last_seq = await self._append_one(conn, work, ids)
+            except asyncpg.UniqueViolationError:
+                pass  # a stamp that is known: offered below like any other
+            else:
+                return work.samples_offered, work.samples_offered
         journal = (tenant, work.batch_id, work.at, work.kind, work.bodies)
         if not work.samples:
             self._last_seq, _ = await conn.fetchrow(_APPEND_FACTS, *journal)
-            return work.samples_offered, 0
-        await self._partitions.ensure(conn, "sample", [row.ts for row in work.samples])
-        ids = await self._ids.ensure(conn, [row.key for row in work.samples])
+            return 0, 0
         first, *later = [_columns(wave, ids) for wave in waves(work.samples)]
         self._last_seq, kept = await conn.fetchrow(_APPEND_BOTH, *journal, *first[:6])
         if kept < len(first[0]):
@@ -291,6 +320,23 @@ class GroupCommit:
         for wave in later:
             kept += await conn.fetchval(_REVISE, *wave)
         return work.samples_offered, kept
+
+    async def _append_one(self, conn: Any, work: _Batch, ids: dict[SeriesKey, int]) -> int:
+        """Write a lone fact, its samples as first revs; returns its place in the journal."""
+        rows = work.samples
+        stamp = (rows[0].ts, rows[0].cause, rows[0].quarantined) if rows else ()
+        seq: int = await conn.fetchval(
+            _append_lone(len(rows)),
+            self._connection.tenant,
+            work.at[0],
+            work.kind[0],
+            work.bodies[0],
+            work.batch_id,
+            *stamp,
+            *[ids[row.key] for row in rows],
+            *[row.value for row in rows],
+        )
+        return seq
 
 
 class _Batch:

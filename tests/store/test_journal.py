@@ -312,24 +312,27 @@ def test_connections_cut_under_load_lose_and_double_nothing(pg_dsn: str) -> None
     with_store(pg_dsn, work)
 
 
-def test_a_commit_whose_answer_was_lost_is_not_repeated(pg_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("way", "more"), [("fetchval", [1]), ("fetchrow", [1, 2])])
+def test_a_commit_whose_answer_was_lost_is_not_repeated(
+    pg_dsn: str, monkeypatch: pytest.MonkeyPatch, way: str, more: list[int]
+) -> None:
     async def work(store: Store) -> None:
         await store.record([reading(0)])
-        real = asyncpg.Connection.fetchrow
+        real = getattr(asyncpg.Connection, way)
         lost = 0
 
         async def lose_one_answer(self: Any, sql: str, *args: Any, **options: Any) -> Any:
             nonlocal lost
-            row = await real(self, sql, *args, **options)
+            answer = await real(self, sql, *args, **options)
             if "INSERT INTO journal" in sql and not lost:
                 lost += 1
                 raise ConnectionResetError
-            return row
+            return answer
 
-        monkeypatch.setattr(asyncpg.Connection, "fetchrow", lose_one_answer)
-        await store.record([reading(1)])
+        monkeypatch.setattr(asyncpg.Connection, way, lose_one_answer)
+        await store.record([reading(n) for n in more])
         assert lost == 1
-        assert await facts_of(store) == [reading(0), reading(1)]
+        assert await facts_of(store) == [reading(n) for n in (0, *more)]
 
     with_store(pg_dsn, work)
 
