@@ -248,6 +248,34 @@ def site_add(
     say(admin(config, lambda desk: add_fleet(desk, fleet, replace=replace, lower=lower_security)))
 
 
+@site_app.command(name="lock")
+def site_lock(site_id: str, *, why: str) -> None:
+    """Lock all stations of a site for a technician: 0 kW, then nothing but a stop reaches them.
+
+    Args:
+        site_id: the site's id.
+        why: what is done there; kept in the journal.
+    """
+    from revere.app.remote import lock
+    from revere.app.settings import state_folder
+
+    say(lock(state_folder(), "sites", site_id, why))
+
+
+@site_app.command(name="unlock")
+def site_unlock(site_id: str, *, why: str) -> None:
+    """Lift the locks that others set on a site, as the person whose token is in REVERE_TOKEN.
+
+    Args:
+        site_id: the site's id.
+        why: why it is safe now; kept in the journal.
+    """
+    from revere.app.remote import unlock
+    from revere.app.settings import state_folder
+
+    say(unlock(state_folder(), "sites", site_id, why))
+
+
 @site_app.command(name="list")
 def site_list(*, config: Config = None) -> None:
     """List sites with their limits and what they are enrolled in."""

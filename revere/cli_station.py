@@ -104,3 +104,33 @@ def station_security(station_id: str | None = None, *, days: int = 30, config: C
     from revere.app.admin import list_security
 
     out.print(admin(config, lambda desk: list_security(desk, station_id, days)))
+
+
+@station_app.command(name="lock")
+def station_lock(station_id: str, *, why: str) -> None:
+    """Lock a station for a technician: 0 kW, then nothing but a stop reaches it.
+
+    Says whether its meter shows that it rests.
+
+    Args:
+        station_id: the station's id.
+        why: what is done there; kept in the journal.
+    """
+    from revere.app.remote import lock
+    from revere.app.settings import state_folder
+
+    say(lock(state_folder(), "stations", station_id, why))
+
+
+@station_app.command(name="unlock")
+def station_unlock(station_id: str, *, why: str) -> None:
+    """Lift the locks that others set on a station, as the person whose token is in REVERE_TOKEN.
+
+    Args:
+        station_id: the station's id.
+        why: why it is safe now; kept in the journal.
+    """
+    from revere.app.remote import unlock
+    from revere.app.settings import state_folder
+
+    say(unlock(state_folder(), "stations", station_id, why))

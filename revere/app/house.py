@@ -40,7 +40,7 @@ REMEMBERED: tuple[tuple[dt.timedelta | None, tuple[str, ...]], ...] = (
         None,
         (
             "DischargeStopped", "DischargeReleased", "GridLost", "GridRestored", "OutageSuspected", "GridProven",
-            "TransferSwitchReported",
+            "TransferSwitchReported", "Locked", "Unlocked", "LockProven",
         ),
     ),
     (

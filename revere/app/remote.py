@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 ASK_S = 20.0
 ANSWER_MAX_BYTES = 1024 * 1024
 ORDERS_REMEDY = "docs/reference/orders.md lists the orders and their fields"
+TOKEN_VARIABLE = "REVERE_TOKEN"  # noqa: S105  # a name
 
 
 def call_event(folder: Path, program: str, start: dt.datetime, end: dt.datetime) -> str:
@@ -64,11 +66,23 @@ def order_station(folder: Path, station_id: str, kind: str, details: str) -> tup
     return _detail(answer), [(str(name), str(value)) for name, value in answer.get("details", [])]
 
 
+def lock(folder: Path, places: str, place_id: str, why: str) -> str:
+    """Lock a station or a site (``places``: stations, sites); returns the server's sentence."""
+    return _detail(_post(folder, f"/api/v1/{places}/{quote(place_id, safe='')}/lock", {"why": why}))
+
+
+def unlock(folder: Path, places: str, place_id: str, why: str) -> str:
+    """Lift the locks that others set there, as the person whose token is in REVERE_TOKEN."""
+    path = f"/api/v1/{places}/{quote(place_id, safe='')}/unlock"
+    return _detail(_post(folder, path, {"why": why}, token=os.environ.get(TOKEN_VARIABLE, "")))
+
+
 def _detail(answer: dict[str, Any]) -> str:
     return str(answer.get("detail", answer))
 
 
-def _post(folder: Path, path: str, body: dict[str, object]) -> dict[str, Any]:
+def _post(folder: Path, path: str, body: dict[str, object], token: str = "") -> dict[str, Any]:
+    """Ask the server: as this machine's command line, or as the owner of ``token``."""
     mark = find_running(folder)
     if mark is None:
         raise Unavailable(
@@ -76,7 +90,7 @@ def _post(folder: Path, path: str, body: dict[str, object]) -> dict[str, Any]:
             where=str(folder),
             remedy="Start one with `revere serve`, or set REVERE_STATE to its folder",
         )
-    return asyncio.run(_ask(mark.web_url + path, mark.token, body))
+    return asyncio.run(_ask(mark.web_url + path, token or mark.token, body))
 
 
 async def _ask(url: str, token: str, body: dict[str, object]) -> dict[str, Any]:

@@ -121,8 +121,10 @@ class Bounds:
 def power_bounds_kw(evse: EvseImage, vehicle: Vehicle) -> tuple[float, float]:
     """Most charging and most discharge, kW magnitudes, by the nameplates and by what the vehicle stated last.
 
-    Nobody counts on the discharge of a charger of a kind that we cannot make give.
+    Nobody counts on the discharge of a charger of a kind that we cannot make give, nor on a locked one for anything.
     """
+    if evse.locks:
+        return 0.0, 0.0
     give_kw = min(evse.station.discharge_kw, vehicle.discharge_kw, _or_inf(evse.discharge_max_kw))
     return (
         min(evse.station.charge_kw, vehicle.charge_kw, _or_inf(evse.charge_max_kw)),

@@ -85,6 +85,24 @@ class OrderStation(msgspec.Struct, frozen=True, kw_only=True):
     by: str
 
 
+class SetLock(msgspec.Struct, frozen=True, kw_only=True):
+    """A technician works at one station or site: 0 kW there, and no command but a stop."""
+
+    by: str
+    why: str
+    station_id: str | None = None
+    site_id: str | None = None
+
+
+class LiftLock(msgspec.Struct, frozen=True, kw_only=True):
+    """Another person than the technician has looked: the locks there that others set are lifted."""
+
+    by: str
+    why: str
+    station_id: str | None = None
+    site_id: str | None = None
+
+
 Ask = (
     AcknowledgeAlarm
     | TellStation
@@ -95,6 +113,8 @@ Ask = (
     | CallEvent
     | OptEvent
     | AcceptCharger
+    | SetLock
+    | LiftLock
 )
 
 

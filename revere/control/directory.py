@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from revere.control.image import Image
     from revere.core.assets import Fleet
-    from revere.core.commands import DefaultProfile
+    from revere.core.commands import DefaultProfile, LockState
     from revere.core.ids import StationId
 
 SECRET_BYTES = 20  # 160 bits, the OCPP whitepaper's length
@@ -120,6 +120,10 @@ class Directory:
     def stranger(self, station_id: StationId) -> StationIdentity | None:
         """The other charger that answers in its place; None if it is itself."""
         return next((evse.stranger for evse in self._image.stations_of(station_id)), None)
+
+    def lock(self, station_id: StationId) -> LockState:
+        """Whether a technician has locked it, and whether it is proven to rest."""
+        return next((evse.lock_state() for evse in self._image.stations_of(station_id)), "free")
 
     def authorized(self, token: str, station_id: StationId) -> bool:
         """Whether the token is the vehicle's that belongs to this station."""

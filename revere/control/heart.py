@@ -23,6 +23,7 @@ from revere.control.calm import Calm
 from revere.control.events import EventDesk
 from revere.control.islands import Islands
 from revere.control.leases import must_wait, renew_after
+from revere.control.locks import Locks
 from revere.control.publisher import Now, available, build_view
 from revere.control.reconcile import Reconciler
 from revere.control.scribe import Scribe
@@ -80,6 +81,8 @@ REPLAN_ON = (
     f.OptDecided,
     f.DischargeStopped,
     f.DischargeReleased,
+    f.Locked,
+    f.Unlocked,
 )
 """What calls for a new plan before its time. A vehicle that left does not: the arbiter has let go of it already."""
 
@@ -133,6 +136,7 @@ class Heart:
         self.events = EventDesk(image, inbox, books, rulebook, utility)
         self.islands = Islands(image)
         self.watch = Watch(image, self.scribe)
+        self.locks = Locks(image, inbox, self.scribe, link, self.sender, self._lock_now)
         self.snapshot: Snapshot | None = None
         self.plan: Plan | None = None
         self._offload = offload
@@ -167,13 +171,18 @@ class Heart:
         self._calm.disturb()
         self.tick()
 
+    def _lock_now(self) -> None:
+        """Tell a station that has just been locked."""
+        self.ticker.bounds.mark()
+        self.hurry()
+
     def _on_fact(self, fact: f.Fact) -> None:
         self._calm.note(fact)
         self.events.notice(fact)
         back_in_event = isinstance(fact, f.StationConnected) and self._running_events(fact.at)
         if isinstance(fact, REPLAN_ON) or back_in_event:  # a plan counts on nobody who is out of reach
             self._replan.set()
-        if isinstance(fact, f.EnergyNeeds):
+        if isinstance(fact, f.EnergyNeeds | f.Unlocked):
             self.ticker.bounds.mark()
         if isinstance(fact, f.StationProvisioned):
             self._sampling.pop(fact.station_id, None)  # boot sets the interval back to its default
@@ -312,6 +321,7 @@ class Heart:
         now = self.clock.now()
         self.figures.ticks += 1
         self.scribe.write(self.tracker.check(self.image, now))
+        self.scribe.write(self.locks.look(now))
         self._notice_sessions()
         events = self._running_events(now)
         called = self._called(events)
@@ -413,14 +423,17 @@ class Heart:
     def _sample(self, members: frozenset[SiteId], now: dt.datetime) -> None:
         """Ten-second values at the called sites, from shortly before an event until its end.
 
-        And everywhere just after a stop: who stopped wants to see within seconds that it stands.
+        And everywhere just after a stop: who stopped wants to see within seconds that it stands. A locked station is
+        asked until it is seen to rest, and then nothing.
         """
         stopped_at = self.image.stopped_at
         proving = stopped_at is not None and now - stopped_at < PROVE_STOP
         for evse in self.image.evses.values():
-            wanted = SAMPLE_IN_EVENT_S if proving or evse.station.site_id in members else SAMPLE_S
+            lock = evse.lock_state()
+            often = proving or lock == "closing" or evse.station.site_id in members
+            wanted = SAMPLE_IN_EVENT_S if often else SAMPLE_S
             station_id = evse.station.id
-            if self._sampling.get(station_id, SAMPLE_S) == wanted or not evse.online:
+            if self._sampling.get(station_id, SAMPLE_S) == wanted or not evse.online or lock == "locked":
                 continue
             self._sampling[station_id] = wanted
             self.sender.chore(self._set_reporting(ReportingCommand(station_id=station_id, sample_interval_s=wanted)))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from revere.core.assets import Fleet, Site, Station, Vehicle
+    from revere.core.commands import LockState
 
 SOC_FRESH = dt.timedelta(minutes=15)
 EDGE_GAP_MAX_H = 0.3
@@ -31,6 +32,16 @@ MOVING_KW = 0.3
 RECLOSES_WITHIN = dt.timedelta(minutes=30)
 """A switch that is told to have closed later than this after the grid's return was told late."""
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """One technician's lock; ``whole_site`` where it hangs on all stations of the site."""
+
+    by: str
+    why: str
+    at: dt.datetime
+    whole_site: bool
 
 
 @dataclass(slots=True)
@@ -75,6 +86,16 @@ class EvseImage:
     silent: dt.timedelta = dt.timedelta.max
     """How long it had been out of reach when it came back at ``back_at``."""
     schedules_read: int = 0
+    locks: tuple[Lock, ...] = ()
+    """Technicians' locks, one a person and place: it stays shut until the last of them is lifted."""
+    rest_proven_at: dt.datetime | None = None
+    """When its meter first showed 0 kW under a lock."""
+
+    def lock_state(self) -> LockState:
+        """Whether it is locked, and whether its meter has shown since that it rests."""
+        if not self.locks:
+            return "free"
+        return "closing" if self.rest_proven_at is None else "locked"
 
     def commanded(self) -> bool:
         """Whether setpoints may be sent: it is on the line, ours to tell, and the charger that we take it to be."""
@@ -224,6 +245,8 @@ class Image:
                     self.stopped_at = (self.stopped_at or fact.at) if stopped else None
                 elif fact.site_id in self.sites:
                     self.sites[fact.site_id].stopped = stopped
+            case f.Locked() | f.Unlocked() | f.LockProven():
+                self._lock(fact)
             case f.AlarmRaised() | f.AlarmCleared() | f.AlarmAcknowledged():
                 self._alarm(fact)
             case f.SecurityEventReported() | f.SignedValueReceived() | f.StationOrdered():
@@ -248,6 +271,27 @@ class Image:
                 evse.told = evse.told[-1:]
             elif fact.outcome == "rejected" and not _may_have_heard(fact.why):
                 evse.told = evse.told[:-1]
+
+    def _lock(self, fact: f.Locked | f.Unlocked | f.LockProven) -> None:
+        """Hang a lock on, take others' locks off, or note that the station rests; the same fact twice is one."""
+        if isinstance(fact, f.LockProven):
+            for evse in self.stations_of(fact.station_id):
+                evse.rest_proven_at = (evse.rest_proven_at or fact.at) if evse.locks else None
+            return
+        whole_site = fact.site_id is not None
+        for evse in self.locked_by(fact.station_id, fact.site_id):
+            mine = [lock for lock in evse.locks if lock.whole_site == whole_site and lock.by == fact.by]
+            others = [lock for lock in evse.locks if lock.whole_site != whole_site]
+            if isinstance(fact, f.Unlocked):
+                evse.locks = (*others, *mine)
+            elif not mine:
+                evse.locks = (*evse.locks, Lock(fact.by, fact.why, fact.at, whole_site))
+            if not evse.locks:
+                evse.rest_proven_at = None
+
+    def locked_by(self, station_id: StationId | None, site_id: SiteId | None) -> list[EvseImage]:
+        """The EVSEs that a lock on a station or on a site means; empty where there is no such place."""
+        return self.stations_of(station_id) if station_id else self.site_evses.get(site_id, []) if site_id else []
 
     def _alarm(self, fact: f.AlarmRaised | f.AlarmCleared | f.AlarmAcknowledged) -> None:
         """An open alarm keeps its first moment and takes the newest words."""

@@ -33,7 +33,11 @@ class Islands:
         for site_id, item in self._image.sites.items():
             if fed(item):
                 continue
-            evses = [e for e in self._image.site_evses[site_id] if e.session_id is not None and e.vehicle is not None]
+            evses = [
+                e
+                for e in self._image.site_evses[site_id]
+                if e.session_id is not None and e.vehicle is not None and not e.locks
+            ]
             proven = is_island(item)
             plan = self._plan(item, evses, now, standing, proven)
             self.plans[site_id] = plan

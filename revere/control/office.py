@@ -14,11 +14,13 @@ from revere.control.desk import (
     AcknowledgeAlarm,
     Ask,
     CallEvent,
+    LiftLock,
     OptEvent,
     OrderStation,
     Receipt,
     ReleaseDischarge,
     SetDeparture,
+    SetLock,
     StopDischarge,
     TellStation,
 )
@@ -105,6 +107,10 @@ class Office:
                 return await self._tell_station(request, now)
             case OrderStation():
                 return await self._order_station(request, now)
+            case SetLock():
+                return await self._heart.locks.set(request, now)
+            case LiftLock():
+                return await self._heart.locks.lift(request, now)
             case AcknowledgeAlarm():
                 return await self._acknowledge(request, now)
             case _:

@@ -160,6 +160,8 @@ def _reason(slot: Slot, now: dt.datetime, at: dt.datetime) -> str | None:
     evse, vehicle = slot.evse, slot.evse.vehicle
     if vehicle is None or min(evse.station.discharge_kw, vehicle.discharge_kw) <= 0:
         return None
+    if evse.locks:
+        return "locked by a technician"
     if not slot.fed:
         return "no grid"
     if not slot.free:

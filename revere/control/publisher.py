@@ -15,6 +15,7 @@ from revere.control.view import (
     AlarmView,
     ConsoleView,
     EventView,
+    LockView,
     ReadinessRow,
     SiteRow,
     StationRow,
@@ -141,7 +142,9 @@ def available(
     usable_kwh = available_kw = 0.0
     for slot in slots:
         evse, vehicle = slot.evse, slot.evse.vehicle
-        if vehicle is None or not evse.soc_fresh(now) or evse.station.discharge_kw <= 0 or not evse.commanded():
+        if vehicle is None or not evse.soc_fresh(now) or evse.station.discharge_kw <= 0:
+            continue
+        if evse.locks or not evse.commanded():
             continue
         site = image.sites[evse.station.site_id]
         if members is not None and site.site.id not in members:
@@ -281,6 +284,7 @@ def _site_row(image: Image, item: SiteImage, powers: Mapping[str, float | None],
         silent_since=item.silent_since,
         hours_left=_finite(island.hours_left) if island else None,
         discharge_stopped=item.stopped or image.stopped,
+        locked=sum(1 for e in evses if e.locks),
     )
 
 
@@ -297,4 +301,6 @@ def _station_row(asset_id: str, evse: EvseImage, power_kw: float | None, state: 
         soc=evse.soc if evse.session_id is not None else None,
         skew_s=evse.skew_s,
         last_reading=evse.last_reading,
+        locks=tuple(LockView(by=k.by, why=k.why, since=k.at, whole_site=k.whole_site) for k in evse.locks),
+        lock_proven_at=evse.rest_proven_at,
     )

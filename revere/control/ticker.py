@@ -223,7 +223,7 @@ class Ticker:
             reversed_s=at - self._reversed_at,
             settled_s=read_at - np.maximum(self._given_at, 0.0),
             end_floor_kwh=bounds.end_kwh,
-            locked=np.zeros(n, dtype=bool),
+            locked=np.array([bool(evse.locks) for evse in self._evses]),
         )
 
     def _sites(

@@ -214,7 +214,7 @@ class CommandTracker:
                 facts.append(
                     f.CommandEnded(at=now, command_id=command.command_id, outcome="superseded", why="unplugged")
                 )
-            elif _measured_at(evse) > command.issued_at and (
+            elif measured_at(evse) > command.issued_at and (
                 _agrees(evse, command.setpoint_kw) or _carries_island(evse, command.setpoint_kw, image)
             ):
                 del self.open[asset_id]
@@ -235,7 +235,7 @@ class CommandTracker:
             def shows(setpoint_kw: float, evse: EvseImage = evse) -> bool:
                 return _agrees(evse, setpoint_kw) or _carries_island(evse, setpoint_kw, image)
 
-            self.changes.show(asset_id, _measured_at(evse), shows)
+            self.changes.show(asset_id, measured_at(evse), shows)
 
     def _count(self, command: OpenCommand, outcome: Literal["confirmed", "superseded", "expired", "rejected"]) -> None:
         setattr(self.figures, outcome, getattr(self.figures, outcome) + 1)
@@ -287,7 +287,7 @@ class CommandTracker:
         return now >= self._retry_at.get(asset_id, now)
 
 
-def _measured_at(evse: EvseImage) -> dt.datetime:
+def measured_at(evse: EvseImage) -> dt.datetime:
     """When the power was measured by our clock: the station's stamp less its measured skew."""
     return evse.power_at - dt.timedelta(seconds=evse.skew_s or 0.0)
 

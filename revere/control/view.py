@@ -79,6 +79,17 @@ class SiteRow(ViewBase, frozen=True, kw_only=True):
     discharge_stopped: bool
     silent_since: dt.datetime | None = None
     """Since when it is silent as if its grid had died, until that is proven or disproven."""
+    locked: int = 0
+    """How many of its stations a technician has locked."""
+
+
+class LockView(ViewBase, frozen=True, kw_only=True):
+    """A technician's lock on a station; ``whole_site`` where all stations of its site are locked with it."""
+
+    by: str
+    why: str
+    since: dt.datetime
+    whole_site: bool
 
 
 class StationRow(ViewBase, frozen=True, kw_only=True):
@@ -95,6 +106,9 @@ class StationRow(ViewBase, frozen=True, kw_only=True):
     soc: float | None
     skew_s: float | None
     last_reading: dt.datetime | None
+    locks: tuple[LockView, ...] = ()
+    lock_proven_at: dt.datetime | None = None
+    """When its meter first showed 0 kW under the lock; None: not proven that it rests."""
 
 
 class AlarmView(ViewBase, frozen=True, kw_only=True):

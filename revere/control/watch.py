@@ -8,6 +8,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Literal
 
+from revere.control.image import MOVING_KW
+from revere.control.locks import power_under_lock_kw
 from revere.control.outlook import late_text, outlook
 from revere.control.promise import broken_promises
 from revere.control.silence import Silence, alarm_key
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 OFFLINE_TOLD_AFTER = dt.timedelta(minutes=10)
 METER_TOLD_FOR = dt.timedelta(minutes=15)
 """So long after its last impossible value a meter is still spoken of."""
+LOCK_PROVEN_WITHIN = dt.timedelta(minutes=1)
 SHORT_TOLD_KWH = 0.5
 
 
@@ -38,8 +41,9 @@ class Watch:
         self._told: dict[str, bool] = {}  # alarms that this life raised or cleared, journaled yet or not
 
     def look(self, now: dt.datetime) -> None:
-        """Go round: vehicles, links, meters."""
+        """Go round: vehicles, locks, links, meters."""
         self._departures(now)
+        self._locks(now)
         self._links(now)
         self._meters(now)
 
@@ -71,6 +75,20 @@ class Watch:
                 self.alarm(key, "critical", vehicle.id, late_text(vehicle.id, journey.name, result), now)
             else:
                 self.clear(key, now)
+
+    def _locks(self, now: dt.datetime) -> None:
+        """Say which locked station is not, or no longer, proven to rest: somebody may be at its wires."""
+        for evse in self._image.evses.values():
+            key = f"lock:{evse.station.id}"
+            power_kw = power_under_lock_kw(evse) if evse.locks else None
+            moves = power_kw is not None and abs(power_kw) >= MOVING_KW
+            late = evse.lock_state() == "closing" and now - evse.locks[0].at >= LOCK_PROVEN_WITHIN
+            if not evse.locks or not (moves or late):
+                self.clear(key, now)
+                continue
+            shown = "nothing" if power_kw is None else f"{power_kw:.1f} kW"
+            text = f"{evse.station.id} is locked by {evse.locks[0].by}, but its meter shows {shown}. "
+            self.alarm(key, "critical", evse.station.id, text + "Cut its supply before anybody touches it.", now)
 
     def _links(self, now: dt.datetime) -> None:
         """Say who has been out of reach for longer than a link's usual hiccup, and what that may mean."""

@@ -9,6 +9,8 @@ import msgspec
 
 from revere.core.ids import CommandId, SessionId, StationId
 
+LockState = Literal["free", "closing", "locked"]
+"""A technician's lock. ``closing``: a stop and what reads the meter pass; ``locked``, once that shows 0 kW: a stop."""
 OFFLINE_LEASE_S = 300
 """How long a set-point that may discharge outlives the link to its station; then the charge-only default holds.
 

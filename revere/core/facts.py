@@ -336,6 +336,31 @@ class DischargeReleased(FactBase, frozen=True, tag=True, kw_only=True):
     site_id: SiteId | None = None
 
 
+class Locked(FactBase, frozen=True, tag=True, kw_only=True):
+    """A technician's lock on one station, or on all of a site: 0 kW, and no command but a stop until it is lifted."""
+
+    by: str
+    why: str
+    station_id: StationId | None = None
+    site_id: SiteId | None = None
+
+
+class Unlocked(FactBase, frozen=True, tag=True, kw_only=True):
+    """Lifted: every lock there that somebody else than ``by`` had set."""
+
+    by: str
+    why: str
+    station_id: StationId | None = None
+    site_id: SiteId | None = None
+
+
+class LockProven(FactBase, frozen=True, tag=True, kw_only=True):
+    """A locked station's meter shows that it rests: from now on nothing but a stop reaches it."""
+
+    station_id: StationId
+    power_kw: float
+
+
 class AlarmRaised(FactBase, frozen=True, tag=True, kw_only=True):
     """Something that a person should know; ``key`` makes it idempotent, ``count`` is how many it stands for."""
 
@@ -408,6 +433,9 @@ Fact = (
     | DepartureSet
     | DischargeStopped
     | DischargeReleased
+    | Locked
+    | Unlocked
+    | LockProven
     | AlarmRaised
     | AlarmCleared
     | AlarmAcknowledged

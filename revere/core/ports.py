@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    from revere.core.commands import Answer, ReportingCommand, SetpointCommand
+    from revere.core.commands import Answer, LockState, ReportingCommand, SetpointCommand
     from revere.core.facts import Fact
     from revere.core.orders import Order
 
@@ -63,6 +63,10 @@ class StationDirectory(Protocol):
 
     def stranger(self, station_id: StationId) -> StationIdentity | None:
         """The other charger that answers in its place and must not be commanded; None if it is itself."""
+        ...
+
+    def lock(self, station_id: StationId) -> LockState:
+        """Whether a technician has locked the station, and whether its meter has shown since that it rests."""
         ...
 
     def authorized(self, token: str, station_id: StationId) -> bool:

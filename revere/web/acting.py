@@ -18,19 +18,21 @@ from revere.control.desk import (
     Ask,
     CallEvent,
     Desk,
+    LiftLock,
     OptEvent,
     OrderStation,
     Receipt,
     ReleaseDischarge,
     SetDeparture,
+    SetLock,
     StopDischarge,
     TellStation,
 )
 from revere.core.errors import Refused
 from revere.core.ids import check_id
 from revere.core.orders import Order
-from revere.web.gate import Asked, open_to
-from revere.web.reading import Id, current, find_site, find_vehicle
+from revere.web.gate import COMMAND_LINE, Asked, open_to
+from revere.web.reading import Id, current, find_site, find_station, find_vehicle
 
 DEPARTURE_DAYS_MAX = 14
 EVENT_HOURS_MIN = 0.25
@@ -60,6 +62,12 @@ class ReleaseForm(Form, frozen=True, kw_only=True):
 
     why: Reason
     site_id: ShortId | None = None
+
+
+class LockForm(Form, frozen=True, kw_only=True):
+    """Set or lift a lock, with a reason."""
+
+    why: Reason
 
 
 class DepartureForm(Form, frozen=True, kw_only=True):
@@ -263,3 +271,48 @@ def station_routes(desk: Desk) -> list[BaseRouteHandler]:
         return await put_to(desk, OrderStation(station_id=station_id, order=data, by=request.user.name))
 
     return [start_session, stop_session, clear_profile, renew_secret, order_station]
+
+
+def lock_routes(desk: Desk) -> list[BaseRouteHandler]:
+    """A technician's lock on a station or a site; it takes another person to lift it."""
+
+    @post("/api/v1/stations/{station_id:str}/lock", status_code=200, opt=open_to("operator"), summary="Lock a station")
+    async def lock_station(request: Asked, station_id: Id, data: JSONBody[LockForm]) -> Receipt:
+        """0 kW, then nothing but a stop reaches it. The answer says whether its meter shows that it rests."""
+        find_station(current(desk), station_id, request.user)
+        return await put_to(desk, SetLock(by=request.user.name, why=data.why, station_id=station_id))
+
+    @post(
+        "/api/v1/stations/{station_id:str}/unlock",
+        status_code=200,
+        opt=open_to("operator"),
+        summary="Lift a station's lock",
+    )
+    async def unlock_station(request: Asked, station_id: Id, data: JSONBody[LockForm]) -> Receipt:
+        """By another person than the one who set it."""
+        find_station(current(desk), station_id, request.user)
+        return await put_to(desk, LiftLock(by=_named(request), why=data.why, station_id=station_id))
+
+    @post("/api/v1/sites/{site_id:str}/lock", status_code=200, opt=open_to("operator"), summary="Lock a site")
+    async def lock_site(request: Asked, site_id: Id, data: JSONBody[LockForm]) -> Receipt:
+        """All its stations: 0 kW, then nothing but a stop reaches them."""
+        find_site(current(desk), site_id, request.user)
+        return await put_to(desk, SetLock(by=request.user.name, why=data.why, site_id=site_id))
+
+    @post("/api/v1/sites/{site_id:str}/unlock", status_code=200, opt=open_to("operator"), summary="Lift a site's lock")
+    async def unlock_site(request: Asked, site_id: Id, data: JSONBody[LockForm]) -> Receipt:
+        """By another person than the one who set it. Stations that are locked one by one stay so."""
+        find_site(current(desk), site_id, request.user)
+        return await put_to(desk, LiftLock(by=_named(request), why=data.why, site_id=site_id))
+
+    return [lock_station, unlock_station, lock_site, unlock_site]
+
+
+def _named(request: Asked) -> str:
+    """Who asks, where it takes a person: whoever sits at the server's command line may be the one who locked."""
+    name = request.user.name
+    if name == COMMAND_LINE:
+        raise PermissionDeniedException(
+            "Lifting a lock takes a named person: use the console, or REVERE_TOKEN with a token of yours."
+        )
+    return name

@@ -115,6 +115,14 @@ def find_site(view: ConsoleView, site_id: str, person: Principal) -> SiteRow:
     raise NotFoundException("No such site.")
 
 
+def find_station(view: ConsoleView, station_id: str, person: Principal) -> StationRow:
+    """The station if it exists and stands at a site of theirs; 404 for both otherwise."""
+    for row in view.station_rows:
+        if row.station_id == station_id and person.sees_site(row.site_id):
+            return row
+    raise NotFoundException("No such station.")
+
+
 def find_vehicle(view: ConsoleView, vehicle_id: str, person: Principal) -> ReadinessRow:
     """The vehicle if it exists and is theirs; 404 for both otherwise."""
     for row in view.readiness:

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from revere.core.assets import StationIdentity
-from revere.core.commands import DefaultProfile
+from revere.core.commands import DefaultProfile, LockState
 from revere.core.errors import Unavailable
 from revere.core.facts import Fact
 from revere.core.ids import SiteId, StationId
@@ -103,6 +103,7 @@ class Directory:
         self.configs = {c.station_id: c for c in configs}
         self.identities = {c.station_id: KNOWN[c.protocol] for c in configs}
         self.strangers: dict[StationId, StationIdentity] = {}
+        self.locks: dict[StationId, LockState] = {}
 
     def registered(self, station_id: str) -> StationConfig | None:
         return self.configs.get(StationId(station_id))
@@ -116,6 +117,9 @@ class Directory:
 
     def stranger(self, station_id: StationId) -> StationIdentity | None:
         return self.strangers.get(station_id)
+
+    def lock(self, station_id: StationId) -> LockState:
+        return self.locks.get(station_id, "free")
 
     def authorized(self, token: str, station_id: StationId) -> bool:
         return token.startswith("BUS") and station_id in self.configs
@@ -226,11 +230,14 @@ def default_reaction(action: str, payload: dict[str, Any]) -> Reaction:
 class Bench:
     """A server, its sink and its address."""
 
-    def __init__(self, server: OcppServer, sink: MemorySink, port: int, clock: StoppedClock) -> None:
+    def __init__(
+        self, server: OcppServer, sink: MemorySink, port: int, clock: StoppedClock, directory: Directory | None = None
+    ) -> None:
         self.server = server
         self.sink = sink
         self.port = port
         self.clock = clock
+        self.directory = directory
 
     def url(self, station_id: str) -> str:
         return f"ws://127.0.0.1:{self.port}/ocpp/{station_id}"
@@ -267,7 +274,7 @@ async def bench(
     server = OcppServer(sink, directory, clock, ping_interval_s=None, rules=rules, models=models)
     port = await server.serve("127.0.0.1", 0, tls=tls)
     try:
-        yield Bench(server, sink, port, clock)
+        yield Bench(server, sink, port, clock, directory)
     finally:
         sink.gate.set()
         await server.close()

@@ -60,14 +60,17 @@ class Web:
 Start = Callable[..., Web]
 
 
-def open_web(desk: FakeDesk | None = None, **changes: object) -> Web:
+def open_web(desk: FakeDesk | None = None, *, command_line: str | None = None, **changes: object) -> Web:
     """Start a web on a free port; the caller closes it."""
     settings = WebSettings(port=0, live_period_s=0.02, live_heartbeat_s=0.05, **changes)  # type: ignore[arg-type]
     clock = WebClock()
     behind = (desk or FakeDesk(), FakeAccounts(ROLES), FakeHistory())
     links = OneTimeLinks(clock)
     thread = WebThread(
-        lambda: create_app(*behind, settings, links=links, now_s=clock, check=PasswordCheck(CHEAP)), settings
+        lambda: create_app(
+            *behind, settings, links=links, now_s=clock, check=PasswordCheck(CHEAP), command_line=command_line
+        ),
+        settings,
     )
     return Web(*behind, clock, links, thread, base=f"http://127.0.0.1:{thread.start()}")
 
@@ -84,8 +87,8 @@ def start() -> Iterator[Start]:
     """Start a web; it ends with the test."""
     running: list[Web] = []
 
-    def begin(desk: FakeDesk | None = None, **changes: object) -> Web:
-        running.append(open_web(desk, **changes))
+    def begin(desk: FakeDesk | None = None, *, command_line: str | None = None, **changes: object) -> Web:
+        running.append(open_web(desk, command_line=command_line, **changes))
         return running[-1]
 
     yield begin

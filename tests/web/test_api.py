@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from structlog.testing import capture_logs
@@ -13,10 +14,12 @@ from revere.control.desk import (
     AcceptCharger,
     AcknowledgeAlarm,
     CallEvent,
+    LiftLock,
     OptEvent,
     OrderStation,
     ReleaseDischarge,
     SetDeparture,
+    SetLock,
     StopDischarge,
     TellStation,
 )
@@ -148,6 +151,15 @@ def test_the_public_series_is_read_once_for_many(web: Web) -> None:
             {"kind": "reset-station", "when": "now", "evse_id": 1},
             OrderStation(station_id="boston-cs05", order=ResetStation(when="now", evse_id=1), by="some-operator"),
         ),
+        *(
+            ("POST", f"/api/v1/{path}", {"why": "new cable"}, asked(by="some-operator", why="new cable", **where))
+            for path, asked, where in (
+                ("stations/boston-cs05/lock", SetLock, {"station_id": "boston-cs05"}),
+                ("stations/boston-cs05/unlock", LiftLock, {"station_id": "boston-cs05"}),
+                ("sites/boston/lock", SetLock, {"site_id": "boston"}),
+                ("sites/boston/unlock", LiftLock, {"site_id": "boston"}),
+            )
+        ),
     ],
 )
 def test_what_is_asked_reaches_the_desk(
@@ -166,6 +178,18 @@ def test_a_desk_that_declines_is_a_409(web: Web) -> None:
     assert "technician's lock" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("place", ["stations/boston-cs05", "sites/boston"])
+def test_the_command_line_locks_but_only_a_named_person_lifts(start: Start, place: str) -> None:
+    """The same person could sit at both ends of it."""
+    web = start(command_line="line")
+    line = httpx.Client(base_url=web.base, headers={"Authorization": "Bearer line"})
+    assert line.post(f"/api/v1/{place}/lock", json={"why": "new cable"}).status_code == 200
+    answer = line.post(f"/api/v1/{place}/unlock", json={"why": "it is in"})
+    assert (answer.status_code, "REVERE_TOKEN" in answer.json()["detail"]) == (403, True)
+    assert len(web.desk.asked) == 1
+    line.close()
+
+
 SOON = "2023-09-08T10:00:00Z"
 BAD: list[tuple[str, str, Any]] = [
     ("POST", "/api/v1/discharge/stop", {"unknown": 1}),
@@ -173,6 +197,8 @@ BAD: list[tuple[str, str, Any]] = [
     ("POST", "/api/v1/discharge/stop", {"site_id": ""}),
     ("POST", "/api/v1/discharge/stop", []),
     ("POST", "/api/v1/discharge/release", {}),
+    ("POST", "/api/v1/stations/boston-cs05/lock", {}),
+    ("POST", "/api/v1/stations/boston-cs05/unlock", {"why": "no"}),
     ("POST", "/api/v1/discharge/release", {"why": "no"}),
     ("PUT", "/api/v1/vehicles/boston-bus05/departure", {"departs": SOON, "soc_required": 1.01}),
     ("PUT", "/api/v1/vehicles/boston-bus05/departure", {"departs": SOON, "soc_required": -0.1}),

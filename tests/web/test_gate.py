@@ -57,6 +57,10 @@ TABLE: dict[tuple[str, str], set[Role] | None] = {
     ("POST", "/api/v1/stations/{station_id:str}/secret"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/charger"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/orders"): {"operator"},
+    ("POST", "/api/v1/stations/{station_id:str}/lock"): {"operator"},
+    ("POST", "/api/v1/stations/{station_id:str}/unlock"): {"operator"},
+    ("POST", "/api/v1/sites/{site_id:str}/lock"): {"operator"},
+    ("POST", "/api/v1/sites/{site_id:str}/unlock"): {"operator"},
 }
 FILL = {
     "{site_id:str}": "beverly",
@@ -76,6 +80,10 @@ BODIES = {
     "/api/v1/alarms/acknowledge": {"key": "risk:boston-bus05"},
     "/api/v1/stations/{station_id:str}/charger": {"serial": "B2"},
     "/api/v1/stations/{station_id:str}/orders": {"kind": "clear-cache"},
+    "/api/v1/stations/{station_id:str}/lock": {"why": "new cable"},
+    "/api/v1/stations/{station_id:str}/unlock": {"why": "cable is in"},
+    "/api/v1/sites/{site_id:str}/lock": {"why": "new cable"},
+    "/api/v1/sites/{site_id:str}/unlock": {"why": "cable is in"},
 }
 
 

@@ -55,6 +55,16 @@ export interface SiteRow {
   hours_left: number | null;
   discharge_stopped: boolean;
   silent_since: string | null;
+  /** How many of its stations a technician has locked. */
+  locked: number;
+}
+
+/** A technician's lock; `whole_site` where it hangs on all stations of the site. */
+export interface Lock {
+  by: string;
+  why: string;
+  since: string;
+  whole_site: boolean;
 }
 
 export interface StationRow {
@@ -69,6 +79,9 @@ export interface StationRow {
   soc: number | null;
   skew_s: number | null;
   last_reading: string | null;
+  locks: Lock[];
+  /** When its meter first showed 0 kW under the lock. */
+  lock_proven_at: string | null;
 }
 
 export interface Alarm {

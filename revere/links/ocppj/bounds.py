@@ -73,6 +73,7 @@ class Counters(msgspec.Struct, kw_only=True):
     calls_timed_out: int = 0
     calls_refused: int = 0
     calls_overflowed: int = 0
+    calls_locked: int = 0
     dropped_results: int = 0
     dropped_sends: int = 0
     duplicates: int = 0

@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
 
 import msgspec
 
+from revere.core.errors import Refused
 from revere.core.time import wall_s
 from revere.links.ocppj.bounds import (
     CALL_TIMEOUT_S,
@@ -40,9 +42,40 @@ from revere.links.ocppj.payload import PayloadReader
 from revere.links.ocppj.transport import Disconnected, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from revere.core.commands import LockState
 
 T = TypeVar("T")
+
+Errand = Literal["stop", "pace", ""]
+"""What a call is for, where a lock lets it pass: bringing power to 0, or having the meter read."""
+STOPS: Final = frozenset(
+    {
+        "SetChargingProfile", "UpdateDynamicSchedule", "DataTransfer",  # of 0 kW
+        "RequestStopTransaction", "RemoteStopTransaction",
+    }
+)  # fmt: skip
+PACES: Final = frozenset({"SetVariables", "ChangeConfiguration", "TriggerMessage"})
+_errand: ContextVar[Errand] = ContextVar("errand", default="")
+
+
+def _passes(lock: LockState, action: str) -> bool:
+    """Whether the running task's call may be sent under this lock."""
+    if lock == "free":
+        return True
+    of = _errand.get()
+    return (of == "stop" and action in STOPS) or (of == "pace" and action in PACES and lock == "closing")
+
+
+@contextmanager
+def errand(of: Errand) -> Iterator[None]:
+    """Say what the calls of this task are for while the block runs. Whoever says nothing stands before a lock."""
+    token = _errand.set(of)
+    try:
+        yield
+    finally:
+        _errand.reset(token)
 
 
 class CallRefused(Exception):
@@ -116,10 +149,19 @@ class Pending(msgspec.Struct):
 class CallTable:
     """The calls of one connection.
 
-    ``result_errors`` says whether the peer knows message type 5 (OCPP 2.1).
+    ``result_errors`` says whether the peer knows message type 5 (OCPP 2.1). ``lock``: a technician's, asked before
+    every frame, so that what has waited for its turn meanwhile is held back too.
     """
 
-    def __init__(self, transport: Transport, counters: Counters, *, result_errors: bool) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        counters: Counters,
+        *,
+        result_errors: bool,
+        lock: Callable[[], LockState] = lambda: "free",
+    ) -> None:
+        self._lock = lock
         self._transport = transport
         self._counters = counters
         self._result_errors = result_errors
@@ -149,7 +191,8 @@ class CallTable:
         ``still_wanted`` is asked when the line is free: False gives None and nothing is sent. A ``setpoint`` may be
         a stop: it goes before all that waits, and what is in flight is soon given up for it. ``hurry``: others wait
         behind this call, so it has no more time than a setpoint.
-        Raises :class:`CallRefused`, :class:`CallTimedOut`, :class:`CallOverflow`, :class:`Disconnected`.
+        Raises :class:`CallRefused`, :class:`CallTimedOut`, :class:`CallOverflow`, :class:`Disconnected`, and
+        :class:`Refused` at a locked station.
         """
         if self._waiting >= CALLS_WAITING_MAX:
             self._counters.calls_overflowed += 1
@@ -163,6 +206,9 @@ class CallTable:
                     raise Disconnected("connection closed")
                 if still_wanted is not None and not still_wanted():
                     return None
+                if not _passes(self._lock(), action):
+                    self._counters.calls_locked += 1
+                    raise Refused("locked by a technician: nothing but a stop is sent", where=action)
                 patience_s = SETPOINT_TIMEOUT_S if setpoint or hurry else CALL_TIMEOUT_S
                 return await self._exchange(action, payload, answer, patience_s, setpoint=setpoint)
         finally:

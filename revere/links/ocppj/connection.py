@@ -233,9 +233,10 @@ class StationLink:
     def _follow_up(self) -> None:
         """Read what a station that is back follows, provision it, renew its fallback when the clocks have changed.
 
-        What failed is tried again at the next heartbeat.
+        What failed is tried again at the next heartbeat, and so is what a technician's lock holds back.
         """
-        if not self.session.booted or self._provisioning:
+        locked = self._line.directory.lock(self._line.config.station_id) != "free"
+        if not self.session.booted or self._provisioning or locked:
             return
         if not (self._schedule_read and self._memory.provisioned):
             self._provisioning = True

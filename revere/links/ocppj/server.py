@@ -17,6 +17,7 @@ from revere.core.commands import NOT_CONNECTED, OFFLINE_LEASE_S, Answer
 from revere.core.errors import Refused, RevereError, Unavailable
 from revere.core.facts import AlarmRaised, Fact, StationConnected, StationDisconnected
 from revere.core.ids import StationId
+from revere.core.orders import TriggerReport
 from revere.links.models import ChargerModel, our_models
 from revere.links.ocpp2.session import Session2
 from revere.links.ocpp16.session import Session16
@@ -34,7 +35,7 @@ from revere.links.ocppj.bounds import (
     UNHEARD_MAX,
     Counters,
 )
-from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTable, CallTimedOut
+from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTable, CallTimedOut, errand
 from revere.links.ocppj.connection import StationLink
 from revere.links.ocppj.door import Door, DoorRules
 from revere.links.ocppj.line import Line, Session, StationMemory
@@ -201,7 +202,12 @@ class OcppServer:
         memory = self._memories.setdefault(config.station_id, StationMemory())
         memory.generation += 1
         transport = WebSocketTransport(socket)
-        calls = CallTable(transport, self.counters, result_errors=config.protocol == "ocpp2.1")
+        calls = CallTable(
+            transport,
+            self.counters,
+            result_errors=config.protocol == "ocpp2.1",
+            lock=lambda: self._directory.lock(config.station_id),
+        )
         line = Line(
             config=config,
             memory=memory,
@@ -310,7 +316,8 @@ class OcppServer:
         if (stranger := self._directory.stranger(command.station_id)) is not None:
             return Answer(status="rejected", why=f"another charger answers: {stranger.words()}")
         link = self._links.get(command.station_id)
-        answer = await self._ask(command.station_id, lambda session: session.set_power(command))
+        with errand("stop" if command.setpoint_kw == 0 else ""):
+            answer = await self._ask(command.station_id, lambda session: session.set_power(command))
         if answer.status == "timeout" and link is not None and link.unheard >= UNHEARD_MAX and link.session.booted:
             self._cut(link, discharges=command.discharge_limit_kw > 0)
         return answer
@@ -335,7 +342,8 @@ class OcppServer:
 
     async def set_reporting(self, command: ReportingCommand) -> Answer:
         """Change the sampling interval of a station."""
-        return await self._ask(command.station_id, lambda session: session.set_reporting(command))
+        with errand("pace"):
+            return await self._ask(command.station_id, lambda session: session.set_reporting(command))
 
     async def set_password(self, station_id: StationId, secret: str) -> Answer:
         """Have a station come in with this secret from its next connection on."""
@@ -349,7 +357,8 @@ class OcppServer:
 
     async def remote_stop(self, station_id: StationId, session_id: str) -> Answer:
         """End a session."""
-        return await self._ask(station_id, lambda session: session.remote_stop(session_id))
+        with errand("stop"):
+            return await self._ask(station_id, lambda session: session.remote_stop(session_id))
 
     async def clear_setpoint(self, station_id: StationId, evse_id: int) -> Answer:
         """Remove the central profile of an EVSE: its charge-only default holds again."""
@@ -357,7 +366,9 @@ class OcppServer:
 
     async def carry_out(self, station_id: StationId, order: Order) -> Answer:
         """Do what a person asked of a station, as far as its edition and model know it."""
-        return await self._ask(station_id, lambda session: session.carry_out(order))
+        reads_meter = isinstance(order, TriggerReport) and order.report == "meter-values"
+        with errand("pace" if reads_meter else ""):
+            return await self._ask(station_id, lambda session: session.carry_out(order))
 
     async def restore_fallback(self, station_id: StationId) -> Answer:
         """Put the charge-only default back in the place of any other default."""
