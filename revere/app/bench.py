@@ -23,17 +23,18 @@ if TYPE_CHECKING:
 
 REPEATS = 5
 START_S = 1_694_116_800
+GUIDED_FRAMES = 200_000
 
 
 def measure(name: str | None, say: Say) -> dict[str, Any]:
-    """Run one bench or all of them; figures by name."""
-    if name is not None and name not in BENCHES:
+    """Run one bench, those of one first word (``ocpp``), or all of them; figures by name."""
+    chosen = {key: bench for key, bench in BENCHES.items() if name in (None, key, key.partition(".")[0])}
+    if not chosen:
         raise Refused("no such bench", got=name, expected=", ".join(BENCHES))
     figures: dict[str, Any] = {}
-    for key, bench in BENCHES.items():
-        if name in (None, key):
-            say(f"measuring {key} …")
-            figures |= {f"{key}.{figure}": value for figure, value in bench().items()}
+    for key, bench in chosen.items():
+        say(f"measuring {key} …")
+        figures |= {f"{key}.{figure}": value for figure, value in bench().items()}
     return figures
 
 
@@ -157,9 +158,20 @@ def bench_ocpp() -> dict[str, Any]:
     return messages_per_s()
 
 
+def bench_fuzz() -> dict[str, Any]:
+    """Hostile frames by the million, then some more that atheris chooses by what they reach in our code."""
+    from revere.app.fuzz import guided, run
+
+    figures = run.survive(run.FRAMES)
+    if not guided.installed():
+        return figures | {"guided": "atheris is not installed"}
+    return figures | guided.guided(GUIDED_FRAMES)
+
+
 BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
     "twin": bench_twin,
     "plan": bench_plan,
     "ocpp": bench_ocpp,
     "store": bench_store,
+    "fuzz": bench_fuzz,
 }

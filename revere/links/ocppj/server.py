@@ -39,7 +39,7 @@ from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTable, CallT
 from revere.links.ocppj.connection import StationLink
 from revere.links.ocppj.door import Door, DoorRules
 from revere.links.ocppj.line import Line, Session, StationMemory
-from revere.links.ocppj.transport import Disconnected, StationSocket, WebSocketTransport
+from revere.links.ocppj.transport import Disconnected, StationSocket, Transport, WebSocketTransport
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -187,7 +187,8 @@ class OcppServer:
     async def _on_socket(self, socket: ServerConnection) -> None:
         assert isinstance(socket, StationSocket)
         assert socket.config is not None, "admitted without a configuration"
-        link, memory = self._make_link(socket, socket.config)
+        link = self.make_link(WebSocketTransport(socket), socket.config)
+        memory = self._memories[socket.config.station_id]
         self.counters.connections += 1
         try:
             if await self._take_over(link, memory, socket.config):
@@ -198,10 +199,10 @@ class OcppServer:
                 del self._links[socket.config.station_id]
             await self._record_end(link, socket.config)
 
-    def _make_link(self, socket: StationSocket, config: StationConfig) -> tuple[StationLink, StationMemory]:
+    def make_link(self, transport: Transport, config: StationConfig) -> StationLink:
+        """A station's behaviour on a socket of any kind; it lives once it is run."""
         memory = self._memories.setdefault(config.station_id, StationMemory())
         memory.generation += 1
-        transport = WebSocketTransport(socket)
         calls = CallTable(
             transport,
             self.counters,
@@ -219,8 +220,7 @@ class OcppServer:
             models=self._models,
         )
         session: Session = Session16(line) if config.protocol == "ocpp1.6" else Session2(line)
-        link = StationLink(generation=memory.generation, transport=transport, line=line, session=session)
-        return link, memory
+        return StationLink(generation=memory.generation, transport=transport, line=line, session=session)
 
     async def _take_over(self, link: StationLink, memory: StationMemory, config: StationConfig) -> bool:
         """Make the link the station's only one and record that; False when it cannot be recorded."""
