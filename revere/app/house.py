@@ -46,10 +46,12 @@ REMEMBERED: tuple[tuple[dt.timedelta | None, tuple[str, ...]], ...] = (
     (
         dt.timedelta(days=400),  # a season and its year; a vehicle may stand plugged all summer
         (
-            "SessionStarted", "SessionEnded", "EnergyNeeds", "DepartureSet", "GridEventReceived", "Nominated",
-            "OptDecided", "EventReported", "AlarmRaised", "AlarmCleared", "AlarmAcknowledged",
+            "SessionStarted", "SessionEnded", "EnergyNeeds", "PriorityChargingReported", "DepartureSet",
+            "GridEventReceived", "Nominated", "OptDecided", "EventReported", "AlarmRaised", "AlarmCleared",
+            "AlarmAcknowledged",
         ),
     ),
+    (dt.timedelta(days=31), ("ExternalLimitReported", "ExternalLimitLifted")),
     (dt.timedelta(days=1), ("StationBooted", "ScheduleRead", "ClockSkewMeasured", "CommandIssued", "CommandEnded")),
     (dt.timedelta(hours=1), ("MeterReading",)),
 )  # fmt: skip

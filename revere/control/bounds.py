@@ -99,9 +99,10 @@ class Bounds:
         self.depart_s[row] = np.inf
         self.barrier_kwh[row] = 0.0
         if vehicle is None:
-            self.charge_kw[row], self.discharge_kw[row] = evse.station.charge_kw, 0.0
+            self.charge_kw[row] = min(evse.station.charge_kw, evse.external.held_kw(now)[0])
+            self.discharge_kw[row] = 0.0
             return
-        charge_kw, self.discharge_kw[row] = power_bounds_kw(evse, vehicle)
+        charge_kw, self.discharge_kw[row] = power_bounds_kw(evse, vehicle, now)
         self.charge_kw[row] = charge_kw
         self.capacity_kwh[row] = vehicle.capacity_kwh
         floor_kwh, _ = energy_bounds_kwh(evse, vehicle, self._image.sites[evse.station.site_id].site)
@@ -118,17 +119,19 @@ class Bounds:
             self.end_kwh[row] = max(floor_kwh, at_end)
 
 
-def power_bounds_kw(evse: EvseImage, vehicle: Vehicle) -> tuple[float, float]:
-    """Most charging and most discharge, kW magnitudes, by the nameplates and by what the vehicle stated last.
+def power_bounds_kw(evse: EvseImage, vehicle: Vehicle, now: dt.datetime) -> tuple[float, float]:
+    """Most charging and most discharge, kW magnitudes: nameplates, what the vehicle stated last, others' limits now.
 
-    Nobody counts on the discharge of a charger of a kind that we cannot make give, nor on a locked one for anything.
+    Nobody counts on the discharge of a charger of a kind that we cannot make give, nor on a vehicle's that follows
+    its own schedule, nor on a locked charger for anything.
     """
     if evse.locks:
         return 0.0, 0.0
-    give_kw = min(evse.station.discharge_kw, vehicle.discharge_kw, _or_inf(evse.discharge_max_kw))
+    charge_kw, give_kw = evse.external.held_kw(now)
+    give_kw = min(evse.station.discharge_kw, vehicle.discharge_kw, _or_inf(evse.discharge_max_kw), give_kw)
     return (
-        min(evse.station.charge_kw, vehicle.charge_kw, _or_inf(evse.charge_max_kw)),
-        give_kw if evse.discharges else 0.0,
+        min(evse.station.charge_kw, vehicle.charge_kw, _or_inf(evse.charge_max_kw), charge_kw),
+        give_kw if evse.discharges and not evse.scheduled else 0.0,
     )
 
 

@@ -71,6 +71,9 @@ MOVED_KW = 0.001
 REPLAN_ON = (
     f.SessionStarted,
     f.EnergyNeeds,
+    f.ExternalLimitReported,
+    f.ExternalLimitLifted,
+    f.PriorityChargingReported,
     f.DepartureSet,
     f.GridEventReceived,
     f.GridLost,
@@ -182,7 +185,7 @@ class Heart:
         back_in_event = isinstance(fact, f.StationConnected) and self._running_events(fact.at)
         if isinstance(fact, REPLAN_ON) or back_in_event:  # a plan counts on nobody who is out of reach
             self._replan.set()
-        if isinstance(fact, f.EnergyNeeds | f.Unlocked):
+        if isinstance(fact, f.EnergyNeeds | f.ExternalLimitReported | f.ExternalLimitLifted | f.Unlocked):
             self.ticker.bounds.mark()
         if isinstance(fact, f.StationProvisioned):
             self._sampling.pop(fact.station_id, None)  # boot sets the interval back to its default

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
+from revere.control.external import ExternalLimits
 from revere.control.registers import Registers, keep_aligned, net_wh_of
 from revere.control.screen import RATING_SLACK, building_range_kw, told_by_station
 from revere.core import facts as f
@@ -86,6 +87,11 @@ class EvseImage:
     silent: dt.timedelta = dt.timedelta.max
     """How long it had been out of reach when it came back at ``back_at``."""
     schedules_read: int = 0
+    external: ExternalLimits = field(default_factory=ExternalLimits)
+    priority: bool = False
+    """Whether its session charges by its driver's priority: no setpoint is followed until that ends."""
+    scheduled: bool = False
+    """Whether the vehicle follows a schedule that it was offered, and gives nothing by a setpoint of the moment."""
     locks: tuple[Lock, ...] = ()
     """Technicians' locks, one a person and place: it stays shut until the last of them is lifted."""
     rest_proven_at: dt.datetime | None = None
@@ -98,8 +104,8 @@ class EvseImage:
         return "closing" if self.rest_proven_at is None else "locked"
 
     def commanded(self) -> bool:
-        """Whether setpoints may be sent: it is on the line, ours to tell, and the charger that we take it to be."""
-        return self.online and self.controllable and self.stranger is None
+        """Whether setpoints may be sent: it is on the line, ours to tell, the charger that we take it to be."""
+        return self.online and self.controllable and self.stranger is None and not self.priority
 
     def gives(self) -> bool:
         """Whether the last reading is of discharge."""
@@ -420,10 +426,12 @@ class Image:
                     if evse.session_id == fact.session_id:
                         evse.session_id = None
                         evse.told = ()
+                        evse.priority = evse.scheduled = False
                         evse.power_kw, evse.power_at = 0.0, max(evse.power_at, fact.ts)
                         self._left(evse, fact.ts)
                 case f.EnergyNeeds():
                     evse.charge_max_kw, evse.discharge_max_kw = fact.charge_max_kw, fact.discharge_max_kw
+                    evse.scheduled = fact.scheduled
                     if fact.soc is not None:
                         evse.soc, evse.soc_at = fact.soc, fact.at
                     energy_kwh = self.energy_kwh(evse)
@@ -431,6 +439,14 @@ class Image:
                         None if to_kwh is None or energy_kwh is None else energy_kwh + to_kwh
                         for to_kwh in (fact.to_least_kwh, fact.to_most_kwh)
                     )
+                case f.ExternalLimitReported():
+                    evse.external.take(fact)
+                case f.ExternalLimitLifted():
+                    evse.external.lift(fact)
+                case f.PriorityChargingReported():
+                    evse.priority = fact.active and fact.session_id == evse.session_id
+                case f.VehicleScheduleReported() | f.DerControlReported():
+                    pass  # records: what the station then does, its meter tells
 
     def _arrived(self, evse: EvseImage, fact: f.SessionStarted) -> None:
         """A plug-in; one told twice, or late out of a backlog, changes nothing of what is known since."""
@@ -440,6 +456,7 @@ class Image:
         evse.vehicle = self.by_token.get(fact.token, evse.vehicle)
         evse.soc = None
         evse.told = ()
+        evse.priority = evse.scheduled = False
         evse.charge_max_kw = evse.discharge_max_kw = evse.least_kwh = evse.most_kwh = None
 
     def _left(self, evse: EvseImage, ts: dt.datetime) -> None:

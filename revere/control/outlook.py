@@ -61,7 +61,7 @@ def departure_outlook(
         need_kwh=need_kwh,
         energy_kwh=energy_kwh,
         soc_age_s=None if energy_kwh is None else (now - evse.soc_at).total_seconds(),
-        charge_kw=power_bounds_kw(evse, vehicle)[0],
+        charge_kw=power_bounds_kw(evse, vehicle, now)[0],
         efficiency=EFFICIENCY,
         capacity_kwh=vehicle.capacity_kwh,
         plugged=coming or (evse.session_id is not None and (evse.online or now - evse.power_at < LEASE_OVER)),

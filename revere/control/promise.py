@@ -174,6 +174,6 @@ def _reason(slot: Slot, now: dt.datetime, at: dt.datetime) -> str | None:
         return "out of reach"
     if not evse.soc_fresh(now):
         return "charge state unknown"
-    if power_bounds_kw(evse, vehicle)[1] <= 0:
+    if power_bounds_kw(evse, vehicle, now)[1] <= 0:
         return "vehicle gives nothing"
     return None

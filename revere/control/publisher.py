@@ -152,7 +152,7 @@ def available(
         above = max(slot.energy_kwh - energy_bounds_kwh(evse, vehicle, site.site)[0], 0.0)
         usable_kwh += above * EFFICIENCY
         if above > 0 and may_give(image, site):
-            available_kw += power_bounds_kw(evse, vehicle)[1]
+            available_kw += power_bounds_kw(evse, vehicle, now)[1]
     return usable_kwh, available_kw
 
 

@@ -91,6 +91,8 @@ class Screen:
                     passed += self._reading(fact)
                 case f.EnergyNeeds():
                     passed.append(_needs(fact))
+                case f.ExternalLimitReported():
+                    passed.append(_limit(fact))
                 case f.AlarmRaised() if told_by_station(fact.key):
                     passed += self._raised(fact, alarms)
                 case f.AlarmCleared() if told_by_station(fact.key):
@@ -155,6 +157,15 @@ class Screen:
 def _says_anything(reading: f.MeterReading) -> bool:
     quantities = (reading.import_wh, reading.export_wh, reading.power_kw, reading.soc)
     return any(value is not None for value in quantities)
+
+
+def _limit(fact: f.ExternalLimitReported) -> f.ExternalLimitReported:
+    """A limit from outside without what no limit is: a magnitude that is no number, or below 0."""
+
+    def real(value: float | None) -> float | None:
+        return value if value is not None and math.isfinite(value) and value >= 0 else None
+
+    return msgspec.structs.replace(fact, steps=tuple((at, real(up), real(down)) for at, up, down in fact.steps))
 
 
 def _needs(fact: f.EnergyNeeds) -> f.EnergyNeeds:

@@ -209,7 +209,7 @@ def _vehicles(
         for start, end in slot.presence.plugged:
             overlap = np.minimum(at[1:], end.timestamp()) - np.maximum(at[:-1], start.timestamp())
             share[row] += np.clip(overlap, 0.0, None) / np.diff(at)
-        charge_kw[row], discharge_kw[row] = power_bounds_kw(evse, vehicle)
+        charge_kw[row], discharge_kw[row] = power_bounds_kw(evse, vehicle, now)
         plugged_blind = evse.session_id is not None and not evse.soc_fresh(now)
         if not slot.free or plugged_blind or not (evse.commanded() or evse.session_id is None):
             discharge_kw[row] = 0.0

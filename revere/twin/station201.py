@@ -29,7 +29,7 @@ class Station201(Station21):
     def start_protocol(self) -> None:
         """Lay out profiles and device model; the messages of 2.1 are not known."""
         super().start_protocol()
-        del self._handlers["UpdateDynamicSchedule"]
+        self._handlers = {action: take for action, take in self._handlers.items() if action in v201.CALLS}
 
     def nameplate(self) -> Abilities:
         """What the station can do: discharge by limits below 0, where its hardware discharges at all."""

@@ -17,6 +17,7 @@ from revere.twin.device21 import DeviceModel
 from revere.twin.line import BadRequest, CallRefused, LinkDown, Message, Payload
 from revere.twin.profiles21 import Abilities, Bounds, Moment, ProfileStore, Refusal
 from revere.twin.station import Station
+from revere.twin.v2x21 import V2xDesk
 
 if TYPE_CHECKING:
     from revere.twin.plant import EvseReading, SiteReading
@@ -25,7 +26,6 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 SETTLE_S: Final = (12.0, 24.0)
 """From plug-in to the start of charging: handshake, insulation test (ISO 15118), drawn per session."""
-V2X_TRANSFERS: Final = frozenset({"DC_BPT", "AC_BPT", "AC_BPT_DER", "DC_ACDP_BPT"})
 UNITS: Final = {"SoC": "Percent", "Power.Active.Import": "W", "Power.Active.Export": "W"}
 
 
@@ -47,8 +47,8 @@ class Station21(Station):
         self._event_number = 0
         self._mode = "ChargingOnly"
         self._authorized = False
-        self._v2x_allowed = True
         self._charging = False
+        self.v2x = V2xDesk(self)
         self._handlers = {
             "GetVariables": self._get_variables,
             "SetVariables": self._set_variables,
@@ -60,6 +60,7 @@ class Station21(Station):
             "RequestStartTransaction": self._remote_start,
             "RequestStopTransaction": self._remote_stop,
             "TriggerMessage": self._trigger,
+            **self.v2x.handlers,
         }
 
     def nameplate(self) -> Abilities:
@@ -158,12 +159,12 @@ class Station21(Station):
     async def _begin(self, token: str) -> None:
         if self.transaction_id is not None or not self.plugged:
             return
-        self._authorized, self._v2x_allowed = True, True
+        self._authorized, self.v2x.allowed = True, False
         try:
             answer = await self.line.call("Authorize", {"idToken": {"idToken": token, "type": "Central"}})
             self._authorized = answer["idTokenInfo"]["status"] == "Accepted"
             allowed = answer.get("allowedEnergyTransfer")
-            self._v2x_allowed = not allowed or bool(V2X_TRANSFERS.intersection(allowed))
+            self.v2x.authorized(allowed)
         except LinkDown:
             self._authorized = True  # offline: a known vehicle may charge, the central system hears later
         except CallRefused:
@@ -366,7 +367,7 @@ class Station21(Station):
         delay_s = float(self.rng.uniform(0.0, request.chargingProfile.chargingSchedule[0].randomizedDelay or 0.0))
         try:
             self.profiles.set(
-                request.evseId, request.chargingProfile, self._moment(), delay_s, v2x_allowed=self._v2x_allowed
+                request.evseId, request.chargingProfile, self._moment(), delay_s, v2x_allowed=self.v2x.allowed
             )
         except Refusal as refusal:
             return self._refused(refusal)

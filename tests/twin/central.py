@@ -79,7 +79,10 @@ class Central:
                 return {"currentTime": now}
             case "Authorize":
                 key = "idTokenInfo" if "idToken" in payload else "idTagInfo"
-                return {key: {"status": "Accepted"}}
+                allowed = (
+                    {"allowedEnergyTransfer": ["DC", "DC_BPT"]} if self.links[station].subprotocol == "ocpp2.1" else {}
+                )
+                return {key: {"status": "Accepted"}} | allowed
             case "TransactionEvent":
                 return {"idTokenInfo": {"status": "Accepted"}} if payload["eventType"] == "Started" else {}
             case "StartTransaction":

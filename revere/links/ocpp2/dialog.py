@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from revere.links.ocpp2.gather import Gathering
 from revere.links.ocpp2.translate import PLACES
 from revere.links.ocpp2.version import DRAFT21, VERSIONS
-from revere.links.ocppj.calls import CallRefused, Reply
+from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut, Reply
 from revere.links.ocppj.framing import CallFailed
+from revere.links.ocppj.transport import Disconnected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from revere.core.facts import Place
     from revere.links.ocpp2.version import Version
@@ -31,6 +34,19 @@ class Dialog:
         self.reports: dict[int, asyncio.Event] = {}
         """Reports asked for, by their number, and whether they have come to their end."""
         self.report_id = 0
+        self.gathering = Gathering()
+        self._beside: set[asyncio.Task[None]] = set()
+
+    @property
+    def gives(self) -> bool:
+        """Whether the vehicles here may give: agreed for the station, and its kind can be told so."""
+        return self.line.config.discharge_kw > 0 and self.line.model.discharges
+
+    def later(self, work: Coroutine[object, object, None]) -> None:
+        """Ask something beside the station's messages; a refusal or a lost line ends it."""
+        task = asyncio.get_running_loop().create_task(_quietly(work))
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
 
     @property
     def version(self) -> Version:
@@ -77,3 +93,8 @@ class Dialog:
         reply = await self.call(action, payload, answer, hurry=hurry)
         assert reply is not None  # only a call that may be unwanted comes back empty
         return reply
+
+
+async def _quietly(work: Coroutine[object, object, None]) -> None:
+    with suppress(CallRefused, CallTimedOut, CallOverflow, Disconnected):
+        await work

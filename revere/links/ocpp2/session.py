@@ -18,6 +18,7 @@ from revere.links.ocpp2.blocks import (
     der,
     device_model,
     diagnostics,
+    limits,
     metering,
     provisioning,
     remote,
@@ -47,7 +48,7 @@ BLOCKS: Final = (
     remote,
     availability,
     metering,
-    smart_charging,
+    limits,
     der,
     diagnostics,
 )

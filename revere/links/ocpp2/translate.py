@@ -219,6 +219,7 @@ def energy_needs(config: StationConfig, request: wire.NotifyEVChargingNeedsReque
         departure=None if needs.departureTime is None else needs.departureTime.astimezone(dt.UTC),
         to_least_kwh=None if least_wh is None else least_wh / 1000.0,
         to_most_kwh=None if most_wh is None else most_wh / 1000.0,
+        scheduled=needs.controlMode == "ScheduledControl",
     )
 
 
@@ -260,18 +261,6 @@ def notified(config: StationConfig, event: wire.EventData, at: dt.datetime) -> F
         return None
     text = f"{name[0]} {name[1]} = {event.actualValue[:100]} {event.techInfo or ''}".strip()
     return AlarmRaised(at=at, key=key, severity="warning", subject=config.station_id, text=text)
-
-
-def limit_alarm(config: StationConfig, request: wire.NotifyChargingLimitRequest, at: dt.datetime) -> Fact:
-    """Somebody else limits the station (an energy manager, the grid operator)."""
-    source = request.chargingLimit.chargingLimitSource
-    return AlarmRaised(
-        at=at,
-        key=f"limit:{config.station_id}:{source}",
-        severity="warning",
-        subject=config.station_id,
-        text=f"charging limited from outside by {source}",
-    )
 
 
 def central_profile_id(evse_id: int) -> int:

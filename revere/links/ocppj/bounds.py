@@ -76,6 +76,8 @@ class Counters(msgspec.Struct, kw_only=True):
     calls_locked: int = 0
     dropped_results: int = 0
     dropped_sends: int = 0
+    unsolicited: int = 0
+    """Reports that nobody has asked for."""
     duplicates: int = 0
     seq_gaps: int = 0
     samples_refused: int = 0

@@ -199,6 +199,8 @@ class Transaction:
         self.token = ""
         self.started: dt.datetime | None = None
         self.seen = SeenSeq()
+        self.transfer_told = False
+        """Whether it was told in mid-session that its vehicle may give."""
 
 
 class StationMemory:
@@ -218,7 +220,7 @@ class StationMemory:
         """What is wrong with that choice."""
         self.leased_kw: dict[int, float] = {}
         """EVSE to the setpoint that we leased to it last, where setpoints are leases."""
-        self.wanted: dict[int, object] = {}
+        self.wanted: dict[int, SetpointCommand] = {}
         """EVSE to the newest setpoint asked for: an older one that still waits is dropped."""
         self.variables: dict[str, str] = {}
         self.grid_lost = False
@@ -234,6 +236,10 @@ class StationMemory:
         """Loop time at which we hung up because no setpoint was answered."""
         self.shut_until_s = -inf
         """Loop time until which the station is kept out, so that its lease lapses."""
+
+    def newest_transaction(self, evse_id: int) -> str | None:
+        """The id of the transaction heard of last at an EVSE."""
+        return next((key for key, known in reversed(self.transactions.items()) if known.evse_id == evse_id), None)
 
     def transaction(self, transaction_id: str, evse_id: int | None) -> Transaction:
         """The transaction remembered under its id, or a new one at ``evse_id`` (1 when unsaid)."""

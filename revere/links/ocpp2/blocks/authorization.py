@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from revere.core.orders import ClearCache
+from revere.links.ocpp2.blocks import transfer
 from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.line import Answered
@@ -21,7 +22,9 @@ def token_info(dialog: Dialog, token: wire.IdToken) -> wire.IdTokenInfo:
 
 
 async def _authorize(dialog: Dialog, request: wire.AuthorizeRequest) -> Answered:
-    return Answered(wire.AuthorizeResponse(idTokenInfo=token_info(dialog, request.idToken)))
+    info = token_info(dialog, request.idToken)
+    allowed = transfer.allowed(dialog) if info.status == "Accepted" else None
+    return Answered(wire.AuthorizeResponse(idTokenInfo=info, allowedEnergyTransfer=allowed))
 
 
 async def clear_cache(dialog: Dialog, _order: ClearCache) -> Answer:

@@ -17,11 +17,12 @@ import msgspec
 
 from revere.core.commands import Answer
 from revere.core.errors import Refused, RevereError
-from revere.links.ocpp2 import translate
-from revere.links.ocpp2.blocks.routes import Route, Routes, reason
+from revere.links.ocpp2 import translate, translate_v2x
+from revere.links.ocpp2.blocks import transfer
+from revere.links.ocpp2.blocks.routes import reason
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.calls import CallRefused, Reply
-from revere.links.ocppj.line import NO_DEFAULT, NOT_CONTROLLABLE, RATE_MARGIN_S, Answered, transaction_id_of
+from revere.links.ocppj.line import NO_DEFAULT, NOT_CONTROLLABLE, RATE_MARGIN_S, transaction_id_of
 from revere.links.ocppj.setpoints import DAY_S, check_setpoint, local_midnight, watts
 
 if TYPE_CHECKING:
@@ -31,26 +32,9 @@ if TYPE_CHECKING:
 UPDATE_RETRY_S: Final = 1.5
 """An update refused as too early is sent once more after this."""
 RATE_LIMITED: Final = "RateLimitExceeded"
+NO_SUCH_MODE: Final = "InvalidOperationMode"
+"""Refused so, a setpoint may be one that the vehicle was not allowed to be given."""
 UPDATE_RATE_LIMIT: Final = "SmartChargingCtrlr.UpdateRateLimit"
-
-
-# What the station says ------------------------------------------------------------------------------
-
-
-async def _needs(dialog: Dialog, request: wire.NotifyEVChargingNeedsRequest) -> Answered:
-    now = dialog.line.clock.now()
-    await dialog.line.record([translate.energy_needs(dialog.line.config, request, now)])
-    return Answered(wire.NotifyEVChargingNeedsResponse(status="Accepted"))
-
-
-async def _schedule(_dialog: Dialog, _request: wire.NotifyEVChargingScheduleRequest) -> Answered:
-    return Answered(wire.NotifyEVChargingScheduleResponse(status="Accepted"))
-
-
-async def _limit(dialog: Dialog, request: wire.NotifyChargingLimitRequest) -> Answered:
-    now = dialog.line.clock.now()
-    await dialog.line.record([translate.limit_alarm(dialog.line.config, request, now)])
-    return Answered(wire.NotifyChargingLimitResponse())
 
 
 # The fallback ---------------------------------------------------------------------------------------
@@ -133,7 +117,7 @@ async def _update(dialog: Dialog, command: SetpointCommand) -> Answer | None:
     memory = dialog.line.memory
     request = wire.UpdateDynamicScheduleRequest(
         chargingProfileId=translate.central_profile_id(command.evse_id),
-        scheduleUpdate=translate.schedule_update(command, bidirectional=_both_ways(dialog)),
+        scheduleUpdate=translate.schedule_update(command, bidirectional=dialog.gives),
     )
     try:
         reply = await dialog.call(
@@ -163,7 +147,7 @@ async def _install(dialog: Dialog, command: SetpointCommand, transaction_id: str
     too_early = dialog.line.too_early(command, _profile_interval_s(dialog))
     if too_early:
         return dialog.line.answer("Rejected", too_early)
-    request = translate.central_profile(command, transaction_id, bidirectional=_both_ways(dialog))
+    request = translate.central_profile(command, transaction_id, bidirectional=dialog.gives)
     reply = await _send_profile(dialog, command, request)
     if reply is None:
         return dialog.line.superseded()
@@ -192,7 +176,7 @@ async def _lease(dialog: Dialog, command: SetpointCommand, transaction_id: str) 
     if too_early:
         return Answer(status="too_early", why=too_early, answered_at=dialog.line.clock.now())
     now = dialog.line.clock.now()
-    request = translate.leased_profile(command, transaction_id, now, bidirectional=_both_ways(dialog))
+    request = translate.leased_profile(command, transaction_id, now, bidirectional=dialog.gives)
     reply = await _send_profile(dialog, command, request)
     if reply is None:
         return dialog.line.superseded()
@@ -212,7 +196,7 @@ async def _transfer(dialog: Dialog, command: SetpointCommand, transaction_id: st
     """Give a setpoint by the vendor's own message."""
     template = dialog.line.model.data_transfer
     assert template is not None  # a model of this way has one
-    setpoint_kw = command.setpoint_kw if _both_ways(dialog) else max(command.setpoint_kw, 0.0)
+    setpoint_kw = command.setpoint_kw if dialog.gives else max(command.setpoint_kw, 0.0)
     request = wire.DataTransferRequest(
         vendorId=template.vendor_id,
         messageId=template.message_id,
@@ -233,13 +217,20 @@ async def _transfer(dialog: Dialog, command: SetpointCommand, transaction_id: st
 async def _send_profile(
     dialog: Dialog, command: SetpointCommand, request: wire.SetChargingProfileRequest
 ) -> Reply[wire.SetChargingProfileResponse] | None:
-    return await dialog.call(
-        "SetChargingProfile",
-        request,
-        wire.SetChargingProfileResponse,
-        still_wanted=lambda: dialog.line.take_turn(command),
-        setpoint=True,
-    )
+    async def send() -> Reply[wire.SetChargingProfileResponse] | None:
+        return await dialog.call(
+            "SetChargingProfile",
+            request,
+            wire.SetChargingProfileResponse,
+            still_wanted=lambda: dialog.line.take_turn(command),
+            setpoint=True,
+        )
+
+    reply = await send()
+    if reply is None or reply.value.statusInfo is None or reply.value.statusInfo.reasonCode != NO_SUCH_MODE:
+        return reply
+    unheard = await transfer.allow_unheard(dialog, request.chargingProfile.transactionId)
+    return await send() if unheard else reply
 
 
 def _profile_interval_s(dialog: Dialog) -> float:
@@ -249,6 +240,32 @@ def _profile_interval_s(dialog: Dialog) -> float:
     except ValueError:
         own_s = 0.0
     return max(dialog.line.model.profile_interval_s, own_s) + RATE_MARGIN_S
+
+
+def newest_update(dialog: Dialog, profile_id: int) -> wire.ChargingScheduleUpdate | None:
+    """What one of our Dynamic profiles should say now; None for any other profile."""
+    for evse_id in dialog.line.memory.profile_of:
+        command = dialog.line.memory.wanted.get(evse_id)
+        if command is not None and translate.central_profile_id(evse_id) == profile_id:
+            return translate.schedule_update(command, bidirectional=dialog.gives)
+    return None
+
+
+def offer_schedule(dialog: Dialog, evse_id: int, periods_max: int) -> None:
+    """K18: a vehicle that follows a schedule gets the fallback's day as one, in as many periods as it can take."""
+    transaction_id = dialog.line.memory.newest_transaction(evse_id)
+    if transaction_id is None:
+        return
+    now = dialog.line.clock.now()
+    request = translate_v2x.offered_schedule(
+        dialog.line.config.default_profile, evse_id, transaction_id, now, periods_max
+    )
+
+    async def send() -> None:
+        dialog.line.memory.profile_sent_s[evse_id] = asyncio.get_running_loop().time()
+        await dialog.ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
+
+    dialog.later(send())
 
 
 async def clear_setpoint(dialog: Dialog, evse_id: int) -> Answer:
@@ -267,14 +284,3 @@ async def composite_limits_kw(dialog: Dialog, evse_id: int, duration_s: int) -> 
     if reply.value.status != "Accepted" or reply.value.schedule is None:
         raise Refused("no composite schedule", where=dialog.line.config.station_id, got=reply.value.status)
     return translate.composite_kw(reply.value.schedule)
-
-
-def _both_ways(dialog: Dialog) -> bool:
-    return dialog.line.config.discharge_kw > 0 and dialog.line.model.way != "charge-only"
-
-
-ROUTES: Final[Routes] = {
-    "NotifyEVChargingNeeds": Route(wire.NotifyEVChargingNeedsRequest, _needs),
-    "NotifyEVChargingSchedule": Route(wire.NotifyEVChargingScheduleRequest, _schedule),
-    "NotifyChargingLimit": Route(wire.NotifyChargingLimitRequest, _limit),
-}

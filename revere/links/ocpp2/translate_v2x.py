@@ -1,0 +1,174 @@
+"""Blocks K and Q to the house's words: limits from outside, a vehicle's own schedule, what it may be offered.
+
+Signs: charging is positive on both sides; ``dischargeLimit`` is never above 0 there and a magnitude here. W there, kW
+here. Sources: OCPP 2.1 schemas; the project's OCPP facts, sections 5 and 6.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Final
+
+from revere.core.facts import (
+    AlarmCleared,
+    AlarmRaised,
+    ExternalLimitLifted,
+    ExternalLimitReported,
+    Fact,
+    VehicleScheduleReported,
+)
+from revere.links.ocpp2.wire import v21 as wire
+from revere.links.ocppj.line import SCHEDULE_STEPS_MAX
+from revere.links.ocppj.setpoints import DAY_S, local_midnight, watts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from revere.core.commands import DefaultProfile
+    from revere.core.ports import StationConfig
+
+CHARGING: Final[tuple[wire.EnergyTransferModeEnum, ...]] = (
+    "AC_single_phase",
+    "AC_two_phase",
+    "AC_three_phase",
+    "DC",
+    "DC_ACDP",
+    "WPT",
+)
+GIVING: Final[tuple[wire.EnergyTransferModeEnum, ...]] = ("AC_BPT", "AC_BPT_DER", "DC_BPT", "DC_ACDP_BPT")
+TRANSFERS: Final = "V2XChargingCtrlr@{}.SupportedEnergyTransferModes"
+POWER_SLACK_KW: Final = 0.05
+TUPLES_MAX: Final = 12
+"""Periods offered to a vehicle that does not say how many it takes."""
+SCHEDULE_PROFILE_BASE: Final = 300
+SCHEDULE_STACK_LEVEL: Final = 1
+"""Above the fallback, below any setpoint."""
+
+
+def allowed_transfer(
+    config: StationConfig, variables: Mapping[str, str], *, gives: bool, evse_id: int = 1
+) -> tuple[wire.EnergyTransferModeEnum, ...] | None:
+    """What a known vehicle may choose from (Q01); None where it only charges, which is what an omission means."""
+    if not gives or config.discharge_kw <= 0:
+        return None
+    every = (*CHARGING, *GIVING)
+    said = {word.strip() for word in variables.get(TRANSFERS.format(evse_id), "").split(",")}
+    known = tuple(mode for mode in every if mode in said)
+    return known or every
+
+
+def external_limit(config: StationConfig, request: wire.NotifyChargingLimitRequest, at: dt.datetime) -> list[Fact]:
+    """A limit that somebody else has set, and the alarm that says so; extra capacity limits nothing."""
+    limit, evse_id = request.chargingLimit, request.evseId or 0
+    if limit.isLocalGeneration:
+        return []
+    source = limit.chargingLimitSource
+    schedule = request.chargingSchedule[0] if request.chargingSchedule else None
+    steps: tuple[tuple[dt.datetime, float | None, float | None], ...] = ()
+    until = None
+    if schedule is not None and schedule.chargingRateUnit == "W":
+        start = (schedule.startSchedule or at).astimezone(dt.UTC)
+        until = None if schedule.duration is None else start + dt.timedelta(seconds=schedule.duration)
+        steps = tuple(
+            (start + dt.timedelta(seconds=period.startPeriod), _up_kw(period), _down_kw(period))
+            for period in schedule.chargingSchedulePeriod[:SCHEDULE_STEPS_MAX]
+        )
+    critical = bool(limit.isGridCritical)
+    reported = ExternalLimitReported(
+        at=at,
+        station_id=config.station_id,
+        evse_id=evse_id,
+        source=source,
+        steps=steps,
+        until=until,
+        critical=critical,
+    )
+    kw = [step[1] for step in steps if step[1] is not None]
+    how_much = f" to {min(kw):g} kW" if kw else ""
+    alarm = AlarmRaised(
+        at=at,
+        key=_limit_key(config, source),
+        severity="warning",
+        subject=config.station_id,
+        text=f"charging limited from outside by {source}{how_much}{', critical for the grid' if critical else ''}",
+    )
+    return [reported, alarm]
+
+
+def limit_lifted(config: StationConfig, request: wire.ClearedChargingLimitRequest, at: dt.datetime) -> list[Fact]:
+    """That limit is gone."""
+    source = request.chargingLimitSource
+    lifted = ExternalLimitLifted(at=at, station_id=config.station_id, evse_id=request.evseId or 0, source=source)
+    return [lifted, AlarmCleared(at=at, key=_limit_key(config, source))]
+
+
+def _limit_key(config: StationConfig, source: str) -> str:
+    return f"limit:{config.station_id}:{source}"
+
+
+def _up_kw(period: wire.ChargingSchedulePeriod) -> float | None:
+    phases = [w for w in (period.limit, period.limit_L2, period.limit_L3) if w is not None]
+    return max(sum(phases), 0.0) / 1000.0 if phases else None
+
+
+def _down_kw(period: wire.ChargingSchedulePeriod) -> float | None:
+    phases = [w for w in (period.dischargeLimit, period.dischargeLimit_L2, period.dischargeLimit_L3) if w is not None]
+    return abs(sum(phases)) / 1000.0 if phases else None
+
+
+def vehicle_schedule(
+    config: StationConfig, request: wire.NotifyEVChargingScheduleRequest, at: dt.datetime
+) -> VehicleScheduleReported:
+    """What the vehicle means to draw (K17, K18), and why we do not agree, if we do not."""
+    schedule, base = request.chargingSchedule, request.timeBase.astimezone(dt.UTC)
+    periods = schedule.chargingSchedulePeriod[:SCHEDULE_STEPS_MAX]
+    kw = [_up_kw(period) or 0.0 for period in periods]
+    refused = ""
+    if schedule.chargingRateUnit != "W":
+        refused, kw = f"a schedule in {schedule.chargingRateUnit}: it must be in W", []
+    elif max(kw) > config.charge_kw + POWER_SLACK_KW:
+        refused = f"{max(kw):g} kW is above the station's {config.charge_kw:g} kW"
+    steps = tuple(
+        (base + dt.timedelta(seconds=period.startPeriod), power_kw)
+        for period, power_kw in zip(periods, kw, strict=False)
+    )
+    return VehicleScheduleReported(
+        at=at, station_id=config.station_id, evse_id=request.evseId, steps=steps, refused=refused
+    )
+
+
+def offered_schedule(
+    profile: DefaultProfile, evse_id: int, transaction_id: str, now: dt.datetime, periods_max: int
+) -> wire.SetChargingProfileRequest:
+    """The fallback's next 24 hours as the schedule of one session; beyond the last period its least limit holds."""
+    midnight = local_midnight(profile, now)
+    after_s = (now - midnight).total_seconds()
+    day = [(start_s, kw) for start_s, kw in profile.limits_kw] + [(s + DAY_S, kw) for s, kw in profile.limits_kw]
+    begun = [kw for start_s, kw in day if start_s <= after_s]
+    steps = [(0, begun[-1])] + [(int(s - after_s), kw) for s, kw in day if 0 < s - after_s < DAY_S]
+    if len(steps) > periods_max:
+        rest = steps[periods_max - 1 :]
+        steps = [*steps[: periods_max - 1], (rest[0][0], min(kw for _, kw in rest))]
+    profile_id = SCHEDULE_PROFILE_BASE + evse_id
+    return wire.SetChargingProfileRequest(
+        evseId=evse_id,
+        chargingProfile=wire.ChargingProfile(
+            id=profile_id,
+            stackLevel=SCHEDULE_STACK_LEVEL,
+            chargingProfilePurpose="TxProfile",
+            chargingProfileKind="Absolute",
+            transactionId=transaction_id,
+            chargingSchedule=(
+                wire.ChargingSchedule(
+                    id=profile_id,
+                    chargingRateUnit="W",
+                    startSchedule=now,
+                    duration=DAY_S,
+                    chargingSchedulePeriod=tuple(
+                        wire.ChargingSchedulePeriod(startPeriod=s, limit=watts(kw), operationMode="ChargingOnly")
+                        for s, kw in steps
+                    ),
+                ),
+            ),
+        ),
+    )
