@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 import pytest
+from oca.cases import own
 from ocpp_rig import BOOT, NOW, Bench, HandStation, bench, config, play
 from ocpp_schemas import SCHEMAS
 
@@ -85,6 +86,11 @@ def limited(**changes: Any) -> dict[str, Any]:
     return {"chargingLimit": limit, "evseId": 1, "chargingSchedule": [schedule | changes]}
 
 
+@own(
+    "K12",
+    rule="a limit from outside is recorded with its steps and its end, and told",
+    source="schema NotifyChargingLimitRequest; K23, inferred",
+)
 @pytest.mark.parametrize(
     ("what", "request_", "steps", "until"),
     [
@@ -121,6 +127,11 @@ def test_a_limit_from_outside_is_a_fact_and_an_alarm(
     told(story)
 
 
+@own(
+    "K13",
+    rule="a cleared limit ends; local generation is extra capacity, no limit",
+    source="schema ClearedChargingLimitRequest, ChargingLimitType.isLocalGeneration",
+)
 def test_a_lifted_limit_clears_its_alarm_and_local_generation_limits_nothing() -> None:
     async def story(b: Bench, station: HandStation) -> None:
         extra = limited() | {"chargingLimit": {"chargingLimitSource": "SO", "isLocalGeneration": True}}
@@ -136,6 +147,11 @@ def test_a_lifted_limit_clears_its_alarm_and_local_generation_limits_nothing() -
 # Priority, needs, schedules, pulls ----------------------------------------------------------------------
 
 
+@own(
+    "K22",
+    rule="a station tells that its driver goes first, or no longer",
+    source="schema NotifyPriorityChargingRequest",
+)
 @pytest.mark.parametrize("active", [True, False])
 def test_priority_charging_is_known(active: bool) -> None:
     async def story(b: Bench, station: HandStation) -> None:
@@ -150,6 +166,11 @@ def needs(transfer: str, **more: Any) -> dict[str, Any]:
     return {"evseId": 1, "chargingNeeds": {"requestedEnergyTransfer": transfer, "controlMode": "DynamicControl"}} | more
 
 
+@own(
+    "K19",
+    rule="needs are Accepted where a profile follows, NoChargingProfile where none can, else Rejected",
+    source="errata Q01.FR.07; the rejection inferred",
+)
 @pytest.mark.parametrize(
     ("what", "changes", "transfer", "status"),
     [
@@ -168,6 +189,11 @@ def test_needs_are_answered_by_what_will_follow(what: str, changes: Any, transfe
     told(story, **changes)
 
 
+@own(
+    "K18",
+    rule="a vehicle in scheduled control gets a schedule of at most maxScheduleTuples periods",
+    source="schema NotifyEVChargingNeedsRequest.maxScheduleTuples",
+)
 @pytest.mark.parametrize(
     ("tuples", "limits"),
     # The fallback: 20 kW, 10 from 06:00, 2.5 from 16:00, 20 from 22:00; it is 15:30 in New York.
@@ -191,6 +217,11 @@ def test_a_scheduled_vehicle_is_offered_the_fallback_as_its_schedule(tuples: int
     told(story)
 
 
+@own(
+    "K17",
+    rule="a schedule of the vehicle must be in W and within the limits that it was given",
+    source="schema ChargingScheduleType; the limit inferred",
+)
 @pytest.mark.parametrize(
     ("unit", "limit", "status"), [("W", 60_000.0, "Accepted"), ("W", 60_100.0, "Rejected"), ("A", 16.0, "Rejected")]
 )
@@ -209,6 +240,11 @@ def test_a_vehicles_schedule_above_the_stations_limit_is_refused(unit: str, limi
     told(story)
 
 
+@own(
+    "K28",
+    rule="a pulled dynamic profile gets the values that hold; an unknown one is refused",
+    source="schema PullDynamicScheduleUpdateRequest",
+)
 def test_a_station_that_pulls_gets_the_setpoint_that_holds() -> None:
     """K28; a profile that is not ours is refused by name."""
 
@@ -226,6 +262,11 @@ def test_a_station_that_pulls_gets_the_setpoint_that_holds() -> None:
     told(story)
 
 
+@own(
+    "K09",
+    rule="a report of profiles belongs to a request of ours",
+    source="schema ReportChargingProfilesRequest.requestId",
+)
 def test_a_report_that_nobody_asked_for_is_dropped_and_counted() -> None:
     async def story(b: Bench, station: HandStation) -> None:
         schedule = {"id": 1, "chargingRateUnit": "W", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 1.0}]}
@@ -243,6 +284,11 @@ def test_a_report_that_nobody_asked_for_is_dropped_and_counted() -> None:
 # Who may give (Q01) -------------------------------------------------------------------------------------
 
 
+@own(
+    "Q01",
+    rule="a known vehicle at a two-way station is told its transfers; left out they mean charging only",
+    source="schema AuthorizeResponse.allowedEnergyTransfer",
+)
 @pytest.mark.parametrize(
     ("what", "token", "changes", "gives"),
     [
@@ -266,6 +312,11 @@ def test_an_authorized_vehicle_hears_what_it_may_choose(
     told(story, **changes)
 
 
+@own(
+    "Q01",
+    rule="only supported transfers are allowed",
+    source="appendix V2XChargingCtrlr.SupportedEnergyTransferModes",
+)
 def test_only_what_the_station_supports_is_allowed() -> None:
     async def story(b: Bench, station: HandStation) -> None:
         row = {
@@ -281,6 +332,11 @@ def test_only_what_the_station_supports_is_allowed() -> None:
     told(story)
 
 
+@own(
+    "Q01",
+    rule="a running session is told a change of its transfers",
+    source="schema NotifyAllowedEnergyTransferRequest; the moment inferred",
+)
 def test_a_session_begun_offline_is_told_that_it_may_give_when_it_refuses_to() -> None:
     """NotifyAllowedEnergyTransfer once, then the setpoint again; a second refusal stands."""
 
