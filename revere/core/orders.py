@@ -93,6 +93,19 @@ class ClearCache(OrderBase, frozen=True, kw_only=True):
     """Have the station forget which tokens it has seen accepted."""
 
 
+class StartSession(OrderBase, frozen=True, kw_only=True):
+    """Start a session for a token of the programme: at one EVSE, or at whichever the station chooses."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=36, pattern=r"^[!-~]*\Z")]
+    evse_id: EvseId | None = None
+
+
+class StopSession(OrderBase, frozen=True, kw_only=True):
+    """End a session of the station, by our id of it. The vehicle stays plugged."""
+
+    session_id: Annotated[str, Meta(min_length=1, max_length=96, pattern=r"^[!-~]*\Z")]
+
+
 class TriggerReport(OrderBase, frozen=True, kw_only=True):
     """Have the station send one of its own messages now."""
 
@@ -127,6 +140,8 @@ Order = (
     | TakeInventory
     | SetAvailability
     | ClearCache
+    | StartSession
+    | StopSession
     | TriggerReport
     | UnlockConnector
     | SetNetworkProfile

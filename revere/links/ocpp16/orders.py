@@ -13,6 +13,8 @@ from revere.core.orders import (
     Report,
     ResetStation,
     SetAvailability,
+    StartSession,
+    StopSession,
     TakeInventory,
     TriggerReport,
     UnlockConnector,
@@ -107,6 +109,17 @@ async def clear_cache(session: Session16, _order: ClearCache) -> Answer:
     return session.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
 
 
+async def start_session(session: Session16, order: StartSession) -> Answer:
+    """RemoteStartTransaction for a tag that may charge here."""
+    session.line.check_token(order.token)
+    return await session.remote_start(order.evse_id, order.token)
+
+
+async def stop_session(session: Session16, order: StopSession) -> Answer:
+    """RemoteStopTransaction."""
+    return await session.remote_stop(order.session_id)
+
+
 _REPORTS: Final[dict[Report, wire.TriggerMessageRequestedMessage]] = {
     "boot": "BootNotification",
     "heartbeat": "Heartbeat",
@@ -150,6 +163,8 @@ ORDERS: Final[dict[type[OrderBase], Callable[[Session16, Any], Awaitable[Answer]
     TakeInventory: take_inventory,
     SetAvailability: set_availability,
     ClearCache: clear_cache,
+    StartSession: start_session,
+    StopSession: stop_session,
     TriggerReport: trigger,
     UnlockConnector: unlock,
 }

@@ -339,7 +339,7 @@ class Session16:
         status = "Accepted" if reply.value.status == "RebootRequired" else reply.value.status
         return self.line.answer(status, sent_wall_s=reply.sent_wall_s)
 
-    async def remote_start(self, evse_id: int, token: str) -> Answer:
+    async def remote_start(self, evse_id: int | None, token: str) -> Answer:
         """Start a transaction for a tag."""
         request = wire.RemoteStartTransaction(idTag=token, connectorId=evse_id)
         reply = await self.ask("RemoteStartTransaction", request, wire.RemoteStartTransactionResponse)

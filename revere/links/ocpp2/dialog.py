@@ -25,14 +25,22 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=msgspec.Struct)
 
 
+class Report:
+    """A report of the device model that a station sends in parts."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, str] = {}
+        self.done = asyncio.Event()
+
+
 class Dialog:
     """One connection, in 2.1's words on our side whatever the edition on the line."""
 
     def __init__(self, line: Line) -> None:
         self.line = line
         self.booted = False
-        self.reports: dict[int, asyncio.Event] = {}
-        """Reports asked for, by their number, and whether they have come to their end."""
+        self.reports: dict[int, Report] = {}
+        """Those asked for and not yet at their end, by their number."""
         self.report_id = 0
         self.gathering = Gathering()
         self._beside: set[asyncio.Task[None]] = set()

@@ -125,7 +125,7 @@ class Session2:
         """Give the station the secret for its next connection."""
         return await provisioning.set_password(self._dialog, secret)
 
-    async def remote_start(self, evse_id: int, token: str) -> Answer:
+    async def remote_start(self, evse_id: int | None, token: str) -> Answer:
         """Start a session for a token."""
         return await remote.remote_start(self._dialog, evse_id, token)
 

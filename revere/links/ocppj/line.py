@@ -18,7 +18,7 @@ import msgspec
 
 from revere.core.assets import StationIdentity
 from revere.core.commands import Answer
-from revere.core.errors import RevereError
+from revere.core.errors import Refused, RevereError
 from revere.core.facts import (
     OTHER_CHARGER,
     AlarmCleared,
@@ -111,7 +111,7 @@ class Session(Protocol):
         """Give the station the secret for its next connection."""
         ...
 
-    async def remote_start(self, evse_id: int, token: str) -> Answer:
+    async def remote_start(self, evse_id: int | None, token: str) -> Answer:
         """Start a session for a token."""
         ...
 
@@ -316,6 +316,11 @@ class Line:
         """The answer for a setpoint that a newer one has dropped."""
         self.counters.setpoints_superseded += 1
         return self.answer("Rejected", "superseded by a newer setpoint")
+
+    def check_token(self, token: str) -> None:
+        """Refuse to start a session for a token that may not charge here."""
+        if not self.directory.authorized(token, self.config.station_id):
+            raise Refused("that token may not charge here", where=self.config.station_id, got=token)
 
     async def record(self, facts: Sequence[Fact]) -> None:
         """Commit facts; only then may the station be answered. Raises ``Unavailable``."""

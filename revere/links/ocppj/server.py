@@ -17,7 +17,7 @@ from revere.core.commands import NOT_CONNECTED, OFFLINE_LEASE_S, Answer
 from revere.core.errors import Refused, RevereError, Unavailable
 from revere.core.facts import AlarmRaised, Fact, StationConnected, StationDisconnected
 from revere.core.ids import StationId
-from revere.core.orders import TriggerReport
+from revere.core.orders import StartSession, TriggerReport
 from revere.links.models import ChargerModel, our_models
 from revere.links.ocpp2.session import Session2
 from revere.links.ocpp16.session import Session16
@@ -366,6 +366,8 @@ class OcppServer:
 
     async def carry_out(self, station_id: StationId, order: Order) -> Answer:
         """Do what a person asked of a station, as far as its edition and model know it."""
+        if isinstance(order, StartSession) and (stranger := self._directory.stranger(station_id)) is not None:
+            return Answer(status="rejected", why=f"another charger answers: {stranger.words()}")
         reads_meter = isinstance(order, TriggerReport) and order.report == "meter-values"
         with errand("pace" if reads_meter else ""):
             return await self._ask(station_id, lambda session: session.carry_out(order))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Literal
 
-import msgspec
-
 from revere.core.errors import Refused
 from revere.core.orders import Attribute, Inventory, ReadVariables, TakeInventory, VariableName, WriteVariables
 from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
+from revere.links.ocpp2.dialog import Report
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj import security
 from revere.links.ocppj.line import Answered
@@ -77,6 +76,7 @@ async def _report(dialog: Dialog, request: wire.NotifyReportRequest) -> Answered
     line = dialog.line
     await line.record(line.observe(request.generatedAt, line.clock.now()))
     variables = line.memory.variables
+    report = dialog.reports.get(request.requestId)
     for item in request.reportData or ():
         name = variable_name(item.component, item.variable)
         value = next((a.value for a in item.variableAttribute if a.type == "Actual"), None)
@@ -84,17 +84,18 @@ async def _report(dialog: Dialog, request: wire.NotifyReportRequest) -> Answered
             continue
         if value is not None and (name in variables or len(variables) < VARIABLES_MAX):
             variables[name] = value[:VALUE_MAX_CHARS]
-    done = dialog.reports.get(request.requestId)
-    if done is not None and not request.tbc:
-        done.set()
+            if report is not None:
+                report.told[name] = variables[name]
+    if report is not None and not request.tbc:
+        report.done.set()
     return Answered(wire.NotifyReportResponse())
 
 
 async def take_report(dialog: Dialog, base: wire.ReportBaseEnum, wait_s: float) -> Answer:
     """Have the station report; accepted only when all of it has come."""
     dialog.report_id += 1
-    number, done = dialog.report_id, asyncio.Event()
-    dialog.reports[number] = done
+    number, report = dialog.report_id, Report()
+    dialog.reports[number] = report
     try:
         request = wire.GetBaseReportRequest(requestId=number, reportBase=base)
         reply = await dialog.ask("GetBaseReport", request, wire.GetBaseReportResponse)
@@ -103,21 +104,20 @@ async def take_report(dialog: Dialog, base: wire.ReportBaseEnum, wait_s: float) 
             why = ": ".join(part for part in (f"not reported: {value.status}", reason(value.statusInfo)) if part)
             return dialog.line.answer(value.status, why, reply.sent_wall_s)
         async with asyncio.timeout(wait_s):
-            await done.wait()
+            await report.done.wait()
     except TimeoutError:
         return dialog.line.answer("Rejected", f"incomplete after {wait_s:.0f} s")
     finally:
         del dialog.reports[number]
-    return dialog.line.answer("Accepted", sent_wall_s=reply.sent_wall_s)
+    return dialog.line.answer("Accepted", sent_wall_s=reply.sent_wall_s, details=tuple(sorted(report.told.items())))
 
 
 async def take_inventory(dialog: Dialog, order: TakeInventory) -> Answer:
     """B07, B08: a report by a person's wish; what it tells goes into the journal."""
     answer = await take_report(dialog, _BASES[order.base], INVENTORY_WAIT_S)
-    if answer.status != "accepted":
-        return answer
-    await dialog.line.record_provisioned(dialog.line.memory.problems)
-    return msgspec.structs.replace(answer, details=tuple(sorted(dialog.line.memory.variables.items())))
+    if answer.status == "accepted":
+        await dialog.line.record_provisioned(dialog.line.memory.problems)
+    return answer
 
 
 # By name --------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from revere.core.errors import Refused
-from revere.core.orders import Report, TriggerReport, UnlockConnector
+from revere.core.orders import Report, StartSession, StopSession, TriggerReport, UnlockConnector
 from revere.links.ocpp2.blocks.routes import Orders, Routes, reason
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.line import transaction_id_of
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from revere.links.ocpp2.dialog import Dialog
 
 
-async def remote_start(dialog: Dialog, evse_id: int, token: str) -> Answer:
+async def remote_start(dialog: Dialog, evse_id: int | None, token: str) -> Answer:
     """Start a session for a token."""
     memory = dialog.line.memory
     memory.remote_starts += 1
@@ -32,6 +32,17 @@ async def remote_stop(dialog: Dialog, session_id: str) -> Answer:
     request = wire.RequestStopTransactionRequest(transactionId=transaction_id)
     reply = await dialog.ask("RequestStopTransaction", request, wire.RequestStopTransactionResponse)
     return dialog.line.answer(reply.value.status, reason(reply.value.statusInfo), reply.sent_wall_s)
+
+
+async def start_session(dialog: Dialog, order: StartSession) -> Answer:
+    """F01, F02: the same by a person's wish, for a token that may charge here."""
+    dialog.line.check_token(order.token)
+    return await remote_start(dialog, order.evse_id, order.token)
+
+
+async def stop_session(dialog: Dialog, order: StopSession) -> Answer:
+    """F03: the same by a person's wish."""
+    return await remote_stop(dialog, order.session_id)
 
 
 _REPORTS: Final[dict[Report, wire.MessageTriggerEnum]] = {
@@ -70,4 +81,9 @@ async def unlock(dialog: Dialog, order: UnlockConnector) -> Answer:
 
 
 ROUTES: Final[Routes] = {}
-ORDERS: Final[Orders] = {TriggerReport: trigger, UnlockConnector: unlock}
+ORDERS: Final[Orders] = {
+    StartSession: start_session,
+    StopSession: stop_session,
+    TriggerReport: trigger,
+    UnlockConnector: unlock,
+}
