@@ -16,6 +16,7 @@ from rich.text import Text
 
 import revere
 from revere.app.bench import BENCHES
+from revere.cli_event import event_app
 from revere.cli_shared import Config, admin, err, out, say
 from revere.cli_station import station_app
 from revere.core.errors import RevereError
@@ -24,7 +25,6 @@ app = App(name="revere", version=revere.__version__, help=(revere.__doc__ or "")
 user_app = App(name="user", help="People who may sign in.")
 token_app = App(name="token", help="API tokens: what scripts send instead of a password.")
 site_app = App(name="site", help="The programme's sites.")
-event_app = App(name="event", help="Calls of the utility.")
 for sub in (user_app, token_app, station_app, site_app, event_app):
     app.command(sub)
 
@@ -377,21 +377,6 @@ def token_revoke(token: str, *, config: Config = None) -> None:
     from revere.app.people import revoke_token
 
     out.print(admin(config, lambda desk: revoke_token(desk, token)))
-
-
-@event_app.command(name="call")
-def event_call(program: str, start: dt.datetime, end: dt.datetime) -> None:
-    """Record a GridEvent by hand at the running server.
-
-    Args:
-        program: the program's id, such as cs-daily.
-        start: RFC 3339 with a zone, such as 2026-07-15T16:00-04:00.
-        end: the same.
-    """
-    from revere.app.remote import call_event
-    from revere.app.settings import state_folder
-
-    say(call_event(state_folder(), program, start, end))
 
 
 @app.command

@@ -23,9 +23,9 @@ from revere.control.image import Image
 from revere.core.assets import program_of
 from revere.core.errors import Refused, RevereError
 from revere.core.facts import IdentityAccepted, SecurityEventReported
-from revere.core.ids import StationId, TenantId
+from revere.core.ids import SiteId, StationId, TenantId
 from revere.core.money import usd_text
-from revere.core.time import WallClock, local
+from revere.core.time import WallClock, iso, local
 from revere.settle.ledger import PARTICIPANT_KINDS
 from revere.settle.rules import load_rulebook
 from revere.settle.statement import audit as audit_lines
@@ -210,8 +210,24 @@ async def audit_statement(desk: AdminDesk, statement_id: str) -> tuple[bool, str
     ledger = [ledger_line(line) for line in mine]
     result = audit_lines(statement, readings, seasons, ledger=ledger, now=settled_at)
     lines = [*result.steps, *(f"MISMATCH {text}" for text in result.mismatches)]
+    lines += _not_settled(image, {site.id for site in fleet.sites if site.participant_id == participant}, period)
     lines.append("The statement agrees with its readings." if result.agrees else "The statement does NOT agree.")
     return result.agrees, "\n".join(lines)
+
+
+def _not_settled(image: Image, sites: set[SiteId], period: str) -> list[str]:
+    """Drills and calls taken back that reached a participant's sites in a month: why no line stands for them."""
+    zone = image.fleet.programme.zone
+    found = []
+    for event in sorted(image.events.values(), key=lambda event: (event.start, event.grid_event_id)):
+        if f"{local(event.start, zone):%Y-%m}" != period or not image.members(event) & sites:
+            continue
+        hours = f"{event.grid_event_id} {iso(event.start)} to {iso(event.end)}"
+        if event.drill:
+            found.append(f"{hours}: a drill, never settled")
+        elif event.cancelled:
+            found.append(f"{hours}: taken back by {event.cancelled_by}{f' ({event.why})' if event.why else ''}")
+    return found
 
 
 async def write_guide(desk: AdminDesk, to: Path) -> str:

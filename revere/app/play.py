@@ -190,7 +190,7 @@ async def _figures(
     guide_file: Path | None,
 ) -> dict[str, Any]:
     judge = world.judge
-    events = [event for event in house.image.events.values() if not event.cancelled]
+    events = [event for event in house.image.events.values() if not (event.cancelled or event.drill)]
     event = min(events, key=lambda e: (e.start, e.grid_event_id), default=None)
     equity = equity_view(scenario.fleet)
     figures: dict[str, Any] = {

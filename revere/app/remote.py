@@ -10,11 +10,14 @@ from urllib.parse import quote
 
 import aiohttp
 import msgspec
+from rich.table import Table
+from rich.text import Text
 
 from revere.app.running import find_running
 from revere.core.errors import Refused, Unavailable
 from revere.core.orders import Order
-from revere.core.time import iso
+from revere.core.time import iso, local
+from revere.web.calling import EventList
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +28,8 @@ ORDERS_REMEDY = "docs/reference/orders.md lists the orders and their fields"
 TOKEN_VARIABLE = "REVERE_TOKEN"  # noqa: S105  # a name
 
 
-def call_event(folder: Path, program: str, start: dt.datetime, end: dt.datetime) -> str:
-    """Record a GridEvent by hand; returns the server's sentence."""
+def call_event(folder: Path, program: str, start: dt.datetime, end: dt.datetime, *, drill: bool) -> str:
+    """Record a GridEvent by hand, a call or a drill; returns the server's sentence."""
     for name, moment in (("start", start), ("end", end)):
         if moment.tzinfo is None:
             raise Refused(
@@ -35,8 +38,42 @@ def call_event(folder: Path, program: str, start: dt.datetime, end: dt.datetime)
                 expected="such as 2026-07-15T16:00-04:00",
                 remedy="Add it",
             )
-    body: dict[str, object] = {"program_id": program, "start": iso(start), "end": iso(end)}
+    body: dict[str, object] = {"program_id": program, "start": iso(start), "end": iso(end), "drill": drill}
     return _detail(_post(folder, "/api/v1/events", body))
+
+
+def withdraw_event(folder: Path, grid_event_id: str, why: str) -> str:
+    """Take a call by hand back; returns the server's sentence."""
+    return _detail(_post(folder, f"/api/v1/events/{quote(grid_event_id, safe='')}/withdraw", {"why": why}))
+
+
+def opt_event(folder: Path, grid_event_id: str, why: str, *, opt_in: bool) -> str:
+    """Take part in an event or not; returns the server's sentence."""
+    body: dict[str, object] = {"opt_in": opt_in, "why": why}
+    return _detail(_post(folder, f"/api/v1/events/{quote(grid_event_id, safe='')}/opt", body))
+
+
+def list_events(folder: Path) -> Table:
+    """Calls ahead, under way and of the last week, as the server knows them."""
+    found = msgspec.convert(_get(folder, "/api/v1/events"), EventList)
+    table = Table("event", "what", "program", f"from ({found.zone})", "to", "state", "answer", "promised", "given")
+    for event in found.events:
+        start, end = local(event.start, found.zone), local(event.end, found.zone)
+        kind = "drill" if event.drill else "call"
+        table.add_row(
+            event.grid_event_id,
+            f"{kind} by {event.called_by}",
+            event.program_id,
+            f"{start:%Y-%m-%d %H:%M}",
+            f"{end:%H:%M}",
+            Text(f"withdrawn by {event.cancelled_by}: {event.why}" if event.by_hand else "cancelled by the utility")
+            if event.cancelled
+            else event.phase,
+            event.opt,
+            "–" if event.nominated_kw is None else f"{event.nominated_kw:.0f} kW",
+            "–" if event.performance_kw is None else f"{event.performance_kw:.0f} kW",
+        )
+    return table
 
 
 def stop_discharge(folder: Path, site: str | None, why: str) -> str:
@@ -83,6 +120,14 @@ def _detail(answer: dict[str, Any]) -> str:
 
 def _post(folder: Path, path: str, body: dict[str, object], token: str = "") -> dict[str, Any]:
     """Ask the server: as this machine's command line, or as the owner of ``token``."""
+    return _asked(folder, path, body, token)
+
+
+def _get(folder: Path, path: str) -> dict[str, Any]:
+    return _asked(folder, path, None)
+
+
+def _asked(folder: Path, path: str, body: dict[str, object] | None, token: str = "") -> dict[str, Any]:
     mark = find_running(folder)
     if mark is None:
         raise Unavailable(
@@ -93,12 +138,12 @@ def _post(folder: Path, path: str, body: dict[str, object], token: str = "") -> 
     return asyncio.run(_ask(mark.web_url + path, token or mark.token, body))
 
 
-async def _ask(url: str, token: str, body: dict[str, object]) -> dict[str, Any]:
+async def _ask(url: str, token: str, body: dict[str, object] | None) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {token}"}
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASK_S)) as session,
-            session.post(url, json=body, headers=headers) as response,
+            session.request("GET" if body is None else "POST", url, json=body, headers=headers) as response,
         ):
             raw = b""
             while chunk := await response.content.read(ANSWER_MAX_BYTES - len(raw)):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from revere.app.house import House
-    from revere.control.image import EventImage
+    from revere.control.event_image import EventImage
     from revere.core.assets import Fleet
     from revere.twin.judge import Judge
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from revere.control.image import EventImage, EvseImage, Image, SiteImage
+    from revere.control.event_image import EventImage
+    from revere.control.image import EvseImage, Image, SiteImage
     from revere.core.assets import Site, Vehicle
 
     Floats = npt.NDArray[np.float64]

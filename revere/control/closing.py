@@ -16,14 +16,16 @@ import msgspec
 
 from revere.core.time import local
 from revere.program.enrolment import enrolments
-from revere.program.seasons import site_seasons
+from revere.program.seasons import metered_assets, site_seasons
 from revere.settle.ledger import LedgerLine, from_fields, to_fields
 from revere.settle.performance import (
     EventPerformance,
     MeteredAsset,
+    ReadingIndex,
     RegisterReading,
     fleet_performance_kw,
     interval_edges,
+    measure_event,
     outside_outages,
     performance_kw,
     require_synchronised,
@@ -34,7 +36,8 @@ from revere.store.ledger import LedgerEntry, PostedLine
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from revere.control.image import EventImage, Image
+    from revere.control.event_image import EventImage
+    from revere.control.image import Image
     from revere.core.ids import GridEventId, ProgramId, SiteId
     from revere.settle.posting import Settlement
     from revere.settle.rules import Rulebook
@@ -75,9 +78,9 @@ class Closed:
     cents: int
     held: dict[SiteId, str]
 
-    def performance_kw(self) -> float:
-        """The fleet's mean relief that the registers prove, kW."""
-        return float(fleet_performance_kw(self.performances))
+    def performance_kw(self) -> float | None:
+        """The fleet's mean relief that the registers prove, kW; None where nothing was to be measured."""
+        return float(fleet_performance_kw(self.performances)) if self.performances else None
 
     def unmeasured_h(self) -> dict[SiteId, float]:
         """Hours in which an EVSE had no good interval, by site (an island's among them); such time proves nothing."""
@@ -158,19 +161,26 @@ def seasons_of(image: Image, rulebook: Rulebook, days: Iterable[dt.date], now: d
 
 
 def _called(image: Image) -> dict[ProgramId, list[CalledEvent]]:
-    """Every call by contract: one of the utility's OpenADR program reaches every contract that hangs on it."""
+    """Every call by contract: one of the utility's OpenADR program reaches every contract that hangs on it.
+
+    A drill is nobody's call.
+    """
     programs = image.fleet.programs
     openadr = {program.id: program.openadr_program for program in programs}
     called: dict[ProgramId, list[CalledEvent]] = {program.id: [] for program in programs}
     for event in image.events.values():
+        if event.drill:
+            continue
         told = CalledEvent(
             grid_event_id=event.grid_event_id,
             start=event.start,
             end=event.end,
             received_at=event.received_at,
-            opt="out" if event.opt == "out" else "in",
+            opt="out" if event.declined() else "in",
             cancelled=event.cancelled,
         )
+        if event.by_hand():
+            told = msgspec.structs.replace(told, cancelled_why=f"withdrawn by {event.cancelled_by}: {event.why}")
         for program in programs:
             if program.openadr_program == openadr.get(event.program_id):
                 called[program.id].append(told)
@@ -188,9 +198,12 @@ async def close_events(
 ) -> dict[GridEventId, Closed]:
     """Settle the seasons of these events at every site that they call, post what differs, return what each came to.
 
-    Raises ``Refused`` while our own clock is unsynchronised, ``Unavailable`` where the store is.
+    A drill is measured and that is all. Raises ``Refused`` while our own clock is unsynchronised, ``Unavailable`` where
+    the store is.
     """
     require_synchronised(clock_synchronised)
+    drills = {event.grid_event_id: await _measure_drill(image, event, books) for event in events if event.drill}
+    events = [event for event in events if not event.drill]
     zone = image.fleet.programme.zone
     members = {event.grid_event_id: image.members(event) for event in events}
     parts: dict[GridEventId, list[tuple[SiteSeason, Settlement, list[LedgerLine]]]] = {key: [] for key in members}
@@ -207,7 +220,26 @@ async def close_events(
             await books.post([LedgerEntry(posted_at=now, **to_fields(line)) for line in result.lines])
         for key in asked:
             parts[key].append((season, result, [*posted, *result.lines]))
-    return {key: _closed(key, found) for key, found in parts.items()}
+    return drills | {key: _closed(key, found) for key, found in parts.items()}
+
+
+async def _measure_drill(image: Image, event: EventImage, books: Books) -> Closed:
+    """What registers show of a drill, by the functions of settlement; no season hears of it and no line is posted."""
+    performances = []
+    for site_id in sorted(image.members(event)):
+        assets = metered_assets(image.fleet, site_id)
+        readings = await read_registers(books, assets, interval_edges(event.start, event.end))
+        performances.append(
+            measure_event(
+                site_id=site_id,
+                grid_event_id=event.grid_event_id,
+                start=event.start,
+                end=event.end,
+                assets=assets,
+                readings=ReadingIndex(outside_outages(readings, image.sites[site_id].outages)),
+            )
+        )
+    return Closed(performances=tuple(performances), lines=0, cents=0, held={})
 
 
 async def _site_lines(books: Books, site_id: SiteId) -> list[LedgerLine]:

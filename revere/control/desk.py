@@ -37,12 +37,21 @@ class SetDeparture(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A GridEvent recorded by hand."""
+    """A GridEvent recorded by hand: a call that came by telephone, or a drill, which nobody pays."""
 
     program_id: str
     start: dt.datetime
     end: dt.datetime
     by: str
+    drill: bool = False
+
+
+class WithdrawEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Take a call by hand back, as if it had never stood."""
+
+    grid_event_id: str
+    by: str
+    why: str
 
 
 class OptEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +120,7 @@ Ask = (
     | ReleaseDischarge
     | SetDeparture
     | CallEvent
+    | WithdrawEvent
     | OptEvent
     | AcceptCharger
     | SetLock

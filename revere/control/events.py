@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from revere.control.closing import EDGE_TOLERANCE_S, WAIT_FOR_VALUES, Closed, close_events
+from revere.control.contracts import baseline_of
 from revere.control.promise import planned_relief
 from revere.core import facts as f
-from revere.core.errors import Refused, RevereError
+from revere.core.errors import RevereError
 from revere.core.ids import GridEventId
 from revere.core.time import local
 from revere.plan.forecast import nominate_kw
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from revere.control.closing import Books
-    from revere.control.image import EventImage, Image
+    from revere.control.event_image import EventImage
+    from revere.control.image import Image
     from revere.control.snapshot import Snapshot
-    from revere.core.assets import Fleet
     from revere.core.ids import ProgramId, SiteId
     from revere.core.ports import FactSink
     from revere.plan.problem import Bools
@@ -98,13 +99,28 @@ class EventDesk:
         return self._baseline[1]
 
     async def decide(self, now: dt.datetime) -> None:
-        """Opt in to what was called and not decided: the programme's standing policy is to take part."""
+        """Opt in to what was called and not decided: the programme's standing policy is to take part.
+
+        A drill gives way to a call: it is withdrawn where one reaches a site of its own in its hours.
+        """
         for event in list(self._image.events.values()):
+            if event.drill and event.live() and event.end > now:
+                call = next((other for other in self._image.events.values() if self._displaces(other, event)), None)
+                if call is not None:
+                    why = f"{call.grid_event_id} calls for the same hours, and a call comes before a drill"
+                    await self._sink.record([withdrawal(event, POLICY, why, now)])
+                    continue
             if event.opt == "undecided" and not event.cancelled and event.end > now:
                 why = "standing policy: take part; departures and reserves stay above it"
                 await self._sink.record(
                     [f.OptDecided(at=now, grid_event_id=event.grid_event_id, opt="in", by=POLICY, why=why)]
                 )
+
+    def _displaces(self, call: EventImage, drill: EventImage) -> bool:
+        """Whether a call takes the place of a drill."""
+        same_hours = call.start < drill.end and drill.start < call.end
+        together = same_hours and bool(self._image.members(call) & self._image.members(drill))
+        return together and not call.drill and call.live()
 
     async def nominate(self, snapshot: Snapshot, plan: Plan, now: dt.datetime) -> None:
         """Promise for each undecided event the plan's lowest 5-minute mean, less ten per cent."""
@@ -232,7 +248,7 @@ class EventDesk:
         event_id = event.grid_event_id
         if now < self._try_at.get(event_id, now):
             return False
-        first = event.live() and now >= event.end + WAIT_FOR_VALUES and not event.reported
+        first = not event.cancelled and now >= event.end + WAIT_FOR_VALUES and not event.reported
         return first or (event.reported and now >= self._late.get(event_id, now + LATE_WAIT))
 
     async def _failed(self, event: EventImage, error: RevereError, now: dt.datetime) -> None:
@@ -251,11 +267,12 @@ class EventDesk:
     async def _tell(self, event: EventImage, closed: Closed, now: dt.datetime) -> None:
         """Report what an event came to, if it is news, and journal it."""
         event_id = event.grid_event_id
-        performance_kw = round(closed.performance_kw(), 3)
+        exact_kw = closed.performance_kw()
+        performance_kw = None if exact_kw is None else round(exact_kw, 3)
         facts: list[f.Fact] = []
         if self._changed(event):
             return
-        if event.live() and not (event.reported and performance_kw == event.performance_kw):
+        if not event.cancelled and not (event.reported and performance_kw == event.performance_kw):
             report_id = await self._report(event, closed)
             if self._changed(event):
                 return
@@ -281,24 +298,25 @@ class EventDesk:
     async def _report(self, event: EventImage, closed: Closed) -> str:
         """Tell the utility that called; ``none`` where nobody did or nothing was measured."""
         intervals = closed.intervals()
-        if self._utility is None or event.source.startswith("operator:") or not intervals:
+        if self._utility is None or event.by_hand() or not intervals:
             return "none"
         return await self._utility.report_performance(event.grid_event_id, event.program_id, intervals)
 
 
-def baseline_of(fleet: Fleet, rulebook: Rulebook, called: ProgramId | None, day: dt.date) -> str:
-    """What baseline counts on a local date in the contracts that a call of ``called`` reaches (None: in all)."""
-    openadr = {program.openadr_program for program in fleet.programs if called in (None, program.id)}
-    names: set[str] = set()
-    for program in fleet.programs:
-        if program.openadr_program not in openadr:
-            continue
-        for utility in program.utilities:
-            try:
-                names.add(rulebook.rule_for(program.rule, utility, day).version.baseline)
-            except Refused:
-                continue  # not this utility's customers, or not at this time: they settle under no rule either
-    return ", ".join(sorted(names - {"none"} or names))
+def withdrawal(event: EventImage, by: str, why: str, now: dt.datetime) -> f.GridEventReceived:
+    """The fact that takes a call by hand back: as if it had never stood, whatever was given for it."""
+    return f.GridEventReceived(
+        at=now,
+        grid_event_id=event.grid_event_id,
+        program_id=event.program_id,
+        start=event.start,
+        end=event.end,
+        modification=event.modification + 1,
+        cancelled=True,
+        source=f"{f.BY_HAND}{by}",
+        drill=event.drill,
+        why=why,
+    )
 
 
 def _by_site(

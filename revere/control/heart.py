@@ -44,8 +44,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from revere.control.closing import Books
+    from revere.control.event_image import EventImage
     from revere.control.events import Utility
-    from revere.control.image import EventImage, EvseImage, Image
+    from revere.control.image import EvseImage, Image
     from revere.control.inbox import Inbox
     from revere.control.ticker import Decision
     from revere.control.view import ConsoleView, EquityView
@@ -129,6 +130,7 @@ class Heart:
         self.inbox = inbox
         self.clock = clock
         self.link = link
+        self.rulebook = rulebook
         self.figures = HeartFigures()
         self.tracker = CommandTracker()
         self.scribe = Scribe(inbox)

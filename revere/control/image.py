@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
+from revere.control.event_image import EventImage, event_at, fold_call
 from revere.control.external import ExternalLimits
 from revere.control.registers import Registers, keep_aligned, net_wh_of
 from revere.control.screen import RATING_SLACK, building_range_kw, told_by_station
@@ -141,31 +142,6 @@ class SiteImage:
 
 
 @dataclass(slots=True)
-class EventImage:
-    """One call under a program, its latest modification; ``received_at`` is when it was first heard of."""
-
-    grid_event_id: GridEventId
-    program_id: ProgramId
-    start: dt.datetime
-    end: dt.datetime
-    modification: int
-    cancelled: bool
-    received_at: dt.datetime
-    source: str
-    opt: str = "undecided"
-    nominated_kw: float | None = None
-    nominated_at: dt.datetime | None = None
-    nominated_by_site_kw: dict[str, float] = field(default_factory=dict)
-    performance_kw: float | None = None
-    reported: bool = False
-    held: dict[str, str] = field(default_factory=dict)
-
-    def live(self) -> bool:
-        """Neither cancelled nor opted out of."""
-        return not self.cancelled and self.opt != "out"
-
-
-@dataclass(slots=True)
 class Override:
     """A departure that somebody asked for."""
 
@@ -237,7 +213,7 @@ class Image:
             case f.PlanMade() | f.EventReported():
                 self._outcome(fact)
             case f.GridEventReceived() | f.Nominated() | f.OptDecided():
-                self._event(fact)
+                fold_call(self.events, fact)
             case f.GridLost() | f.GridRestored() | f.TransferSwitchReported():
                 self._grid(fact)
             case f.OutageSuspected() | f.GridProven():
@@ -466,34 +442,6 @@ class Image:
             if override is not None and override.departs <= ts + dt.timedelta(minutes=30):
                 del self.overrides[evse.vehicle.id]
 
-    def _event(self, fact: f.GridEventReceived | f.Nominated | f.OptDecided) -> None:
-        known = self.events.get(fact.grid_event_id)
-        if isinstance(fact, f.GridEventReceived):
-            if known is not None and fact.modification < known.modification:
-                return
-            event = EventImage(
-                grid_event_id=fact.grid_event_id,
-                program_id=fact.program_id,
-                start=fact.start,
-                end=fact.end,
-                modification=fact.modification,
-                cancelled=fact.cancelled,
-                received_at=fact.at,
-                source=fact.source,
-            )
-            if known is not None:
-                event.opt, event.received_at = known.opt, known.received_at
-                if (known.start, known.end) == (event.start, event.end):  # a call that moved is settled anew
-                    event.reported, event.performance_kw, event.held = known.reported, known.performance_kw, known.held
-                event.nominated_kw, event.nominated_at = known.nominated_kw, known.nominated_at
-                event.nominated_by_site_kw = known.nominated_by_site_kw
-            self.events[fact.grid_event_id] = event
-        elif known is not None and isinstance(fact, f.Nominated):
-            known.nominated_kw, known.nominated_at = fact.nominated_kw, fact.at
-            known.nominated_by_site_kw = fact.by_site_kw
-        elif known is not None and isinstance(fact, f.OptDecided):
-            known.opt = fact.opt
-
     def _silence(self, fact: f.OutageSuspected | f.GridProven) -> None:
         site = self.sites.get(fact.site_id)
         if site is None:
@@ -548,14 +496,7 @@ class Image:
 
     def event_at(self, now: dt.datetime) -> EventImage | None:
         """The live event that runs now, else the next one, else the last one that ended today."""
-        running = [e for e in self.events.values() if e.live() and e.start <= now < e.end]
-        if running:
-            return min(running, key=lambda e: (e.start, e.grid_event_id))
-        coming = [e for e in self.events.values() if e.live() and e.start > now]
-        if coming:
-            return min(coming, key=lambda e: (e.start, e.grid_event_id))
-        over = [e for e in self.events.values() if e.live() and now - e.end < dt.timedelta(hours=18)]
-        return max(over, key=lambda e: (e.end, e.grid_event_id), default=None)
+        return event_at(self.events.values(), now)
 
     def energy_kwh(self, evse: EvseImage) -> float | None:
         """Energy in the plugged vehicle's battery by its last soc, None where nothing was reported.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 import msgspec
 
 from revere.control.bounds import fed
+from revere.control.calling import CallingDesk, refuse_naive
 from revere.control.desk import (
     AcceptCharger,
     AcknowledgeAlarm,
@@ -23,13 +24,14 @@ from revere.control.desk import (
     SetLock,
     StopDischarge,
     TellStation,
+    WithdrawEvent,
 )
 from revere.control.outlook import departure_outlook
 from revere.core import facts as f
 from revere.core.assets import StationIdentity
 from revere.core.commands import Answer
 from revere.core.errors import Refused, Unavailable
-from revere.core.ids import CommandId, GridEventId, ProgramId, SiteId, VehicleId
+from revere.core.ids import CommandId, SiteId, VehicleId
 from revere.core.orders import kind_of
 from revere.core.time import iso
 
@@ -45,8 +47,6 @@ if TYPE_CHECKING:
 ASK_DEADLINE_S = 15.0
 STATION_ANSWERS_S = 12.0
 DRAIN_S = 10.0
-EVENT_MAX = dt.timedelta(hours=6)
-EVENT_AHEAD_MAX = dt.timedelta(days=14)
 DEPARTURE_AHEAD_MAX = dt.timedelta(days=14)
 WHY_MAX_CHARS = 400
 
@@ -61,6 +61,7 @@ class Office:
         self._inbox = inbox
         self._loop = loop
         self._rotation = rotation
+        self._calling = CallingDesk(heart.image, inbox, heart.rulebook)
         self._view: ConsoleView | None = None
         self._serial = 0
 
@@ -98,9 +99,11 @@ class Office:
             case SetDeparture():
                 return await self._departure(request, now)
             case CallEvent():
-                return await self._call(request, now)
+                return await self._calling.call(request, now)
+            case WithdrawEvent():
+                return await self._calling.withdraw(request, now)
             case OptEvent():
-                return await self._opt(request, now)
+                return await self._calling.opt(request, now)
             case AcceptCharger():
                 return await self._accept(request, now)
             case TellStation():
@@ -149,7 +152,7 @@ class Office:
         )
         if evse is None or evse.vehicle is None:
             raise Refused("no such vehicle", got=request.vehicle_id)
-        _refuse_naive(request.departs)
+        refuse_naive(request.departs)
         if not now < request.departs <= now + DEPARTURE_AHEAD_MAX:
             raise Refused(
                 "the departure must lie ahead",
@@ -184,78 +187,6 @@ class Office:
         return Receipt(
             accepted=True,
             detail=f"{vehicle.name} will probably not be ready: {result.reason}. It charges as best it can.",
-        )
-
-    async def _call(self, request: CallEvent, now: dt.datetime) -> Receipt:
-        known = {program.id for program in self._heart.image.fleet.programs}
-        if request.program_id not in known:
-            raise Refused("no such program", got=request.program_id, expected=", ".join(sorted(known)))
-        _refuse_naive(request.start, request.end)
-        if not request.start < request.end <= request.start + EVENT_MAX:
-            raise Refused("the event's length", got=f"{iso(request.start)} to {iso(request.end)}", expected="up to 6 h")
-        if not now <= request.start <= now + EVENT_AHEAD_MAX:
-            raise Refused(
-                "the event must start ahead", got=iso(request.start), expected=f"after {iso(now)}, within 14 days"
-            )
-        self._refuse_overlap(request)
-        self._serial += 1
-        event_id = GridEventId(f"manual-{int(now.timestamp())}-{self._serial}")
-        await self._inbox.record(
-            [
-                f.GridEventReceived(
-                    at=now,
-                    grid_event_id=event_id,
-                    program_id=ProgramId(request.program_id),
-                    start=request.start,
-                    end=request.end,
-                    source=f"operator:{request.by}",
-                )
-            ]
-        )
-        return Receipt(
-            accepted=True,
-            detail="The event is recorded; its nomination follows with the next plan.",
-            reference=event_id,
-        )
-
-    def _refuse_overlap(self, request: CallEvent) -> None:
-        """A second call of the same sites for the same hours would be paid twice."""
-        image = self._heart.image
-        openadr = {program.id: program.openadr_program for program in image.fleet.programs}
-        asked = openadr[ProgramId(request.program_id)]
-        for event in image.events.values():
-            same = event.live() and openadr.get(event.program_id) == asked
-            if same and event.start < request.end and request.start < event.end:
-                raise Refused(
-                    "a call of this program already covers that time",
-                    got=f"{iso(request.start)} to {iso(request.end)}",
-                    expected=f"not {iso(event.start)} to {iso(event.end)} ({event.grid_event_id})",
-                )
-
-    async def _opt(self, request: OptEvent, now: dt.datetime) -> Receipt:
-        event = self._heart.image.events.get(GridEventId(request.grid_event_id))
-        if event is None:
-            raise Refused("no such event", got=request.grid_event_id)
-        if event.cancelled or event.end <= now:
-            raise Refused(
-                "the event is over or cancelled",
-                got=request.grid_event_id,
-                remedy="What was delivered is settled as it was decided then",
-            )
-        await self._inbox.record(
-            [
-                f.OptDecided(
-                    at=now,
-                    grid_event_id=GridEventId(request.grid_event_id),
-                    opt="in" if request.opt_in else "out",
-                    by=request.by,
-                    why=request.why[:WHY_MAX_CHARS],
-                )
-            ]
-        )
-        word = "takes part in" if request.opt_in else "is out of"
-        return Receipt(
-            accepted=True, detail=f"The programme {word} {request.grid_event_id}.", reference=request.grid_event_id
         )
 
     async def _accept(self, request: AcceptCharger, now: dt.datetime) -> Receipt:
@@ -376,9 +307,3 @@ async def _in_time(asking: Awaitable[Answer]) -> Answer:
             return await asking
     except TimeoutError:
         return Answer(status="timeout", why=f"no answer within {STATION_ANSWERS_S:g} s")
-
-
-def _refuse_naive(*moments: dt.datetime) -> None:
-    for moment in moments:
-        if moment.tzinfo is None:
-            raise Refused("a time without a zone", got=moment.isoformat(), expected="such as 2023-09-07T20:00:00Z")

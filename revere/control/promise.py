@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from revere.control.image import EventImage, Image
+    from revere.control.event_image import EventImage
+    from revere.control.image import Image
     from revere.control.snapshot import Slot, Snapshot
     from revere.core.ids import SiteId
     from revere.plan.schedule import Plan

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from revere.control.bounds import EFFICIENCY, energy_bounds_kwh, may_give, power_bounds_kw
+from revere.control.event_rows import event_rows, event_view
 from revere.control.image import MOVING_KW
 from revere.control.outlook import outlook
 from revere.control.snapshot import Slot, read_slots
 from revere.control.view import (
     AlarmView,
     ConsoleView,
-    EventView,
     LockView,
+    ProgramRow,
     ReadinessRow,
     SiteRow,
     StationRow,
@@ -28,7 +29,7 @@ from revere.core.facts import evse_asset
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from revere.control.image import EventImage, EvseImage, Image, SiteImage
+    from revere.control.image import EvseImage, Image, SiteImage
     from revere.control.view import EquityView
     from revere.core.ids import SiteId
     from revere.plan.departure import Readiness
@@ -96,7 +97,9 @@ def build_view(image: Image, state: Now) -> ConsoleView:
         stations_online=sum(1 for evse in image.evses.values() if evse.online),
         at_risk=sum(1 for row in rows if row.verdict in {"at_risk", "will_miss"}),
         discharge_stopped=image.stopped,
-        event=_event_view(image, event, state, -enrolled_kw) if event else None,
+        event=event_view(image, event, now, -enrolled_kw, state.relief_mean_kw, state.plan_relief_kw)
+        if event
+        else None,
         readiness=tuple(rows),
         sites=tuple(_site_row(image, site, powers, state) for site in image.sites.values()),
         station_rows=tuple(_station_row(asset, evse, powers[asset], state) for asset, evse in image.evses.items()),
@@ -113,6 +116,8 @@ def build_view(image: Image, state: Now) -> ConsoleView:
         ),
         equity=state.equity,
         stop=_stop_view(image, powers),
+        events=event_rows(image, now),
+        programs=tuple(ProgramRow(program_id=p.id, name=p.name) for p in image.fleet.programs),
     )
 
 
@@ -154,34 +159,6 @@ def available(
         if above > 0 and may_give(image, site):
             available_kw += power_bounds_kw(evse, vehicle, now)[1]
     return usable_kwh, available_kw
-
-
-def _event_view(image: Image, event: EventImage, state: Now, relief_kw: float) -> EventView:
-    now = state.now
-    phase: Literal["upcoming", "running", "over"] = "running"
-    if now < event.start:
-        phase = "upcoming"
-    elif now >= event.end:
-        phase = "over"
-    program = next((p.name for p in image.fleet.programs if p.id == event.program_id), event.program_id)
-    opt: Literal["in", "out", "undecided"] = "undecided"
-    if event.opt in {"in", "out"}:
-        opt = "in" if event.opt == "in" else "out"
-    mean_kw = event.performance_kw if event.performance_kw is not None else state.relief_mean_kw
-    return EventView(
-        grid_event_id=event.grid_event_id,
-        program=program,
-        start=event.start,
-        end=event.end,
-        phase=phase,
-        opt=opt,
-        nominated_kw=event.nominated_kw,
-        nominated_at=event.nominated_at,
-        relief_now_kw=relief_kw if phase == "running" else None,
-        relief_mean_kw=mean_kw,
-        plan_kw=state.plan_relief_kw,
-        held=event.held,
-    )
 
 
 def _readiness_row(image: Image, slot: Slot, state: Now) -> ReadinessRow:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from revere.control.image import EventImage, EvseImage, Image
+    from revere.control.event_image import EventImage
+    from revere.control.image import EvseImage, Image
     from revere.core.assets import Fleet
     from revere.core.ids import SiteId
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from revere.control.image import EventImage, EvseImage, Image
+    from revere.control.event_image import EventImage
+    from revere.control.image import EvseImage, Image
     from revere.control.snapshot import Snapshot
     from revere.control.tracking import CommandTracker
     from revere.core.ids import ProgramId, SiteId, StationId

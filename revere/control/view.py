@@ -32,6 +32,39 @@ class EventView(ViewBase, frozen=True, kw_only=True):
     plan_kw: float | None
     held: dict[str, str] = {}
     """Why nothing is paid for it (yet), by site."""
+    drill: bool = False
+    """An exercise of our own: measured, never paid."""
+
+
+class EventRow(ViewBase, frozen=True, kw_only=True):
+    """A call ahead, under way or of the last week, taken back or not. ``performance_kw`` is what registers show."""
+
+    grid_event_id: str
+    program_id: str
+    program: str
+    start: dt.datetime
+    end: dt.datetime
+    phase: Literal["upcoming", "running", "over"]
+    drill: bool
+    by_hand: bool
+    called_by: str
+    """The person, or the protocol by which the utility called."""
+    opt: Literal["in", "out", "undecided"]
+    opted_by: str
+    opted_why: str
+    nominated_kw: float | None
+    performance_kw: float | None
+    cancelled: bool
+    cancelled_by: str
+    why: str
+    """Why it was taken back."""
+
+
+class ProgramRow(ViewBase, frozen=True, kw_only=True):
+    """A program under which a call may be recorded."""
+
+    program_id: str
+    name: str
 
 
 class ReadinessRow(ViewBase, frozen=True, kw_only=True):
@@ -176,6 +209,8 @@ class ConsoleView(ViewBase, frozen=True, kw_only=True):
     alarms: tuple[AlarmView, ...]
     equity: EquityView | None
     stop: StopView | None = None
+    events: tuple[EventRow, ...] = ()
+    programs: tuple[ProgramRow, ...] = ()
 
 
 class PublicView(ViewBase, frozen=True, kw_only=True):
@@ -192,6 +227,7 @@ class PublicView(ViewBase, frozen=True, kw_only=True):
     event_phase: str | None
     event_start: dt.datetime | None
     event_end: dt.datetime | None
+    event_drill: bool
     nominated_kw: float | None
     relief_mean_kw: float | None
     schools: int
@@ -226,6 +262,7 @@ def public_view(view: ConsoleView) -> PublicView:
         event_phase=running.phase if running else None,
         event_start=running.start if running else None,
         event_end=running.end if running else None,
+        event_drill=running.drill if running else False,
         nominated_kw=_shown(running.nominated_kw) if running else None,
         relief_mean_kw=_shown(running.relief_mean_kw) if running else None,
         schools=sum(1 for site in view.sites if site.kind == "school"),

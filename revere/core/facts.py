@@ -18,6 +18,8 @@ ReadingContext = Literal["periodic", "clock", "begin", "end", "trigger"]
 EvseStatus = Literal["available", "occupied", "reserved", "unavailable", "faulted"]
 
 
+BY_HAND = "operator:"
+"""How the source of a call begins that a person recorded; the name follows."""
 OTHER_CHARGER = "another charger than the accepted one"
 """Why a reading is kept out of settlement alone: its registers are another meter's, but what flows now flows."""
 
@@ -257,7 +259,11 @@ class MeterReading(FactBase, frozen=True, tag=True, kw_only=True):
 
 
 class GridEventReceived(FactBase, frozen=True, tag=True, kw_only=True):
-    """A utility's call or a change of it: the highest ``modification`` counts."""
+    """A call or a change of it: the highest ``modification`` counts.
+
+    ``source`` is the utility's protocol, or ``BY_HAND`` and the name of the person who recorded it or took it back,
+    with ``why``. A ``drill`` is an exercise of our own: no utility called, so nothing is settled for it.
+    """
 
     grid_event_id: GridEventId
     program_id: ProgramId
@@ -266,6 +272,8 @@ class GridEventReceived(FactBase, frozen=True, tag=True, kw_only=True):
     modification: int = 0
     cancelled: bool = False
     source: str = "openadr3"
+    drill: bool = False
+    why: str = ""
 
 
 class Nominated(FactBase, frozen=True, tag=True, kw_only=True):
@@ -439,11 +447,12 @@ class AlarmAcknowledged(FactBase, frozen=True, tag=True, kw_only=True):
 class EventReported(FactBase, frozen=True, tag=True, kw_only=True):
     """We settled an event and reported its performance to the utility, kW, relief positive; again after late data.
 
-    ``held`` says by site why nothing is paid for it there (yet).
+    None where nothing was measured, as for a call that was declined before it began. ``held`` says by site why nothing
+    is paid for it there (yet). A drill is measured alone.
     """
 
     grid_event_id: GridEventId
-    performance_kw: float
+    performance_kw: float | None
     report_id: str
     held: dict[str, str] = {}
 

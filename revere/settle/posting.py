@@ -55,8 +55,8 @@ if TYPE_CHECKING:
 class CalledEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A grid event as it stands after its last modification; ``opt`` is our answer for the site.
 
-    ``received_at`` is when we first heard of it. A cancelled one stays in its season, so that what was posted for it
-    before is taken back.
+    ``received_at`` is when we first heard of it; ``opt`` is ``out`` where we declined it before it began. A cancelled
+    one stays in its season, so that what was posted for it before is taken back; ``cancelled_why`` is who did it.
     """
 
     grid_event_id: GridEventId
@@ -65,6 +65,7 @@ class CalledEvent(msgspec.Struct, frozen=True, kw_only=True):
     received_at: dt.datetime
     opt: Literal["in", "out"] = "in"
     cancelled: bool = False
+    cancelled_why: str = "cancelled by the utility"
 
     def measurable(self, now: dt.datetime) -> bool:
         """Whether registers can say what was given: it is over, we took part, and it is not endless."""
@@ -173,8 +174,8 @@ def settle_season(
 
     ``posted`` are the site's lines in every program. Same readings in any order, twice or late, give the same lines.
     An event that has not ended is left alone; one that the rule does not allow, that was cancelled, or that was
-    measured for less than the rule's minimum coverage, is held with its reason. Opting out counts what the rule says
-    (0). Raises ``Refused`` while our own clock is unsynchronised.
+    measured for less than the rule's minimum coverage, is held with its reason. A declined one counts what the rule
+    says of it, and is held where the rule says nothing. Raises ``Refused`` while our own clock is unsynchronised.
     """
     require_synchronised(clock_synchronised)
     posted = list(posted)
@@ -230,7 +231,7 @@ def _verdicts(
     found: dict[GridEventId, _Verdict] = {}
     for event in sorted(season.events, key=CLAIM_ORDER[season.rule.version.overlap]):
         if event.cancelled:
-            found[event.grid_event_id] = _Verdict(kw=None, reason="cancelled by the utility")
+            found[event.grid_event_id] = _Verdict(kw=None, reason=event.cancelled_why)
             continue
         allowed = not _against(season, event, 0)
         counts = allowed and event.opt == "in"
@@ -255,7 +256,9 @@ def _judge(
     """Measure an event that is over, and say what of it counts."""
     version = season.rule.version
     if event.opt == "out":
-        return _Verdict(kw=Fraction(version.missed_counts_kw), called=allowed)
+        if version.declined_counts_kw is None:
+            return _Verdict(kw=None, reason="declined: the rule does not say what that counts", called=allowed)
+        return _Verdict(kw=Fraction(version.declined_counts_kw), called=allowed)
     if not event.measurable(now):
         return _Verdict(kw=None, reason=f"longer than {EVENT_MAX_S // 3600} h: not measured", called=allowed)
     if version.baseline not in BASELINES:

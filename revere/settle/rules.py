@@ -81,6 +81,7 @@ class Version(Struct, frozen=True, kw_only=True):
     Rates are dollars a kW of the season's mean. ``floor_usd`` absent means that a season may go below zero.
     ``minimum_coverage`` is the part of an event's asset time that good intervals must cover for it to be paid.
     ``overlap`` says which of two calls their common time counts for (``first_call``: the one received first).
+    ``declined_counts_kw`` is what a call counts in the mean that was declined before it began; absent, none is known.
     """
 
     key: str
@@ -99,12 +100,12 @@ class Version(Struct, frozen=True, kw_only=True):
     rate_lock_summers: int = 0
     weekend_bonus_usd_per_kw: Decimal = Decimal(0)
     mean: MeanOver
-    missed_counts_kw: Decimal
     floor_usd: Decimal | None = None
     place: Place
     baseline: Baseline
     minimum_coverage: Decimal
     overlap: Overlap
+    declined_counts_kw: Decimal | None = None
     split: Split
     source: str
     verified: bool

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Sequence
 
-    from revere.settle.rules import Rulebook
+    from revere.settle.rules import Rule, Rulebook
 
 STATES: tuple[State, ...] = ("expected", "confirmed", "paid")
 STATE_WORDS: dict[State, str] = {
@@ -263,7 +263,7 @@ def _event_steps(site_id: SiteId, item: SettledEvent, season: SiteSeason, cents_
     """One event's arithmetic, a line a step."""
     steps = [f"{item.event.grid_event_id} {iso(item.event.start)} to {iso(item.event.end)}"]
     if item.performance is None:
-        steps.append(f"  opted out: counts {season.rule.version.missed_counts_kw} kW")
+        steps.append(f"  declined before it began: {declined_words(season.rule)}")
     else:
         for asset in item.performance.assets:
             mean = asset.mean_kw()
@@ -288,6 +288,16 @@ def _event_steps(site_id: SiteId, item: SettledEvent, season: SiteSeason, cents_
         f"= {usd_text(item.cents_after)}; before {usd_text(cents_before)}"
     )
     return steps
+
+
+def declined_words(rule: Rule) -> str:
+    """What a rule has a declined event count, and by what authority."""
+    version = rule.version
+    if version.declined_counts_kw is None:
+        return f"{version.key} does not say what that counts, so it stays out of the season"
+    assumed = version.assumed.get("declined_counts_kw")
+    source = f"assumed: {assumed}" if assumed else version.source
+    return f"counts {version.declined_counts_kw} kW in the season's mean under {version.key} ({source})"
 
 
 def _compare(site_id: SiteId, item: SettledEvent, posted: list[LedgerLine]) -> list[str]:

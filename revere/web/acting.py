@@ -1,4 +1,4 @@
-"""What people may do: stop and release discharge, set a departure, call an event, opt in or out."""
+"""What people may do: stop and release discharge, set a departure, look after alarms and stations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import structlog
 from litestar import post, put
-from litestar.exceptions import NotFoundException, PermissionDeniedException, ValidationException
+from litestar.exceptions import PermissionDeniedException, ValidationException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.params import JSONBody
 
@@ -16,10 +16,8 @@ from revere.control.desk import (
     AcceptCharger,
     AcknowledgeAlarm,
     Ask,
-    CallEvent,
     Desk,
     LiftLock,
-    OptEvent,
     OrderStation,
     Receipt,
     ReleaseDischarge,
@@ -29,15 +27,11 @@ from revere.control.desk import (
     TellStation,
 )
 from revere.core.errors import Refused
-from revere.core.ids import check_id
 from revere.core.orders import Order
 from revere.web.gate import COMMAND_LINE, Asked, open_to
 from revere.web.reading import Id, current, find_site, find_station, find_vehicle
 
 DEPARTURE_DAYS_MAX = 14
-EVENT_HOURS_MIN = 0.25
-EVENT_HOURS_MAX = 6.0
-EVENT_DAYS_MAX = 14
 
 ShortId = Annotated[str, msgspec.Meta(min_length=1, max_length=48)]
 Reason = Annotated[str, msgspec.Meta(min_length=3, max_length=200)]
@@ -75,21 +69,6 @@ class DepartureForm(Form, frozen=True, kw_only=True):
 
     departs: Moment
     soc_required: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-
-
-class EventForm(Form, frozen=True, kw_only=True):
-    """A call by hand: a quarter of an hour to six hours, within two weeks."""
-
-    program_id: ShortId
-    start: Moment
-    end: Moment
-
-
-class OptForm(Form, frozen=True, kw_only=True):
-    """Take part or not, and why."""
-
-    opt_in: bool
-    why: Reason
 
 
 class ChargerForm(Form, frozen=True, kw_only=True):
@@ -147,7 +126,7 @@ def discharge_routes(desk: Desk) -> list[BaseRouteHandler]:
 
 
 def programme_routes(desk: Desk) -> list[BaseRouteHandler]:
-    """Departures and events."""
+    """Departures, alarms and exchanged chargers."""
 
     @put(
         "/api/v1/vehicles/{vehicle_id:str}/departure",
@@ -165,34 +144,6 @@ def programme_routes(desk: Desk) -> list[BaseRouteHandler]:
             vehicle_id=vehicle_id, departs=departs, soc_required=data.soc_required, by=request.user.name
         )
         return await put_to(desk, asked)
-
-    @post("/api/v1/events", status_code=200, opt=open_to("operator"), summary="Call an event by hand")
-    async def call_event(request: Asked, data: JSONBody[EventForm]) -> Receipt:
-        """For a call that came by telephone, or a drill."""
-        now = current(desk).now
-        start, end = data.start.astimezone(dt.UTC), data.end.astimezone(dt.UTC)
-        hours = (end - start).total_seconds() / 3600
-        if not EVENT_HOURS_MIN <= hours <= EVENT_HOURS_MAX:
-            raise ValidationException(f"an event lasts {EVENT_HOURS_MIN:g} to {EVENT_HOURS_MAX:g} hours")
-        if not now < end <= now + dt.timedelta(days=EVENT_DAYS_MAX):
-            raise ValidationException(f"the event must end within the next {EVENT_DAYS_MAX} days")
-        check_id(data.program_id, "program_id")
-        return await put_to(desk, CallEvent(program_id=data.program_id, start=start, end=end, by=request.user.name))
-
-    @post(
-        "/api/v1/events/{grid_event_id:str}/opt",
-        status_code=200,
-        opt=open_to("operator"),
-        summary="Take part in an event or not",
-    )
-    async def opt_event(request: Asked, grid_event_id: Id, data: JSONBody[OptForm]) -> Receipt:
-        """Needs a reason, which goes into the journal."""
-        event = current(desk).event
-        if event is None or event.grid_event_id != grid_event_id:
-            raise NotFoundException("No such event now.")
-        return await put_to(
-            desk, OptEvent(grid_event_id=grid_event_id, opt_in=data.opt_in, by=request.user.name, why=data.why)
-        )
 
     @post(
         "/api/v1/alarms/acknowledge",
@@ -214,7 +165,7 @@ def programme_routes(desk: Desk) -> list[BaseRouteHandler]:
         """Journaled with the person's name. Until then it charges by its fallback and is not commanded."""
         return await put_to(desk, AcceptCharger(station_id=station_id, serial=data.serial, by=request.user.name))
 
-    return [set_departure, call_event, opt_event, acknowledge_alarm, accept_charger]
+    return [set_departure, acknowledge_alarm, accept_charger]
 
 
 def station_routes(desk: Desk) -> list[BaseRouteHandler]:

@@ -21,6 +21,7 @@ from revere.control.desk import Desk
 from revere.core.errors import RevereError, Unavailable
 from revere.core.time import wall_now
 from revere.web.acting import discharge_routes, lock_routes, programme_routes, station_routes
+from revere.web.calling import event_routes
 from revere.web.gate import PUBLIC, Gate, check_declared, open_to
 from revere.web.limits import LoginLimits
 from revere.web.live import LiveFeed
@@ -75,6 +76,7 @@ def create_app(
         *history_routes(history),
         *discharge_routes(desk),
         *programme_routes(desk),
+        *event_routes(desk),
         *station_routes(desk),
         *lock_routes(desk),
         *login_routes(

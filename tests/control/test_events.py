@@ -42,8 +42,11 @@ def test_settled_and_reported_once_after_the_last_values_had_time() -> None:
     assert asyncio.run(play()) == (0, ["e1"], True)
 
 
-@pytest.mark.parametrize("fact", [called(start=NOON - minutes(180), modification=1, cancelled=True), opted(opt="out")])
-def test_a_cancelled_or_declined_call_is_not_settled(fact: f.Fact) -> None:
+@pytest.mark.parametrize(
+    "fact",
+    [called(start=NOON - minutes(180), modification=1, cancelled=True), opted(opt="out", at=NOON - minutes(200))],
+)
+def test_a_cancelled_or_declined_call_is_not_reported(fact: f.Fact) -> None:
     async def play() -> list[str]:
         desk = Desk()
         desk.image.apply(fact)

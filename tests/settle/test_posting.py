@@ -79,6 +79,17 @@ def test_opting_out_counts_zero_but_an_unmeasured_event_is_held() -> None:
     assert "0 of 10800 asset seconds measured" in held.held[0].reason
 
 
+def test_where_the_rule_does_not_say_what_declining_counts_it_counts_nothing() -> None:
+    season = season_of(called(7), called(8, opt="out"))
+    version = msgspec.structs.replace(season.rule.version, declined_counts_kw=None)
+    silent = msgspec.structs.replace(season, rule=msgspec.structs.replace(season.rule, version=version))
+    out = settle(silent, steady(called(7), 60))
+    assert [line.cents for line in out.lines] == [1_200_000]
+    assert [(one.grid_event_id, one.reason) for one in out.held] == [
+        ("e0908", "declined: the rule does not say what that counts")
+    ]
+
+
 def test_a_posted_event_that_is_not_believed_any_more_is_taken_back() -> None:
     posted = list(settle(TWO_EVENTS, TWO_DAYS).lines)
     doubted = [

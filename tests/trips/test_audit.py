@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from revere.app.settings import load_settings
+from revere.control.desk import CallEvent
 from revere.core import facts as f
 from revere.core.facts import MeterReading, evse_asset
 from revere.core.time import WallClock
@@ -25,8 +26,22 @@ STATEMENT = "p-school:2023-09"
 
 
 async def _settled(trip: Trip) -> None:
+    """The utility's event, and an hour later a drill of a quarter of an hour."""
     await trip.until(trip.at(dt.time(19, 8)))
     assert len(await trip.facts(f.EventReported)) == 1
+    posted = await trip.house.store.ledger()
+    start = trip.at(dt.time(20, 0))
+    end = start + dt.timedelta(minutes=15)
+    asked = CallEvent(program_id="cs-daily", start=start, end=end, by="ana", drill=True)
+    drill = await trip.house.office.ask(asked)
+    await trip.until(end + dt.timedelta(minutes=8))
+    _, told = await trip.facts(f.EventReported)
+    assert (told.grid_event_id, told.report_id, told.held) == (drill.reference, "none", {})
+    assert told.performance_kw > 5, "vehicles that come through an event have something left to practise with"
+    true_kw = float(trip.world.judge.relief_kw(start, end, ("school", "fire-station", "home")).mean())
+    assert told.performance_kw == pytest.approx(true_kw, abs=0.5)
+    assert await trip.house.store.ledger() == posted
+    assert len(trip.world.utility.reports) == 1
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +68,7 @@ def test_a_statement_agrees_with_its_readings_and_a_changed_reading_does_not(pla
     said = place.command("audit", STATEMENT, "--config", str(place.config))
     assert "The statement agrees with its readings." in said.stdout
     assert "MISMATCH" not in said.stdout
+    assert re.search(r"drill-\d+-1 2023-09-08T00:00:00\S*Z to \S+: a drill, never settled", said.stdout)
     asyncio.run(_change_a_register(place))
     changed = place.command("audit", STATEMENT, "--config", str(place.config), check=False)
     assert changed.returncode == 1

@@ -9,6 +9,7 @@ import datetime as dt
 import math
 import random
 from collections.abc import Sequence
+from typing import Literal
 
 import argon2
 import msgspec
@@ -24,12 +25,15 @@ from revere.control.desk import (
     SetDeparture,
     StopDischarge,
     TellStation,
+    WithdrawEvent,
 )
 from revere.control.view import (
     AlarmView,
     ConsoleView,
     EquityView,
+    EventRow,
     EventView,
+    ProgramRow,
     ReadinessRow,
     SiteRow,
     StationRow,
@@ -185,6 +189,49 @@ def _statements() -> list[StatementView]:
     ]
 
 
+def _event(event_id: str, start: dt.datetime, **changes: object) -> EventRow:
+    row = EventRow(
+        grid_event_id=event_id,
+        program_id="cs-daily",
+        program="ConnectedSolutions Daily Dispatch",
+        start=start,
+        end=start + dt.timedelta(hours=3),
+        phase="upcoming",
+        drill=False,
+        by_hand=False,
+        called_by="openadr3",
+        opt="in",
+        opted_by="policy",
+        opted_why="standing policy: take part",
+        nominated_kw=1010.0,
+        performance_kw=None,
+        cancelled=False,
+        cancelled_by="",
+        why="",
+    )
+    return msgspec.structs.replace(row, **changes)
+
+
+def _events() -> list[EventRow]:
+    """One over, the one of the day, one by telephone, a drill, and one that was taken back."""
+    day = dt.timedelta(days=1)
+    return [
+        _event("cs-2023-09-05", START - 2 * day, performance_kw=1043.0),
+        _event("cs-2023-09-07", START),
+        _event("manual-1694104200-1", START + day, by_hand=True, called_by="maria", nominated_kw=996.0),
+        _event("drill-1694104260-2", START + 5 * day, drill=True, by_hand=True, called_by="maria", nominated_kw=None),
+        _event(
+            "manual-1694104300-3",
+            START + 6 * day,
+            by_hand=True,
+            called_by="maria",
+            cancelled=True,
+            cancelled_by="joe",
+            why="the utility meant next week",
+        ),
+    ]
+
+
 def baseline_kw(ts: dt.datetime) -> float:
     """What the parked fleet would draw without us."""
     hour = (ts.hour + ts.minute / 60 - 4) % 24
@@ -215,6 +262,7 @@ class FakeDesk:
         self.stopped: set[str] = set()
         self.all_stopped = False
         self.opt = "in"
+        self.events = _events()
         self.database = "ok"
         self.refuse = ""
         self._random = random.Random(7)
@@ -248,10 +296,30 @@ class FakeDesk:
                 detail = "Discharge released. Stations follow the plan again."
             case SetDeparture():
                 detail = "Ready 06:10, 82 %."
-            case CallEvent() | OptEvent() | AcknowledgeAlarm() | TellStation() | OrderStation():
+            case CallEvent():
+                detail = self._called(request)
+            case WithdrawEvent():
+                self._change(request.grid_event_id, cancelled=True, cancelled_by=request.by, why=request.why)
+                detail = f"The drill {request.grid_event_id} is withdrawn before it began."
+            case OptEvent():
+                answer = "in" if request.opt_in else "out"
+                self._change(request.grid_event_id, opt=answer, opted_by=request.by, opted_why=request.why)
+                detail = f"The programme is {answer} {request.grid_event_id}."
+            case AcknowledgeAlarm() | TellStation() | OrderStation():
                 pass
         self.advance(1.0)
         return Receipt(accepted=True, detail=detail, reference=f"ask-{len(self.asked)}")
+
+    def _called(self, request: CallEvent) -> str:
+        event_id = f"{'drill' if request.drill else 'manual'}-{len(self.events)}"
+        row = _event(event_id, request.start, drill=request.drill, by_hand=True, called_by=request.by, opt="undecided")
+        self.events.append(msgspec.structs.replace(row, end=request.end, nominated_kw=None))
+        return f"The event {event_id} is recorded; its nomination follows with the next plan."
+
+    def _change(self, event_id: str, **changes: object) -> None:
+        self.events = [
+            msgspec.structs.replace(row, **changes) if row.grid_event_id == event_id else row for row in self.events
+        ]
 
     def _build(self) -> ConsoleView:
         rows, stations, sites = self._fleet()
@@ -280,6 +348,11 @@ class FakeDesk:
             at_risk=sum(1 for row in rows if row.verdict in ("at_risk", "will_miss")),
             discharge_stopped=self.all_stopped,
             stop=StopView(at=self.now, still_giving=0, quiet_s=7.4) if self.all_stopped else None,
+            events=tuple(msgspec.structs.replace(row, phase=self._phase(row)) for row in self.events),
+            programs=(
+                ProgramRow(program_id="cs-daily", name="ConnectedSolutions Daily Dispatch"),
+                ProgramRow(program_id="cs-res", name="ConnectedSolutions Residential"),
+            ),
             event=EventView(
                 grid_event_id="cs-2023-09-07",
                 program="ConnectedSolutions Daily Dispatch",
@@ -301,6 +374,9 @@ class FakeDesk:
                 ej_usd="2510000.00", total_usd="6320000.00", share=0.397, more_than_one_third=True, unknown=1
             ),
         )
+
+    def _phase(self, row: EventRow) -> Literal["upcoming", "running", "over"]:
+        return "upcoming" if self.now < row.start else ("over" if self.now >= row.end else "running")
 
     def _alarms(self) -> tuple[AlarmView, ...]:
         return (

@@ -307,14 +307,16 @@ def ledger(homes: int = HOMES) -> list[LedgerEntry]:
     ]
 
 
-def figures_of(dsn: str, homes: int = HOMES, now: dt.datetime = NOW, **options: Any) -> GuideFigures:
-    """Fill the database with the scene and gather the guide's figures from it."""
+def figures_of(
+    dsn: str, homes: int = HOMES, now: dt.datetime = NOW, more: tuple[f.Fact, ...] = (), **options: Any
+) -> GuideFigures:
+    """Fill the database with the scene, and ``more`` facts, and gather the guide's figures from it."""
 
     async def work() -> GuideFigures:
         store = await Store.open(dsn, WallClock(), TENANT, require_durable=False)
         try:
             await store.save_fleet(fleet(homes))
-            await store.record(facts(homes))
+            await store.record(sorted([*facts(homes), *more], key=lambda fact: fact.at))
             await store.post(ledger(homes))
             return await gather(store, now, **options)
         finally:

@@ -22,6 +22,7 @@ from revere.control.desk import (
     SetLock,
     StopDischarge,
     TellStation,
+    WithdrawEvent,
 )
 from revere.control.view import ConsoleView
 from revere.core.orders import ResetStation
@@ -120,6 +121,24 @@ def test_the_public_series_is_read_once_for_many(web: Web) -> None:
         ),
         (
             "POST",
+            "/api/v1/events",
+            {"program_id": "cs-daily", "start": START.isoformat(), "end": END.isoformat(), "drill": True},
+            CallEvent(program_id="cs-daily", start=START, end=END, by="some-operator", drill=True),
+        ),
+        (
+            "POST",
+            "/api/v1/events/drill-1-1/withdraw",
+            {"why": "wrong day"},
+            WithdrawEvent(grid_event_id="drill-1-1", by="some-operator", why="wrong day"),
+        ),
+        (
+            "POST",
+            "/api/v1/events/event-of-next-week/opt",
+            {"opt_in": True, "why": "buses are back"},
+            OptEvent(grid_event_id="event-of-next-week", opt_in=True, by="some-operator", why="buses are back"),
+        ),
+        (
+            "POST",
             "/api/v1/events/cs-2023-09-07/opt",
             {"opt_in": False, "why": "a drill"},
             OptEvent(grid_event_id="cs-2023-09-07", opt_in=False, by="some-operator", why="a drill"),
@@ -209,6 +228,8 @@ BAD: list[tuple[str, str, Any]] = [
     ("POST", "/api/v1/events", {"program_id": "cs-daily", "start": SOON, "end": "2023-09-09T10:00:00Z"}),
     ("POST", "/api/v1/events", {"program_id": "<script>", "start": START.isoformat(), "end": END.isoformat()}),
     ("POST", "/api/v1/events/cs-2023-09-07/opt", {"opt_in": "yes", "why": "a drill"}),
+    ("POST", "/api/v1/events/drill-1-1/withdraw", {"why": ""}),
+    ("POST", "/api/v1/events", {"program_id": "cs-daily", "start": SOON, "end": SOON, "drill": "yes"}),
     ("POST", "/api/v1/stations/boston-cs05/charger", {"serial": "x" * 65}),
     ("POST", "/api/v1/stations/boston-cs05/charger", {"serial": "\u0000"}),
     ("GET", "/api/v1/series/fleet?from=2023-09-07T00:00:00Z&to=2023-09-06T00:00:00Z", None),

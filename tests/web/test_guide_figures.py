@@ -7,13 +7,18 @@ import datetime as dt
 import math
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from revere.core import facts as f
 from revere.core.errors import RevereError
+from revere.core.ids import GridEventId
 from revere.core.time import WallClock
 from revere.store.store import Store
+from revere.web.guide.chapters import main_event
 from revere.web.guide.chronicle import Chronicle, Plugged
+from revere.web.guide.delivery import delivered_chapter, events_chapter
+from revere.web.guide.evidence import money_chapter
 from revere.web.guide.figures import gather
 from revere.web.guide.readiness import departures
 from revere.web.guide.tracks import Stored, Track, counted_wh, edges_expected
@@ -46,6 +51,24 @@ def test_event_power_is_what_good_intervals_prove_over_the_whole_event(figures: 
     assert event.homes_equivalent == 32  # 106.8 / 3.33
     assert (event.covered_s, event.asked_s) == (23 * 300, 24 * 300)
     assert (event.import_wh, event.export_wh) == (300, 12_000 + 6_000 + 9_000)
+
+
+def test_a_drill_and_a_withdrawn_call_are_measured_marked_and_unpaid(pg_dsn: str) -> None:
+    call = {"program_id": "cs-daily", "start": EVENT, "end": EVENT + 3 * STEP, "source": "operator:ana"}
+    drill = f.GridEventReceived(at=at("11:00"), grid_event_id=GridEventId("d1"), drill=True, **call)
+    phone = f.GridEventReceived(at=at("11:30"), grid_event_id=GridEventId("m1"), **call)
+    back = {"at": at("20:11"), "modification": 1, "cancelled": True, "source": "operator:eve", "why": "wrong day"}
+    figures = figures_of(pg_dsn, more=(drill, phone, msgspec.structs.replace(phone, **back)))
+    practised, utility, taken_back = figures.events
+    assert (practised.drill, practised.state, practised.source) == (True, "over", "by hand")
+    assert practised.performance_kw == utility.performance_kw == pytest.approx(106.8)
+    assert (practised.payments, practised.rules) == ((), ())
+    assert (taken_back.drill, taken_back.state, taken_back.withdrawn_at) == (False, "withdrawn", at("20:11"))
+    assert taken_back.performance_kw == pytest.approx(118.8), "the two intervals before it was taken back"
+    assert (figures.money.expected_cents, main_event(figures)) == (893_500, utility)
+    said = str([events_chapter(figures), delivered_chapter(figures), money_chapter(figures)])
+    for words in ("Drill: ", "The drill for", "withdrawn on", "wrong day", "is not paid"):
+        assert words in said
 
 
 def test_the_last_modification_counts_and_the_notice_runs_from_the_first(figures: GuideFigures) -> None:

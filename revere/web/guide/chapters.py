@@ -59,8 +59,8 @@ def document(figures: GuideFigures) -> dict[str, Any]:
 
 
 def main_event(figures: GuideFigures) -> EventFigures | None:
-    """The event that the title page is about: of those measured, the one that gave most; None without one."""
-    measured = [event for event in figures.events if event.performance_kw is not None]
+    """The event that the title page is about: of the calls measured to their end, the one that gave most."""
+    measured = [e for e in figures.events if e.performance_kw is not None and e.state == "over" and not e.drill]
     return max(measured, key=lambda event: event.performance_kw or 0.0, default=None)
 
 

@@ -79,7 +79,7 @@ class Chronicle:
     links: dict[str, Link] = field(default_factory=dict)
     sessions: dict[str, list[Plugged]] = field(default_factory=dict)
     called: dict[str, f.GridEventReceived] = field(default_factory=dict)
-    first_called: dict[str, dt.datetime] = field(default_factory=dict)
+    first_called: dict[str, f.GridEventReceived] = field(default_factory=dict)
     nominated: dict[str, f.Nominated] = field(default_factory=dict)
     opts: dict[str, str] = field(default_factory=dict)
     reported: dict[str, f.EventReported] = field(default_factory=dict)
@@ -180,7 +180,7 @@ class Chronicle:
         key = fact.grid_event_id
         match fact:
             case f.GridEventReceived():
-                self.first_called.setdefault(key, fact.at)
+                self.first_called.setdefault(key, fact)
                 if key not in self.called or fact.modification >= self.called[key].modification:
                     self.called[key] = fact
             case f.Nominated():

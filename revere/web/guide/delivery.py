@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 CHARTED_EVENTS_MOST = 12
 """A season of up to 60 events gets one table; the first dozen get a chart each."""
-_STATE_WORDS = {"over": "over", "running": "under way", "coming": "not begun", "cancelled": "cancelled"}
+_STATE_WORDS = {
+    "over": "over",
+    "running": "under way",
+    "coming": "not begun",
+    "cancelled": "cancelled",
+    "withdrawn": "withdrawn",
+}
 
 
 def events_chapter(figures: GuideFigures) -> Block:
@@ -28,19 +34,20 @@ def events_chapter(figures: GuideFigures) -> Block:
     blocks = [
         para(
             "A utility calls its customers when the grid is strained. Here is each call, when it came, and what was "
-            "promised before it began. The promise is the plan's weakest five minutes less ten per cent."
+            "promised before it began. The promise is the plan's weakest five minutes less ten per cent. A drill is "
+            "our own exercise: it is measured, and no utility pays for it."
         ),
         table(
             "Events called",
             ("Event", "State", "Notice", "Answer", "Promised", "Mean given"),
             [
                 (
-                    f"{day(event.start, zone)}, {clock(event.start, zone)}–{clock(event.end, zone)}",
+                    f"{_drill(event)}{day(event.start, zone)}, {clock(event.start, zone)}–{clock(event.end, zone)}",
                     _STATE_WORDS[event.state],
                     f"{event.notice_h:.1f} h",
                     {"in": "took part", "out": "declined"}.get(event.opt, event.opt),
                     "none" if event.nominated_kw is None else kw(event.nominated_kw),
-                    kw(event.performance_kw) if event.state == "over" else "–",
+                    kw(event.performance_kw) if event.state in {"over", "withdrawn"} else "–",
                 )
                 for event in figures.events
             ],
@@ -55,12 +62,27 @@ def events_chapter(figures: GuideFigures) -> Block:
         )
         blocks.append(
             para(
-                f"The call for {day(event.start, zone)} came {came} on {stamp(event.called_at, zone)} and reached "
-                f"{count(event.sites, 'enrolled site')} with {count(event.meters, 'station')}, which can give up to "
-                f"{kw(event.discharge_kw)} by nameplate.{promised}"
+                f"The {'drill' if event.drill else 'call'} for {day(event.start, zone)} came {came} on "
+                f"{stamp(event.called_at, zone)} and reached {count(event.sites, 'enrolled site')} with "
+                f"{count(event.meters, 'station')}, which can give up to {kw(event.discharge_kw)} by nameplate."
+                f"{promised}{_withdrawal(event, zone)}"
             )
         )
     return chapter("The events", blocks)
+
+
+def _drill(event: EventFigures) -> str:
+    return "Drill: " if event.drill else ""
+
+
+def _withdrawal(event: EventFigures, zone: str) -> str:
+    """What became of a call that was taken back: it is not paid, whatever was given."""
+    if event.withdrawn_at is None:
+        return ""
+    said = f" It was withdrawn on {stamp(event.withdrawn_at, zone)} ({event.why})"
+    if event.performance_kw is None:
+        return f"{said}; nothing had been given for it."
+    return f"{said}; what had been given until then, {kw(event.performance_kw)} on average, is not paid."
 
 
 def _protocol(source: str) -> str:
@@ -86,7 +108,7 @@ def delivered_chapter(figures: GuideFigures) -> Block:
 
 
 def _delivered(event: EventFigures, zone: str) -> list[Block]:
-    title = heading(f"{day(event.start, zone)}, {clock(event.start, zone)} to {clock(event.end, zone)}")
+    title = heading(f"{_drill(event)}{day(event.start, zone)}, {clock(event.start, zone)} to {clock(event.end, zone)}")
     if event.performance_kw is None:
         return [title, note("No meter has readings for this event, so nothing can be said about what was given.")]
     homes = event.homes_equivalent

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from revere.core.assets import program_of
 from revere.core.errors import Refused
-from revere.core.time import local
+from revere.core.facts import BY_HAND
+from revere.core.time import floor_to, local
 from revere.settle.ledger import PARTICIPANT_KINDS
 from revere.settle.performance import (
     EDGE_TOLERANCE,
+    INTERVAL_S,
     MeteredAsset,
     ReadingIndex,
     RegisterReading,
@@ -65,22 +67,30 @@ async def _one(
     nominated = chronicle.nominated.get(key)
     reported = chronicle.reported.get(key)
     members = _called_sites(fleet, call)
+    source = chronicle.first_called[key].source
+    by_hand = source.startswith(BY_HAND)
     state = _state(call.cancelled, call.start, call.end, now)
-    measured = await _measure(reader, fleet, members, call, chronicle) if state == "over" else []
+    withdrawn_at = call.at if call.cancelled and by_hand else None
+    until = floor_to(min(call.end, withdrawn_at), INTERVAL_S) if withdrawn_at else call.end
+    given = until > call.start and (state == "over" or withdrawn_at is not None)
+    measured = await _measure(reader, fleet, members, call, until, chronicle) if given else []
     exact = [one for one in measured if one.exact_kw() is not None]
     intervals = _intervals(measured)
     known = [item.relief_kw for item in intervals if item.relief_kw is not None]
     ids = {site.id for site in members}
-    called_at = chronicle.first_called[key]
+    called_at = chronicle.first_called[key].at
     return EventFigures(
         grid_event_id=key,
+        drill=call.drill,
         programs=tuple(dict.fromkeys(p.name for site in members if (p := program_of(site, fleet.programs)))),
-        source="by hand" if call.source.startswith("operator") else call.source,
+        source="by hand" if by_hand else source,
         called_at=called_at,
         notice_h=(call.start - called_at).total_seconds() / 3600,
         start=call.start,
         end=call.end,
-        state=state,
+        state="withdrawn" if withdrawn_at else state,
+        withdrawn_at=withdrawn_at,
+        why=call.why,
         opt=chronicle.opts.get(key, "undecided"),
         nominated_kw=nominated.nominated_kw if nominated else None,
         nominated_at=nominated.at if nominated else None,
@@ -96,8 +106,8 @@ async def _one(
         discharge_kw=sum(station.discharge_kw for station in fleet.stations if station.site_id in ids),
         groups=_group_powers(members, measured) if splits_safely(members) else (),
         intervals=intervals,
-        payments=_payments(members, lines),
-        rules=_rules(fleet, book, members, lines, local(call.start, fleet.programme.zone).date()),
+        payments=() if call.drill else _payments(members, lines),
+        rules=() if call.drill else _rules(fleet, book, members, lines, local(call.start, fleet.programme.zone).date()),
     )
 
 
@@ -123,12 +133,17 @@ def _state(
 
 
 async def _measure(
-    reader: Reads, fleet: Fleet, members: tuple[Site, ...], call: GridEventReceived, chronicle: Chronicle
+    reader: Reads,
+    fleet: Fleet,
+    members: tuple[Site, ...],
+    call: GridEventReceived,
+    until: dt.datetime,
+    chronicle: Chronicle,
 ) -> list[EventPerformance]:
-    """Each site's performance, from the same registers and by the same functions as settlement."""
+    """Each site's performance up to a moment, from the same registers and by the same functions as settlement."""
     assets = {site.id: [MeteredAsset.of_station(s) for s in fleet.stations if s.site_id == site.id] for site in members}
     wanted = [asset.asset_id for own in assets.values() for asset in own]
-    edges = interval_edges(call.start, call.end)
+    edges = interval_edges(call.start, until)
     found = await reader.registers_at(wanted, edges, tolerance_s=EDGE_TOLERANCE.total_seconds())
     measured = []
     for site in members:
@@ -151,7 +166,7 @@ async def _measure(
                 site_id=site.id,
                 grid_event_id=call.grid_event_id,
                 start=call.start,
-                end=call.end,
+                end=until,
                 assets=assets[site.id],
                 readings=ReadingIndex(outside_outages(readings, dead)),
             )

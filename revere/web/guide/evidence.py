@@ -42,7 +42,8 @@ def money_chapter(figures: GuideFigures) -> Block:
             words=0,
         ),
     ]
-    blocks += _event_money([event for event in figures.events if event.state == "over"], figures.programme.zone)
+    calls = [event for event in figures.events if event.state == "over" and not event.drill]
+    blocks += _event_money(calls, figures.programme.zone)
     blocks.append(
         para(
             "Not in this guide: electricity bills, the cost of equipment beyond grants, and the wear of batteries. "

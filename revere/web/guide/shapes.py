@@ -117,16 +117,22 @@ class RuleUsed(Figure, frozen=True, kw_only=True):
 
 
 class EventFigures(Figure, frozen=True, kw_only=True):
-    """One call of a utility from notice to expected payment."""
+    """One call from notice to expected payment; a ``drill`` is our own and no rule pays it.
+
+    One that was ``withdrawn_at`` a moment is measured until then.
+    """
 
     grid_event_id: str
+    drill: bool
     programs: tuple[str, ...]
     source: str
     called_at: dt.datetime
     notice_h: float
     start: dt.datetime
     end: dt.datetime
-    state: Literal["over", "running", "coming", "cancelled"]
+    state: Literal["over", "running", "coming", "cancelled", "withdrawn"]
+    withdrawn_at: dt.datetime | None
+    why: str
     opt: str
     nominated_kw: float | None
     nominated_at: dt.datetime | None
