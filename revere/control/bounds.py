@@ -166,7 +166,7 @@ def site_limits_kw(sites: Sequence[Site]) -> tuple[Floats, Floats]:
 
 def may_give(image: Image, item: SiteImage) -> bool:
     """Whether a site's vehicles may give to the grid: no person has stopped it and there surely is a grid."""
-    return not (image.stopped or item.stopped) and fed(item) and item.silent_since is None
+    return not (image.stopped or item.stopped) and fed(item) and not item.suspected
 
 
 def separated(item: SiteImage) -> bool:
@@ -190,7 +190,7 @@ def is_island(item: SiteImage) -> bool:
 
 def fed(item: SiteImage) -> bool:
     """Whether power may flow through the site's grid connection, as far as is known."""
-    return item.grid != "dead" and not is_island(item)
+    return not item.dead and not is_island(item)
 
 
 def export_share(item: SiteImage, index: int, at: dt.datetime) -> float:
@@ -198,7 +198,7 @@ def export_share(item: SiteImage, index: int, at: dt.datetime) -> float:
 
     0 until its grid is proven live, then the ramp of a return; charging needs no proof, and a departure may need it.
     """
-    if item.silent_since is not None:
+    if item.suspected:
         return 0.0
     if item.heard_at is None or at - item.heard_at >= RETURN_DONE:
         return 1.0

@@ -58,7 +58,7 @@ class Calm:
             self._news = True
 
     def disturb(self) -> None:
-        """Something that is no fact calls for a decision."""
+        """Something that is no committed fact calls for a decision."""
         self._news = True
 
     def _moved(self, reading: f.MeterReading) -> bool:

@@ -164,6 +164,7 @@ class Heart:
         self.ticker.fallback_kw = lambda station_id, now: default_limit_kw(profiles[station_id], now)
         self.reconciler = Reconciler(image, self.ticker.fallback_kw)
         inbox.watch(self._on_fact)
+        inbox.warn(lambda _fact: self._calm.disturb())
         image.on_building = self.history.add
 
     def tell_again(self, asset_id: str) -> None:
@@ -172,7 +173,7 @@ class Heart:
         self._sent_at.pop(asset_id, None)
 
     def hurry(self) -> None:
-        """Decide now, whatever stands: a person's stop has changed the image before the journal has it."""
+        """Decide now, whatever stands: a person's stop binds before the journal has it."""
         self._calm.disturb()
         self.tick()
 

@@ -13,8 +13,9 @@ import msgspec
 
 from revere.control.event_image import EventImage, event_at, fold_call
 from revere.control.external import ExternalLimits
-from revere.control.registers import Registers, keep_aligned, net_wh_of
-from revere.control.screen import RATING_SLACK, building_range_kw, told_by_station
+from revere.control.held import Held
+from revere.control.registers import Registers, building_mean, keep_aligned, net_wh_of
+from revere.control.screen import building_range_kw, told_by_station
 from revere.core import facts as f
 from revere.core.assets import StationIdentity, program_of
 from revere.core.commands import NOT_CONNECTED
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from revere.core.commands import LockState
 
 SOC_FRESH = dt.timedelta(minutes=15)
-EDGE_GAP_MAX_H = 0.3
-RATING_SLACK_WH = 200.0
 MOVING_KW = 0.3
 """Less than this at an EVSE's meter counts as rest."""
 RECLOSES_WITHIN = dt.timedelta(minutes=30)
@@ -88,6 +87,8 @@ class EvseImage:
     silent: dt.timedelta = dt.timedelta.max
     """How long it had been out of reach when it came back at ``back_at``."""
     schedules_read: int = 0
+    held: frozenset[type[f.TakesAway]] = frozenset()
+    """What was heard of it that takes a permission away and is not committed yet."""
     external: ExternalLimits = field(default_factory=ExternalLimits)
     priority: bool = False
     """Whether its session charges by its driver's priority: no setpoint is followed until that ends."""
@@ -106,7 +107,7 @@ class EvseImage:
 
     def commanded(self) -> bool:
         """Whether setpoints may be sent: it is on the line, ours to tell, the charger that we take it to be."""
-        return self.online and self.controllable and self.stranger is None and not self.priority
+        return self.online and self.controllable and self.stranger is None and not self.priority and not self.held
 
     def gives(self) -> bool:
         """Whether the last reading is of discharge."""
@@ -138,7 +139,25 @@ class SiteImage:
     switched_at: dt.datetime | None = None
     outages: list[tuple[dt.datetime, dt.datetime | None]] = field(default_factory=list)
     """When the site was without the grid: from its loss to its return, or to the switch's closing after it."""
-    stopped: bool = False
+    stop_kept: bool = False
+    """Whether a committed order of a person stops its discharge."""
+    held: frozenset[type[f.TakesAway]] = frozenset()
+    """What was heard of it that takes a permission away and is not committed yet."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a person has stopped its discharge."""
+        return self.stop_kept or f.DischargeStopped in self.held
+
+    @property
+    def dead(self) -> bool:
+        """Whether its grid is known to be dead."""
+        return self.grid == "dead" or f.GridLost in self.held
+
+    @property
+    def suspected(self) -> bool:
+        """Whether its grid may be dead: nothing has proven it live since a silence."""
+        return self.silent_since is not None or f.OutageSuspected in self.held
 
 
 @dataclass(slots=True)
@@ -151,7 +170,7 @@ class Override:
 
 
 class Image:
-    """Everything last known. ``apply`` folds one fact; nothing else writes to it."""
+    """Everything last known: the journal, folded fact by fact with ``apply``; and what is held until it is folded."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
@@ -171,8 +190,8 @@ class Image:
         """Open alarms that somebody has seen, and who."""
         self.open_commands: dict[str, f.CommandIssued] = {}
         self._members: dict[ProgramId, frozenset[SiteId]] = {}
-        self.stopped = False
-        self.stopped_at: dt.datetime | None = None
+        self.held = Held(self.sites, self.stations_of)
+        self._stopped_at: dt.datetime | None = None
         self.facts_seen = 0
         self.readings_refused = 0
         self.refused: dict[str, tuple[dt.datetime, str]] = {}
@@ -198,8 +217,20 @@ class Image:
         evse = self.evses.get(f.evse_asset(station_id, 1))
         return [evse] if evse else []
 
+    @property
+    def stopped_at(self) -> dt.datetime | None:
+        """Since when a person has stopped all discharge."""
+        return self._stopped_at or self.held.stopped_at()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a person has stopped all discharge."""
+        return self.stopped_at is not None
+
     def apply(self, fact: f.Fact) -> None:
         """Fold one committed fact."""
+        if isinstance(fact, f.TakesAway):
+            self.held.drop(fact)
         self.facts_seen += 1
         self.last_fact_at = fact.at
         if isinstance(fact, f.StationFact):
@@ -223,10 +254,9 @@ class Image:
             case f.DischargeStopped() | f.DischargeReleased():
                 stopped = isinstance(fact, f.DischargeStopped)
                 if fact.site_id is None:
-                    self.stopped = stopped
-                    self.stopped_at = (self.stopped_at or fact.at) if stopped else None
+                    self._stopped_at = (self._stopped_at or fact.at) if stopped else None
                 elif fact.site_id in self.sites:
-                    self.sites[fact.site_id].stopped = stopped
+                    self.sites[fact.site_id].stop_kept = stopped
             case f.Locked() | f.Unlocked() | f.LockProven():
                 self._lock(fact)
             case f.AlarmRaised() | f.AlarmCleared() | f.AlarmAcknowledged():
@@ -322,50 +352,19 @@ class Image:
             self._building(self.sites[evse.station.site_id])
 
     def _building(self, site: SiteImage) -> None:
-        """Mean building load over the newest interval of the main meter for which every EVSE's register is known.
-
-        Registers at the edges of one interval make this exact where live kW of different moments would not be.
-        """
-        edges = sorted(site.aligned_net_wh)
-        if len(edges) < 2 or edges[-1] <= site.building_at:
+        """Take the building's newest mean load, where one is known and can be."""
+        found = building_mean(site, self.site_evses[site.site.id])
+        if found is None:
             return
-        for start, end in zip(reversed(edges[:-1]), reversed(edges[1:]), strict=True):
-            hours = (end - start).total_seconds() / 3600
-            if end <= site.building_at or hours > EDGE_GAP_MAX_H:
-                return
-            stations_wh = self._stations_wh(site.site.id, start, end)
-            if stations_wh is None:
-                continue
-            net_wh = site.aligned_net_wh[end] - site.aligned_net_wh[start]
-            building_kw = (net_wh - stations_wh) / 1000 / hours
-            low_kw, high_kw = building_range_kw(site.site)
-            if not low_kw <= building_kw <= high_kw:
-                why = f"a building of {building_kw:.1f} kW by its registers, its range is {low_kw:g} to {high_kw:g} kW"
-                self.refused[site.site.id] = (self.last_fact_at, why)
-                return
-            site.building_kw, site.building_at = building_kw, end
-            if self.on_building is not None:
-                self.on_building(site.site.id, end, site.building_kw)
+        end, building_kw = found
+        low_kw, high_kw = building_range_kw(site.site)
+        if not low_kw <= building_kw <= high_kw:
+            why = f"a building of {building_kw:.1f} kW by its registers, its range is {low_kw:g} to {high_kw:g} kW"
+            self.refused[site.site.id] = (self.last_fact_at, why)
             return
-
-    def _stations_wh(self, site_id: SiteId, start: dt.datetime, end: dt.datetime) -> float | None:
-        """What the site's EVSEs drew net between two edges, None where one of them is unknown."""
-        total = 0.0
-        for evse in self.site_evses[site_id]:
-            resting = evse.session_id is None
-            # Before its session began a meter stood still.
-            before = evse.registers.at(start, resting=resting or evse.session_since >= start)
-            after = evse.registers.at(end, resting=resting)
-            if before is None or after is None:
-                if resting and not evse.power_kw:
-                    continue
-                return None
-            rating_kw = max(evse.station.charge_kw, evse.station.discharge_kw)
-            hours = (end - start).total_seconds() / 3600
-            if abs(after - before) > RATING_SLACK * rating_kw * 1000 * hours + RATING_SLACK_WH:
-                return None  # a reset or a swapped meter
-            total += after - before
-        return total
+        site.building_kw, site.building_at = building_kw, end
+        if self.on_building is not None:
+            self.on_building(site.site.id, end, building_kw)
 
     def _station(self, fact: f.StationFact) -> None:
         for evse in self.stations_of(fact.station_id):

@@ -130,7 +130,6 @@ class Office:
         """Stopping waits for nothing, not even the database: first the stations, then the journal."""
         site_id = self._site(request.site_id)
         fact = f.DischargeStopped(at=now, by=request.by, why=request.why[:WHY_MAX_CHARS], site_id=site_id)
-        self._heart.image.apply(fact)
         self._heart.scribe.write([fact])
         self._heart.hurry()
         where = "everywhere" if site_id is None else f"at {self._heart.image.sites[site_id].site.name}"

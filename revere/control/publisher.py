@@ -235,7 +235,7 @@ def _site_row(image: Image, item: SiteImage, powers: Mapping[str, float | None],
     program = program_of(site, image.fleet.programs)
     island = state.islands.get(site.id)
     grid: Literal["live", "dead", "unknown"] = "unknown"
-    if item.grid == "dead":
+    if item.dead:
         grid = "dead"
     elif item.silent_since is None and (item.grid == "live" or item.net_kw is not None):
         grid = "live"

@@ -6,13 +6,20 @@ import datetime as dt
 from collections import deque
 from typing import TYPE_CHECKING
 
+from revere.control.screen import RATING_SLACK
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from revere.control.image import EvseImage, SiteImage
     from revere.core import facts as f
     from revere.core.assets import Station
 
 ALIGNED_KEEP = 6
 REGISTERS_KEEP = 160
 GAP_MAX_S = 400.0
+EDGE_GAP_MAX_H = 0.3
+RATING_SLACK_WH = 200.0
 
 
 class Registers:
@@ -74,3 +81,40 @@ def keep_aligned(aligned: dict[dt.datetime, int], ts: dt.datetime, net_wh: int) 
     aligned[dt.datetime.fromtimestamp(seconds, dt.UTC)] = net_wh
     while len(aligned) > ALIGNED_KEEP:
         del aligned[min(aligned)]
+
+
+def building_mean(site: SiteImage, evses: Sequence[EvseImage]) -> tuple[dt.datetime, float] | None:
+    """(end, kW) of the building over the newest interval of the main meter for which every EVSE's register is known.
+
+    Registers at the edges of one interval make this exact where live kW of different moments would not be. None where
+    nothing newer is known.
+    """
+    edges = sorted(site.aligned_net_wh)
+    for start, end in zip(reversed(edges[:-1]), reversed(edges[1:]), strict=True):
+        hours = (end - start).total_seconds() / 3600
+        if end <= site.building_at or hours > EDGE_GAP_MAX_H:
+            return None
+        drawn_wh = _stations_wh(evses, start, end)
+        if drawn_wh is not None:
+            return end, (site.aligned_net_wh[end] - site.aligned_net_wh[start] - drawn_wh) / 1000 / hours
+    return None
+
+
+def _stations_wh(evses: Sequence[EvseImage], start: dt.datetime, end: dt.datetime) -> float | None:
+    """What a site's EVSEs drew net between two edges, None where one of them is unknown."""
+    total = 0.0
+    for evse in evses:
+        resting = evse.session_id is None
+        # Before its session began a meter stood still.
+        before = evse.registers.at(start, resting=resting or evse.session_since >= start)
+        after = evse.registers.at(end, resting=resting)
+        if before is None or after is None:
+            if resting and not evse.power_kw:
+                continue
+            return None
+        rating_kw = max(evse.station.charge_kw, evse.station.discharge_kw)
+        hours = (end - start).total_seconds() / 3600
+        if abs(after - before) > RATING_SLACK * rating_kw * 1000 * hours + RATING_SLACK_WH:
+            return None  # a reset or a swapped meter
+        total += after - before
+    return total

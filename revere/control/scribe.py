@@ -7,14 +7,17 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from revere.core.errors import Unavailable
+from revere.core.facts import TakesAway
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from revere.control.inbox import Inbox
     from revere.core.facts import Fact
-    from revere.core.ports import FactSink
 
 SPOOL_MAX_FACTS = 20_000
+SPOOL_SPARE_FACTS = 1_000
+"""Room beyond that for what takes a permission away."""
 CHUNK_FACTS = 256
 RETRY_S = 2.0
 
@@ -24,10 +27,11 @@ class Scribe:
 
     Control must go on while the database is away (inside the stations' leases), and what it did meanwhile
     must still be written. Beyond ``SPOOL_MAX_FACTS`` the newest facts are dropped and counted in ``lost``.
+    What takes a permission away binds when it is written here.
     """
 
-    def __init__(self, sink: FactSink) -> None:
-        self._sink = sink
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
         self._spool: deque[Fact] = deque()
         self._more = asyncio.Event()
         self._empty = asyncio.Event()
@@ -43,8 +47,10 @@ class Scribe:
 
     def write(self, facts: Sequence[Fact]) -> None:
         """Take facts to be journaled in this order."""
+        self._inbox.hold(facts)
         for fact in facts:
-            if len(self._spool) >= SPOOL_MAX_FACTS:
+            spare = SPOOL_SPARE_FACTS if isinstance(fact, TakesAway) else 0
+            if len(self._spool) >= SPOOL_MAX_FACTS + spare:
                 self.lost += 1
             else:
                 self._spool.append(fact)
@@ -63,14 +69,14 @@ class Scribe:
             ) from error
 
     async def run(self) -> None:
-        """Journal for ever; a database that is away is tried again every two seconds."""
+        """Journal for ever; facts that are not taken are offered again every two seconds."""
         while True:
             await self._more.wait()
             self._more.clear()
             while self._spool:
                 chunk = [self._spool[i] for i in range(min(CHUNK_FACTS, len(self._spool)))]
                 try:
-                    await self._sink.record(chunk)
+                    await self._inbox.keep(chunk)
                 except Unavailable:
                     self.failures += 1
                     await asyncio.sleep(RETRY_S)

@@ -479,6 +479,9 @@ StationFact = (
 )
 """What a station is, says of itself and has plugged in."""
 
+TakesAway = GridLost | OutageSuspected | DischargeStopped | StationDisconnected | IdentityRefused
+"""What takes a permission away. It binds from the moment it is heard; only its folding waits for the commit."""
+
 Fact = (
     StationFact
     | SecurityEventReported
@@ -520,6 +523,13 @@ def encode_fact(fact: Fact) -> bytes:
 def decode_fact(raw: bytes | str) -> Fact:
     """The fact of a canonical encoding; raises ``msgspec.ValidationError`` for anything else."""
     return _decoder.decode(raw)
+
+
+def kind_and_place(fact: TakesAway) -> tuple[type, str, str | None]:
+    """What is taken away and where: at a station, at a site, or (None) everywhere."""
+    if isinstance(fact, StationDisconnected | IdentityRefused):
+        return type(fact), "station", fact.station_id
+    return type(fact), "site", fact.site_id
 
 
 def evse_asset(station_id: str, evse_id: int) -> str:

@@ -24,7 +24,10 @@ class FactSink(Protocol):
     """Where links deliver facts. Returning means committed: only then may a link acknowledge."""
 
     async def record(self, facts: Sequence[Fact]) -> None:
-        """Journal ``facts`` and fold them into the image. Raises ``Unavailable`` if it cannot."""
+        """Journal ``facts`` and fold them into the image. Raises ``Unavailable`` if it cannot, or not in time.
+
+        What takes a permission away (``facts.TakesAway``) binds at once and is journaled later all the same.
+        """
         ...
 
 

@@ -19,7 +19,7 @@ from revere.store.series import sample_rows
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from revere.core.facts import Fact
     from revere.store.connection import Queries, WriterConnection
@@ -126,13 +126,36 @@ class JournalCounters(msgspec.Struct):
 class _Submission:
     """One call of ``record``: its facts and who waits for them."""
 
-    __slots__ = ("bodies", "done", "facts", "give_up_at")
+    __slots__ = ("bodies", "done", "ended", "facts", "give_up_at")
 
-    def __init__(self, facts: list[Fact], bodies: list[bytes], done: asyncio.Future[None], give_up_at: float) -> None:
+    def __init__(
+        self,
+        facts: list[Fact],
+        bodies: list[bytes],
+        ended: Callable[[Exception | None], None],
+        done: asyncio.Future[None],
+        give_up_at: float,
+    ) -> None:
         self.facts = facts
         self.bodies = bodies
+        self.ended = ended
         self.done = done
         self.give_up_at = give_up_at
+
+    def end(self, error: Exception | None = None) -> None:
+        """Tell how it ended, then wake who waits (a fault in the telling is theirs to hear)."""
+        try:
+            self.ended(error)
+        except Exception as fault:
+            if self.done.done():
+                raise
+            error = fault
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
 
 
 class GroupCommit:
@@ -179,8 +202,14 @@ class GroupCommit:
         Raises :class:`Unavailable` when the database stays away past the deadline or the queue is full, and
         :class:`Refused` for facts over the bounds.
         """
-        if not facts:
-            return
+        if facts:
+            await self.submit(facts, _nobody_asks)
+
+    def submit(self, facts: Sequence[Fact], ended: Callable[[Exception | None], None]) -> asyncio.Future[None]:
+        """Take ``facts`` for the next batch, or raise as ``record`` does; the answer ends when they are committed.
+
+        ``ended`` is told of it before, also where the answer was given up: with None, or why they are refused for good.
+        """
         if len(facts) > RECORD_MAX_FACTS:
             raise Refused("too many facts at once", where="store.record", got=len(facts), expected=RECORD_MAX_FACTS)
         if self._closed:
@@ -192,14 +221,14 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         give_up_at = self._connection.clock.monotonic_s() + WRITE_DEADLINE_S
-        self._waiting.append(_Submission(list(facts), bodies, done, give_up_at))
+        self._waiting.append(_Submission(list(facts), bodies, ended, done, give_up_at))
         self._waiting_facts += len(facts)
         if self._flusher is None:
             if self._waiting_facts >= BATCH_MAX_FACTS:
                 self._flush_now()
             elif self._timer is None:
                 self._timer = loop.call_later(BATCH_WINDOW_S, self._flush_now)
-        await done
+        return done
 
     async def close(self) -> None:
         """Commit what waits (until the deadline) and accept no more."""
@@ -251,13 +280,11 @@ class GroupCommit:
                     await self._commit([submission])
                 return
             self._waiting_facts -= len(batch[0].facts)
-            if not batch[0].done.done():
-                batch[0].done.set_exception(_refused(error))
+            asyncio.get_running_loop().call_soon(batch[0].end, _refused(error))
             return
         for submission in batch:
             self._waiting_facts -= len(submission.facts)
-            if not submission.done.done():
-                submission.done.set_result(None)
+            asyncio.get_running_loop().call_soon(submission.end)
 
     async def _write(self, batch: list[_Submission]) -> None:
         """One transaction, tried until the database has it; raises only for a fault of the facts themselves."""
@@ -286,7 +313,8 @@ class GroupCommit:
         for submission in (*batch, *self._waiting):
             if now_s >= submission.give_up_at and not submission.done.done():
                 self.counters.timed_out += 1
-                submission.done.set_exception(error)
+                late = "Taken, and written when the database is back: look before you ask again"
+                submission.done.set_exception(Unavailable(error.what, where=error.where, got=error.got, remedy=late))
 
     async def _append(self, conn: Any, work: _Batch) -> tuple[int, int]:
         """Run the statements of one batch; returns how many samples were offered and how many kept."""
@@ -357,6 +385,10 @@ class _Batch:
                 self.samples += rows
                 self.samples_refused += refused
         self.samples_offered = len(self.samples)
+
+
+def _nobody_asks(_error: Exception | None) -> None:
+    """For facts that only the caller waits for."""
 
 
 def waves(samples: Sequence[SampleRow]) -> list[list[SampleRow]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from revere.store.schema import MIGRATE_TIMEOUT_S, migrate, require_ready
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from revere.core.assets import Fleet
     from revere.core.facts import Fact
@@ -137,6 +138,10 @@ class Store(Reads, Access):
         Raises :class:`Unavailable` where the database stays away longer than ``WRITE_DEADLINE_S``.
         """
         await self._commits.record(facts)
+
+    def submit(self, facts: Sequence[Fact], ended: Callable[[Exception | None], None]) -> asyncio.Future[None]:
+        """The same without waiting: ``ended`` is told of the commit, however late (see ``GroupCommit.submit``)."""
+        return self._commits.submit(facts, ended)
 
     async def load_history(self, rows: Iterable[HistoryRow]) -> int:
         """Load past values by COPY, as rev 1 with cause ``history``; returns how many.

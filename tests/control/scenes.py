@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections import deque
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ from revere.core.tariff import Tariff
 from revere.settle.rules import load_rulebook
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from revere.settle.rules import Rulebook
 
@@ -268,19 +269,40 @@ class HandClock:
 
 
 class FakeJournal:
-    """Keeps facts in memory (fills ``Journal``); away while ``away`` is set."""
+    """Keeps facts in memory (fills ``Journal``). ``away`` takes none; ``slow`` commits only when told to."""
 
     def __init__(self) -> None:
         self.facts: list[f.Fact] = []
         self.away = False
+        self.slow = False
         self.calls = 0
+        self.taken: deque[tuple[list[f.Fact], Callable[[Exception | None], None], asyncio.Future[None]]] = deque()
 
-    async def record(self, facts: Sequence[f.Fact]) -> None:
+    def submit(self, facts: Sequence[f.Fact], ended: Callable[[Exception | None], None]) -> asyncio.Future[None]:
         self.calls += 1
-        await asyncio.sleep(0)
         if self.away:
             raise Unavailable("the database does not answer")
-        self.facts += facts
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[None] = loop.create_future()
+        self.taken.append((list(facts), ended, answer))
+        if not self.slow:
+            loop.call_soon(self.commit)
+        return answer
+
+    def commit(self) -> None:
+        """Commit the oldest facts that were taken, if there are any."""
+        if self.taken:
+            facts, ended, answer = self.taken.popleft()
+            self.facts += facts
+            ended(None)
+            if not answer.done():
+                answer.set_result(None)
+
+    def expire(self) -> None:
+        """Let everybody know that it takes too long; what was taken stays taken."""
+        for _facts, _ended, answer in self.taken:
+            if not answer.done():
+                answer.set_exception(Unavailable("the database does not answer"))
 
     def of(self, kind: type[f.Fact]) -> list[Any]:
         """The journaled facts of a kind."""

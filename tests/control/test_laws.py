@@ -63,7 +63,8 @@ def test_no_tick_passes_a_limit_or_takes_what_it_may_not(
     for fact in (called(), opted()):
         image.apply(fact)
     image.events[GridEventId("e1")].nominated_kw = promise_kw
-    image.stopped = stopped
+    if stopped:
+        image.apply(f.DischargeStopped(at=NOON, by="x"))
     ticker, islands = Ticker(image, CommandTracker()), Islands(image)
     for evse, bay in zip(image.evses.values(), drawn, strict=True):
         assert evse.vehicle is not None
@@ -76,7 +77,7 @@ def test_no_tick_passes_a_limit_or_takes_what_it_may_not(
             ticker.standing[evse.vehicle.id] = Standing(due, bay["needed_kwh"])
     for item, ground in zip(image.sites.values(), grounds, strict=True):
         item.building_kw, item.grid = ground["building_kw"], ground["grid"]
-        item.islanded, item.stopped = ground["islanded"], ground["stopped"]
+        item.islanded, item.stop_kept = ground["islanded"], ground["stopped"]
     now = NOON
     for _ in range(ticks):
         now += dt.timedelta(seconds=5)

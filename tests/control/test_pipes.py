@@ -85,7 +85,7 @@ def test_order_is_kept_over_a_database_that_is_away(monkeypatch: pytest.MonkeyPa
 
     async def play() -> tuple[list[int], int, int]:
         journal = FakeJournal()
-        scribe = Scribe(journal)
+        scribe = Scribe(Inbox(journal, Image(fleet())))
         running = asyncio.ensure_future(scribe.run())
         for number in range(20):
             journal.away = 5 <= number < 12
@@ -106,7 +106,7 @@ def test_beyond_its_bound_the_newest_are_lost_and_counted(monkeypatch: pytest.Mo
     monkeypatch.setattr(scribe_module, "SPOOL_MAX_FACTS", 5)
 
     async def play() -> tuple[int, int]:
-        scribe = Scribe(FakeJournal())
+        scribe = Scribe(Inbox(FakeJournal(), Image(fleet())))
         scribe.write([told(number) for number in range(8)])
         return scribe.waiting, scribe.lost
 
@@ -115,7 +115,7 @@ def test_beyond_its_bound_the_newest_are_lost_and_counted(monkeypatch: pytest.Mo
 
 def test_waiting_for_the_spool_has_an_end() -> None:
     async def play() -> None:
-        scribe = Scribe(FakeJournal())
+        scribe = Scribe(Inbox(FakeJournal(), Image(fleet())))
         await scribe.drained(0.01)
         scribe.write([told(1)])
         with pytest.raises(Unavailable, match="not committed"):
@@ -144,7 +144,7 @@ def test_a_newer_setpoint_waits_for_no_older_one() -> None:
     """The link, which sees the line, drops what is no longer wanted; the word of an older one changes nothing."""
 
     async def play() -> tuple[list[float], list[str]]:
-        link, tracker, scribe = FakeLink(), CommandTracker(), Scribe(FakeJournal())
+        link, tracker, scribe = FakeLink(), CommandTracker(), Scribe(Inbox(FakeJournal(), Image(fleet())))
         link.gate = asyncio.Event()
         link.answer = Answer(status="accepted")
         evse = ready_image(fleet()).evses["cs1/1"]
@@ -167,7 +167,7 @@ def test_a_rejection_comes_back_as_the_commands_end() -> None:
     async def play() -> int:
         link, tracker = FakeLink(), CommandTracker()
         link.answer = Answer(status="rejected", why="no")
-        scribe = Scribe(FakeJournal())
+        scribe = Scribe(Inbox(FakeJournal(), Image(fleet())))
         sender = Sender(link, tracker, scribe, HandClock())
         command, _facts = tracker.issue(ready_image(fleet()).evses["cs1/1"], "cs1/1", -9.0, NOON, 10, in_event=False)
         sender.send(wire(command.command_id, -9.0), command, 0.0)

@@ -431,13 +431,15 @@ def test_a_database_that_stays_away_is_said_and_the_facts_are_kept(
         try:
             await store.record([plan(1)])
             server.kill()
-            with pytest.raises(Unavailable, match="does not answer"):
-                await asyncio.wait_for(store.record([plan(2)]), timeout=10)
-            assert store.pending_facts == 1
+            ended: list[Exception | None] = []
+            with pytest.raises(Unavailable, match=r"does not answer.*Taken, and written when the database is back"):
+                await asyncio.wait_for(store.submit([plan(2)], ended.append), timeout=10)
+            assert (store.pending_facts, ended) == (1, [])
             assert store.counters.timed_out == 1
             server = await EmbeddedPostgres.start(pg_folder / "away", throwaway=False, clock=clock)
             await store.record([plan(3)])
             assert await facts_of(store) == [plan(1), plan(2), plan(3)]
+            assert ended == [None], "told once, though nobody waited any more"
         finally:
             await store.close()
             await server.stop()

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import datetime as dt
 import json
+import re
 import shutil
 import signal
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import websockets
@@ -26,9 +28,11 @@ from revere.core.time import UTC, WallClock, iso, wall_now, wall_s
 from revere.store.ledger import GENESIS, LedgerEntry
 from revere.store.reader import Reader
 from revere.store.series import QUANTITIES, Quantity, SeriesRows
+from revere.twin.seeds import stream
+from revere.twin.world import LINK_LOST_SHARE
 from revere.web.guide.figures import gather
 from revere.web.guide.shapes import GuideFigures
-from tests.trips.walls import Site, copy_of, registered, soon, without_site
+from tests.trips.walls import Site, copy_of, parked_text, registered, soon, without_site
 
 pytestmark = pytest.mark.wall
 MINE = "home-light-cs01"
@@ -226,6 +230,48 @@ def test_with_the_database_gone_for_10_s_stations_stay_and_nothing_acknowledged_
 
 def _milli(stamp: dt.datetime) -> str:
     return iso(stamp.astimezone(UTC))
+
+
+LOSES_GRID = "school"
+
+
+def _grid_dies(place: Site, file: str, after_s: int) -> dt.datetime:
+    """The parked programme with an outage that soon, in which the stations' links live; its moment."""
+    zone = ZoneInfo("America/New_York")
+    moment = wall_now().replace(microsecond=0) + dt.timedelta(seconds=after_s)
+    while stream(1, "outage-link", LOSES_GRID, moment.timestamp()).random() < LINK_LOST_SHARE:
+        moment += dt.timedelta(seconds=1)
+    at = moment.astimezone(zone)
+    text = re.sub("^event_day = .*$", f"event_day = {at:%Y-%m-%d}", parked_text(), flags=re.MULTILINE)
+    outage = f'[[outages]]\nsite = "{LOSES_GRID}"\nstart = {at:%H:%M:%S}\nhours = 0.5\n'
+    (place.folder / file).write_text(text + outage)
+    return moment
+
+
+def _told_kw(view: dict[str, Any], site: str) -> list[float]:
+    """What the site's stations are told, by the page."""
+    return [row["setpoint_kw"] for row in view.get("station_rows", ()) if row["site_id"] == site]
+
+
+def test_a_grid_lost_while_the_database_is_away_ends_the_discharge_within_10_s(place: Site) -> None:
+    """The stations protect people by themselves; this is our own part of it."""
+    dies = _grid_dies(place, "dies.toml", after_s=45)
+    _twin(place, "dies.toml")
+    place.call_event()
+    soon(lambda: min(_told_kw(place.view(), LOSES_GRID), default=0.0) < -10, "the site gives", within_s=35)
+    soon(lambda: wall_now() > dies - dt.timedelta(seconds=4), "the outage is near", within_s=60)
+    first = place.signal_database(signal.SIGSTOP)
+    soon(lambda: wall_now() > dies, "the grid dies", within_s=10)
+    assert min(_told_kw(place.view(), LOSES_GRID)) < -10
+    soon(lambda: not any(_told_kw(place.view(), LOSES_GRID)), "the set-points are gone", within_s=10)
+    view = place.view()
+    row = next(site for site in view["sites"] if site["site_id"] == LOSES_GRID)
+    assert (view["database"], row["grid"]) == ("gone", "dead")
+    place.signal_database(signal.SIGCONT)
+    soon(lambda: place.view()["database"] == "ok", "the database is back")
+    assert place.postmaster() == first
+    told = place.rows("SELECT body FROM journal WHERE kind = 'GridLost' ORDER BY seq")
+    assert 1 <= len(told) == len({row["body"] for row in told}), "each once"
 
 
 # ---- the server killed ------------------------------------------------------------------------------

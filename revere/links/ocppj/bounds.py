@@ -53,8 +53,6 @@ AUDIT_EVERY_S: Final = 600.0
 AUDIT_RECORDS_MAX: Final = 4_096
 AUDITS_WAITING_MAX: Final = 64
 """Refusals on their way to the journal; more are counted as unrecorded and left to the next round."""
-RECORD_RETRY_S: Final = 2.0
-"""The end of a connection that could not be journaled is tried again after this, until it is."""
 TAKEOVERS_PER_MINUTE_MAX: Final = 5
 """More than this raises an alarm and locks nobody out."""
 

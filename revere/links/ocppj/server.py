@@ -30,7 +30,6 @@ from revere.links.ocppj.bounds import (
     CUT_MARGIN_S,
     LONG_FRAME_MAX_BYTES,
     OPEN_TIMEOUT_S,
-    RECORD_RETRY_S,
     TAKEOVERS_PER_MINUTE_MAX,
     UNHEARD_MAX,
     Counters,
@@ -89,7 +88,6 @@ class OcppServer:
         self._door = Door(directory, clock, self.counters, rules or DoorRules(), self._audit)
         self._auditing: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
-        self._recording: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
 
     # Listening ---------------------------------------------------------------------------------------
@@ -131,9 +129,7 @@ class OcppServer:
             self._server.close(code=GOING_AWAY, reason="the server stops")
             await self._server.wait_closed()
             self._server = None
-        for task in self._recording:
-            task.cancel()
-        await asyncio.gather(*self._closing, *self._recording, *self._auditing, return_exceptions=True)
+        await asyncio.gather(*self._closing, *self._auditing, return_exceptions=True)
 
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """None to go on with the upgrade, else the refusal."""
@@ -242,8 +238,6 @@ class OcppServer:
         except RevereError as error:
             self.counters.unrecorded += 1
             log.warning("%s: connection not recorded: %s", config.station_id, error.text())
-            link.parted = True
-            self._record_later([fact for fact in facts if isinstance(fact, StationDisconnected)])
             await link.close(TRY_AGAIN_LATER, "try again later")
             return False
         return True
@@ -286,24 +280,6 @@ class OcppServer:
         except RevereError as error:
             self.counters.unrecorded += 1
             log.warning("%s: disconnection not recorded yet: %s", config.station_id, error.text())
-            self._record_later(ended)
-
-    def _record_later(self, ended: list[StationDisconnected]) -> None:
-        """Nobody sends the end of a connection again: without it the station would count as online for ever."""
-        if ended:
-            task = asyncio.get_running_loop().create_task(self._record_until_done(ended))
-            self._recording.add(task)
-            task.add_done_callback(self._recording.discard)
-
-    async def _record_until_done(self, ended: list[StationDisconnected]) -> None:
-        while True:
-            await asyncio.sleep(RECORD_RETRY_S)
-            try:
-                await self._sink.record(ended)
-            except RevereError:
-                self.counters.unrecorded += 1
-            else:
-                return
 
     # What control may ask ----------------------------------------------------------------------------
 
