@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
+    from revere.core.addresses import AllowedAddresses
     from revere.core.assets import Fleet
     from revere.core.time import Clock
     from revere.store.store import Store
@@ -115,6 +116,7 @@ async def open_house(
     port: int = 0,
     tls: ssl.SSLContext | None = None,
     door: DoorRules | None = None,
+    files: AllowedAddresses | None = None,
     ping_interval_s: float | None = 20.0,
     offload: Callable[[Callable[[], Any]], Awaitable[Any]] = run_inline,
     speed: float = 1.0,
@@ -129,7 +131,7 @@ async def open_house(
     inbox = Inbox(store, image)
     profiles, _short = fallback_profiles(fleet)
     directory = Directory(fleet, key, macs, profiles, image, offered_macs)
-    server = OcppServer(inbox, directory, clock, ping_interval_s=ping_interval_s, rules=door)
+    server = OcppServer(inbox, directory, clock, ping_interval_s=ping_interval_s, rules=door, files=files)
     await remember(store, image, clock.now())
     ven = await _ven(utility, fleet, store, inbox, clock)
     heart = Heart(
@@ -152,12 +154,11 @@ async def open_house(
     if publish:
         heart.publish = office.publish
     listening = await server.serve(host, port, tls=tls)
-    loop = asyncio.get_running_loop()
-    tasks = [loop.create_task(heart.run(), name="heart")]
+    tasks = [asyncio.create_task(heart.run(), name="heart")]
     hours = await _hours(store, fleet, inbox, clock)
-    tasks.append(loop.create_task(hours.run(), name="hours"))
+    tasks.append(asyncio.create_task(hours.run(), name="hours"))
     if ven is not None:
-        tasks.append(loop.create_task(ven.run(), name="ven"))
+        tasks.append(asyncio.create_task(ven.run(), name="ven"))
     return House(
         store=store,
         image=image,

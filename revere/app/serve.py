@@ -23,6 +23,7 @@ from revere.app.settings import (
     secret_file,
 )
 from revere.app.tls import StationTls, check_profiles, station_tls
+from revere.core.addresses import AllowedAddresses
 from revere.core.errors import RevereError
 from revere.core.ids import TenantId
 from revere.core.time import WallClock
@@ -160,6 +161,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
             port=settings.ocpp.port,
             tls=None if tls is None else tls.context,
             door=DoorRules(proxy_ends_tls=settings.ocpp.behind_tls_proxy, bench=settings.ocpp.bench),
+            files=AllowedAddresses(settings.ocpp.file_hosts),
             offload=asyncio.to_thread,
             clock_synchronised=lambda: settings.clock == "trusted" or kernel_clock_synchronised(),
         )

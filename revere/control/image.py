@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
+from revere.control.campaign import Campaign
 from revere.control.event_image import EventImage, event_at, fold_call
 from revere.control.external import ExternalLimits
 from revere.control.held import Held
@@ -19,7 +20,7 @@ from revere.control.screen import building_range_kw, told_by_station
 from revere.core import facts as f
 from revere.core.assets import StationIdentity, program_of
 from revere.core.commands import NOT_CONNECTED
-from revere.core.ids import GridEventId, ProgramId, SessionId, SiteId, StationId, VehicleId
+from revere.core.ids import CampaignId, GridEventId, ProgramId, SessionId, SiteId, StationId, VehicleId
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +106,12 @@ class EvseImage:
             return "free"
         return "closing" if self.rest_proven_at is None else "locked"
 
+    schedule_at: dt.datetime | None = None
+    booted_at: dt.datetime | None = None
+    firmware: str = ""
+    firmware_told: f.FirmwareReported | None = None
+    provisioned_at: dt.datetime | None = None
+
     def commanded(self) -> bool:
         """Whether setpoints may be sent: it is on the line, ours to tell, the charger that we take it to be."""
         return self.online and self.controllable and self.stranger is None and not self.priority and not self.held
@@ -189,6 +196,7 @@ class Image:
         self.acknowledged: dict[str, str] = {}
         """Open alarms that somebody has seen, and who."""
         self.open_commands: dict[str, f.CommandIssued] = {}
+        self.campaigns: dict[CampaignId, Campaign] = {}
         self._members: dict[ProgramId, frozenset[SiteId]] = {}
         self.held = Held(self.sites, self.stations_of)
         self._stopped_at: dt.datetime | None = None
@@ -236,6 +244,8 @@ class Image:
         if isinstance(fact, f.StationFact):
             self._station(fact)
             return
+        if isinstance(fact, f.RecordFact):
+            return
         match fact:
             case f.MeterReading():
                 self._reading(fact)
@@ -261,10 +271,25 @@ class Image:
                 self._lock(fact)
             case f.AlarmRaised() | f.AlarmCleared() | f.AlarmAcknowledged():
                 self._alarm(fact)
-            case f.SecurityEventReported() | f.SignedValueReceived() | f.StationOrdered():
-                pass  # records; what a person should know of them comes as an alarm, or is asked for
+            case f.CampaignStarted() | f.CampaignTold() | f.CampaignStep() | f.CampaignEnded():
+                self._campaign(fact)
             case _:
                 assert_never(fact)
+
+    def _campaign(self, fact: f.CampaignFact) -> None:
+        if isinstance(fact, f.CampaignStarted):
+            self.campaigns[fact.campaign_id] = Campaign(fact)
+            return
+        campaign = self.campaigns.get(fact.campaign_id)
+        match fact:
+            case _ if campaign is None:
+                return
+            case f.CampaignTold():
+                campaign.told(fact)
+            case f.CampaignStep():
+                campaign.stepped(fact)
+            case f.CampaignEnded():
+                campaign.ended(fact)
 
     def _command(self, fact: f.CommandIssued | f.CommandEnded) -> None:
         if isinstance(fact, f.CommandIssued):
@@ -379,18 +404,21 @@ class Image:
                         evse.online, evse.offline_at = False, fact.at
                         self._heard(evse, fact.at)
                 case f.StationBooted():
-                    evse.booted = True
+                    evse.booted, evse.booted_at, evse.firmware = True, fact.at, fact.firmware
                 case f.IdentityAccepted():
                     evse.identity, evse.stranger = _identity(fact), None
                 case f.IdentityRefused():
                     evse.stranger = _identity(fact)
                 case f.StationProvisioned():
-                    evse.problems = fact.problems
+                    evse.problems, evse.provisioned_at = fact.problems, fact.at
                 case f.StationRecognised():
                     evse.controllable = fact.controllable
                     evse.discharges = fact.controllable and fact.discharges
                 case f.ScheduleRead():
                     evse.schedules_read += 1
+                    evse.schedule_at = fact.at
+                case f.FirmwareReported():
+                    evse.firmware_told = fact
                 case f.StatusReported():
                     evse.status = fact.status
                 case f.ClockSkewMeasured():

@@ -11,7 +11,17 @@ from typing import Literal
 
 import msgspec
 
+from revere.core.fact_base import FactBase
 from revere.core.ids import CommandId, GridEventId, ProgramId, SessionId, SiteId, StationId, VehicleId
+from revere.core.upkeep import CampaignEnded as CampaignEnded
+from revere.core.upkeep import CampaignStarted as CampaignStarted
+from revere.core.upkeep import CampaignStep as CampaignStep
+from revere.core.upkeep import CampaignTold as CampaignTold
+from revere.core.upkeep import FirmwarePublished as FirmwarePublished
+from revere.core.upkeep import FirmwareReported as FirmwareReported
+from revere.core.upkeep import FirmwareStatus as FirmwareStatus
+from revere.core.upkeep import LogReported as LogReported
+from revere.core.upkeep import MonitorReported as MonitorReported
 
 Place = Literal["ac_inlet", "dc_outlet", "site"]
 ReadingContext = Literal["periodic", "clock", "begin", "end", "trigger"]
@@ -22,12 +32,6 @@ BY_HAND = "operator:"
 """How the source of a call begins that a person recorded; the name follows."""
 OTHER_CHARGER = "another charger than the accepted one"
 """Why a reading is kept out of settlement alone: its registers are another meter's, but what flows now flows."""
-
-
-class FactBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="fact"):
-    """Common to all facts. The tag on the wire is the class's name."""
-
-    at: dt.datetime
 
 
 class StationConnected(FactBase, frozen=True, tag=True, kw_only=True):
@@ -300,7 +304,7 @@ class PlanMade(FactBase, frozen=True, tag=True, kw_only=True):
     objective_usd: float
     steps: int
     status: str
-    shortfalls: dict[str, float] = {}
+    shortfalls: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class CommandIssued(FactBase, frozen=True, tag=True, kw_only=True):
@@ -309,7 +313,7 @@ class CommandIssued(FactBase, frozen=True, tag=True, kw_only=True):
     command_id: CommandId
     station_id: StationId
     kind: str
-    detail: dict[str, float | str] = {}
+    detail: dict[str, float | str] = msgspec.field(default_factory=dict)
     by: str = "control"
 
 
@@ -454,7 +458,7 @@ class EventReported(FactBase, frozen=True, tag=True, kw_only=True):
     grid_event_id: GridEventId
     performance_kw: float | None
     report_id: str
-    held: dict[str, str] = {}
+    held: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 StationFact = (
@@ -476,16 +480,22 @@ StationFact = (
     | PriorityChargingReported
     | VehicleScheduleReported
     | DerControlReported
+    | FirmwareReported
 )
 """What a station is, says of itself and has plugged in."""
 
 TakesAway = GridLost | OutageSuspected | DischargeStopped | StationDisconnected | IdentityRefused
 """What takes a permission away. It binds from the moment it is heard; only its folding waits for the commit."""
+RecordFact = (
+    SecurityEventReported | SignedValueReceived | FirmwarePublished | LogReported | MonitorReported | StationOrdered
+)
+"""For the record alone: what a person should know of them comes as an alarm, or is asked for."""
+CampaignFact = CampaignStarted | CampaignTold | CampaignStep | CampaignEnded
 
 Fact = (
     StationFact
-    | SecurityEventReported
-    | SignedValueReceived
+    | CampaignFact
+    | RecordFact
     | MeterReading
     | GridEventReceived
     | Nominated
@@ -493,7 +503,6 @@ Fact = (
     | PlanMade
     | CommandIssued
     | CommandEnded
-    | StationOrdered
     | GridLost
     | GridRestored
     | OutageSuspected

@@ -17,6 +17,7 @@ ProgramId = NewType("ProgramId", str)
 GridEventId = NewType("GridEventId", str)
 SessionId = NewType("SessionId", str)
 CommandId = NewType("CommandId", str)
+CampaignId = NewType("CampaignId", str)
 
 ID_MAX_CHARS = 48
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,47}\Z")

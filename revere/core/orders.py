@@ -6,6 +6,7 @@ carry one out answers ``rejected`` with the reason. ``evse_id`` left out means t
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Literal
 
 import msgspec
@@ -28,6 +29,30 @@ Report = Literal[
     "published-firmware-status",
     "certificate-request",
 ]
+Address = Annotated[str, Meta(min_length=8, max_length=512, pattern=r"^[!-~]+\Z")]
+Retries = Annotated[int, Meta(ge=0, le=10)]
+Seconds = Annotated[int, Meta(ge=0, le=86_400)]
+Pem = Annotated[
+    str, Meta(max_length=10_000, pattern=r"^-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n-]+ CERTIFICATE-----\n?\Z")
+]
+Moment = Annotated[dt.datetime, Meta(tz=True)]
+CertificateUse = Literal["csms-root", "manufacturer-root", "v2g-root", "mo-root", "oem-root", "v2g-chain"]
+MonitorKind = Literal[
+    "upper-threshold",
+    "lower-threshold",
+    "delta",
+    "periodic",
+    "periodic-clock-aligned",
+    "target-delta",
+    "target-delta-relative",
+]
+MonitorGroup = Literal["threshold", "delta", "periodic"]
+Severity = Annotated[int, Meta(ge=0, le=9)]
+MonitorId = Annotated[int, Meta(ge=0, le=2_147_483_647)]
+CertificateHash = Annotated[
+    str, Meta(pattern=r"^(SHA256|SHA384|SHA512):[0-9A-Za-z]{1,128}:[0-9A-Za-z]{1,128}:[0-9A-Za-z]{1,40}\Z")
+]
+"""``ALGORITHM:issuer name hash:issuer key hash:serial number``, letter by letter as a station tells it."""
 
 
 def _kind(name: str) -> str:
@@ -133,6 +158,140 @@ class SetNetworkProfile(OrderBase, frozen=True, kw_only=True):
     answer_within_s: Annotated[int, Meta(ge=1, le=300)] = 30
 
 
+class FileOrder(OrderBase, frozen=True, kw_only=True):
+    """An order that has the station fetch or bring a file: only with hosts that the settings name."""
+
+    location: Address
+
+
+class UpdateFirmware(FileOrder, frozen=True, kw_only=True):
+    """Fetch new firmware and install it. With ``signature`` (Base64) and its certificate the station checks it first.
+
+    A station finishes its sessions before it installs. For more than one station: a campaign.
+    """
+
+    retrieve_at: Moment | None = None
+    install_at: Moment | None = None
+    signing_certificate: Annotated[str, Meta(max_length=5500)] = ""
+    signature: Annotated[str, Meta(max_length=800, pattern=r"^[A-Za-z0-9+/=]*\Z")] = ""
+    retries: Retries | None = None
+    retry_interval_s: Seconds | None = None
+    request_id: Annotated[int, Meta(ge=1, le=2_147_483_647)] | None = None
+    """The number in the station's reports; made here where it is left out."""
+
+
+class PublishFirmware(FileOrder, frozen=True, kw_only=True):
+    """Have a local controller fetch firmware and offer it to the stations of its site; ``checksum`` is its MD5."""
+
+    checksum: Annotated[str, Meta(min_length=32, max_length=32, pattern=r"^[0-9a-fA-F]+\Z")]
+
+
+class UnpublishFirmware(OrderBase, frozen=True, kw_only=True):
+    """Have a local controller offer it no more."""
+
+    checksum: Annotated[str, Meta(min_length=32, max_length=32, pattern=r"^[0-9a-fA-F]+\Z")]
+
+
+class FetchLog(FileOrder, frozen=True, kw_only=True):
+    """Have the station bring a log to ``location``; a newer order ends an older one."""
+
+    log: Literal["diagnostics", "security", "data-collector"] = "diagnostics"
+    oldest: Moment | None = None
+    newest: Moment | None = None
+    retries: Retries | None = None
+    retry_interval_s: Seconds | None = None
+
+
+class Monitor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A bound (or a pace) at which a station tells of a variable; ``severity`` 0 is danger, 9 debugging.
+
+    With ``id`` it takes the place of one that is set.
+    """
+
+    component: Name
+    variable: Name
+    what: MonitorKind
+    value: float
+    severity: Severity
+    component_instance: Name | None = None
+    variable_instance: Name | None = None
+    evse_id: EvseId | None = None
+    in_session: bool = False
+    id: MonitorId | None = None
+
+
+class SetMonitors(OrderBase, frozen=True, kw_only=True):
+    """Have the station watch variables."""
+
+    monitors: Annotated[tuple[Monitor, ...], Meta(min_length=1, max_length=32)]
+
+
+class ClearMonitors(OrderBase, frozen=True, kw_only=True):
+    """Have the station watch no more, by the numbers that it gave."""
+
+    ids: Annotated[tuple[MonitorId, ...], Meta(min_length=1, max_length=64)]
+
+
+class ListMonitors(OrderBase, frozen=True, kw_only=True):
+    """What the station watches: all, or these kinds, or these variables."""
+
+    of: Annotated[tuple[MonitorGroup, ...], Meta(max_length=3)] = ()
+    variables: Annotated[tuple[VariableName, ...], Meta(max_length=32)] = ()
+
+
+class SetMonitoringBase(OrderBase, frozen=True, kw_only=True):
+    """Go back to the monitors that the maker set, or to those of the hardware alone; ``all`` keeps ours."""
+
+    base: Literal["all", "factory", "hardware"]
+
+
+class SetMonitoringLevel(OrderBase, frozen=True, kw_only=True):
+    """Be told of what is at least so severe: 0 danger alone, 9 everything."""
+
+    severity: Severity
+
+
+class AskCustomer(OrderBase, frozen=True, kw_only=True):
+    """What a station keeps of a person: report it, erase it, or both. Told to who asks; never in the journal.
+
+    Exactly one of ``token`` (with its type), ``customer`` and ``certificate``.
+    """
+
+    report: bool = True
+    clear: bool = False
+    token: Annotated[str, Meta(max_length=36, pattern=r"^[ -~]*\Z")] = ""
+    token_type: Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[ -~]*\Z")] = "Central"  # noqa: S105  # a kind of token
+    customer: Annotated[str, Meta(max_length=64)] = ""
+    certificate: CertificateHash | None = None
+
+
+class InstallCertificate(OrderBase, frozen=True, kw_only=True):
+    """Have the station trust another root."""
+
+    use: CertificateUse
+    certificate: Pem
+
+
+class ListCertificates(OrderBase, frozen=True, kw_only=True):
+    """Which certificates the station holds, as the hashes by which they can be deleted."""
+
+    uses: Annotated[tuple[CertificateUse, ...], Meta(max_length=6)] = ()
+
+
+class DeleteCertificate(OrderBase, frozen=True, kw_only=True):
+    """Have the station forget a certificate, by the hashes that it has told."""
+
+    certificate: CertificateHash
+
+
+class SendVendorMessage(OrderBase, frozen=True, kw_only=True):
+    """A message that only its vendor knows."""
+
+    vendor: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[ -~]*\Z")]
+    message: Annotated[str, Meta(max_length=50, pattern=r"^[ -~]*\Z")] = ""
+    content: Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00]*\Z")] = ""
+
+
 Order = (
     ResetStation
     | ReadVariables
@@ -145,6 +304,20 @@ Order = (
     | TriggerReport
     | UnlockConnector
     | SetNetworkProfile
+    | UpdateFirmware
+    | PublishFirmware
+    | UnpublishFirmware
+    | FetchLog
+    | SetMonitors
+    | ClearMonitors
+    | ListMonitors
+    | SetMonitoringBase
+    | SetMonitoringLevel
+    | AskCustomer
+    | InstallCertificate
+    | ListCertificates
+    | DeleteCertificate
+    | SendVendorMessage
 )
 """All of them, told apart by ``kind``."""
 

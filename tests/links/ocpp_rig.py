@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from revere.core.addresses import AllowedAddresses
 from revere.core.assets import StationIdentity
 from revere.core.commands import DefaultProfile, LockState
 from revere.core.errors import Unavailable
@@ -34,6 +35,8 @@ F = TypeVar("F")
 NOW = dt.datetime(2026, 7, 16, 19, 30, tzinfo=dt.UTC)
 PASSWORD = "c0ffee" * 6
 WAIT_S = 5.0
+FILES = "https://files.example.org"
+"""The one host with which stations may exchange files."""
 
 
 class StoppedClock(WallClock):
@@ -271,7 +274,8 @@ async def bench(
     """A server on a free loopback port, closed at the end."""
     sink, clock = MemorySink(), StoppedClock()
     directory = Directory(*(configs or (config(),)))
-    server = OcppServer(sink, directory, clock, ping_interval_s=None, rules=rules, models=models)
+    files = AllowedAddresses([FILES])
+    server = OcppServer(sink, directory, clock, ping_interval_s=None, rules=rules, models=models, files=files)
     port = await server.serve("127.0.0.1", 0, tls=tls)
     try:
         yield Bench(server, sink, port, clock, directory)

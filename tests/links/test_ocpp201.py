@@ -227,7 +227,7 @@ def test_what_only_21_says_is_not_known_on_201() -> None:
             station = await plugged_in(b)
             alarm = {"controlType": "LVMustTrip", "timestamp": STAMP, "gridEventFault": "UnderVoltage"}
             assert (await station.call("NotifyDERAlarm", alarm))[2] == "NotImplemented"
-            assert (await station.call("LogStatusNotification", {"status": "Idle"}))[2] == "NotSupported"
+            assert (await station.call("UnpublishFirmware", {"checksum": "x"}))[2] == "NotSupported"
             assert (await station.call("Heartbeat", {}))[0] == 3
 
     play(story)

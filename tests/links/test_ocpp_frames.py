@@ -17,6 +17,7 @@ from revere.core.facts import (
     GridLost,
     GridRestored,
     MeterReading,
+    MonitorReported,
     TransferSwitchReported,
 )
 from revere.core.ids import SessionId, SiteId
@@ -205,16 +206,46 @@ def test_der_alarms() -> None:
 
 @pytest.mark.parametrize(("word", "is_open"), [("Open", True), ("Closed", False)])
 def test_transfer_switch(word: str, is_open: bool) -> None:
-    fact = translate2.notified(config(), _notice("TransferSwitch", "State", word), NOW)
+    [fact] = translate2.notified(config(), _notice("TransferSwitch", "State", word), NOW)
     assert fact == TransferSwitchReported(at=NOW, site_id=SiteId("depot"), open=is_open, ts=TS)
 
 
-def test_notices_that_say_nothing_certain_about_the_switch() -> None:
-    assert translate2.notified(config(), _notice("TransferSwitch", "State", "Moving"), NOW) is None
-    raised = translate2.notified(config(), _notice("Connector", "Problem", "true", trigger="Alerting"), NOW)
-    assert isinstance(raised, AlarmRaised)
-    cleared = translate2.notified(config(), _notice("Connector", "Problem", "false", cleared=True), NOW)
-    assert cleared == AlarmCleared(at=NOW, key=raised.key)
+@pytest.mark.parametrize(
+    ("what", "more", "of_monitor", "alarm", "severity"),
+    [
+        ("a change", {}, None, None, None),
+        ("an alert of unknown weight", {"trigger": "Alerting"}, None, "warning", None),
+        ("danger", {"trigger": "Alerting", "severity": 0}, None, "critical", 0),
+        ("critical", {"trigger": "Alerting", "severity": 3}, None, "critical", 3),
+        ("an error", {"trigger": "Alerting", "severity": 4}, None, "warning", 4),
+        ("a notice", {"trigger": "Alerting", "severity": 5}, None, None, 5),
+        ("as heavy as its monitor", {"trigger": "Alerting", "variableMonitoringId": 7}, 2, "critical", 2),
+        ("its own word counts more", {"trigger": "Alerting", "severity": 8, "variableMonitoringId": 7}, 2, None, 8),
+        ("over", {"trigger": "Alerting", "severity": 0, "cleared": True}, None, "cleared", 0),
+        ("periodic, however heavy", {"trigger": "Periodic", "severity": 0}, None, None, 0),
+    ],
+)
+def test_a_notice_is_kept_and_becomes_an_alarm_by_its_weight(
+    what: str, more: dict[str, Any], of_monitor: int | None, alarm: str | None, severity: int | None
+) -> None:
+    notice, *rest = translate2.notified(
+        config(), _notice("Connector", "Problem", "true", **more), NOW, severity=of_monitor
+    )
+    assert isinstance(notice, MonitorReported)
+    assert (notice.variable, notice.value, notice.severity) == ("Connector.Problem", "true", severity), what
+    if alarm is None:
+        assert rest == []
+    elif alarm == "cleared":
+        assert rest == [AlarmCleared(at=NOW, key="station:ST-1:Connector.Problem")]
+    else:
+        [raised] = rest
+        assert isinstance(raised, AlarmRaised)
+        assert (raised.severity, raised.key) == (alarm, "station:ST-1:Connector.Problem")
+
+
+def test_a_switch_that_says_nothing_certain_is_a_notice() -> None:
+    [fact] = translate2.notified(config(), _notice("TransferSwitch", "State", "Moving"), NOW)
+    assert isinstance(fact, MonitorReported)
 
 
 def _notice(component: str, variable: str, value: str, **more: Any) -> wire2.EventData:

@@ -18,7 +18,7 @@ from revere.core.errors import Refused, RevereError
 from revere.core.facts import Fact
 from revere.core.ids import SessionId
 from revere.core.orders import kind_of
-from revere.links.ocpp16 import translate, wire
+from revere.links.ocpp16 import files, translate, wire
 from revere.links.ocpp16.orders import ORDERS
 from revere.links.ocppj import security
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut, Reply
@@ -356,10 +356,13 @@ class Session16:
 
     async def carry_out(self, order: OrderBase) -> Answer:
         """Do what a person asked. Raises :class:`Refused` where 1.6 has no message for it."""
-        do = ORDERS.get(type(order))
+        do = _ORDERS.get(type(order))
         if do is None:
             raise Refused("ocpp1.6 has no message for it", got=kind_of(order))
-        return await do(self, order)
+        try:
+            return await do(self, order)
+        except msgspec.ValidationError as error:
+            raise Refused("ocpp1.6 has no words for it", got=str(error)) from error
 
     def charging(self) -> bool:
         """Whether a transaction runs, as far as this server has heard."""
@@ -410,4 +413,9 @@ _ROUTES: Final = {
     "MeterValues": _route(wire.MeterValues, Session16._meter_values),
     "SecurityEventNotification": _route(wire.SecurityEventNotification, Session16._security),
     "DataTransfer": _route(wire.DataTransfer, Session16._data),
+    "FirmwareStatusNotification": _route(wire.FirmwareStatusNotification, files.firmware_status),
+    "SignedFirmwareStatusNotification": _route(wire.SignedFirmwareStatusNotification, files.signed_status),
+    "LogStatusNotification": _route(wire.LogStatusNotification, files.log_status),
+    "DiagnosticsStatusNotification": _route(wire.DiagnosticsStatusNotification, files.diagnostics_status),
 }
+_ORDERS: Final = {**ORDERS, **files.ORDERS}

@@ -15,11 +15,14 @@ from revere.core.orders import kind_of
 from revere.links.ocpp2.blocks import (
     authorization,
     availability,
+    certificates,
     der,
     device_model,
     diagnostics,
+    firmware,
     limits,
     metering,
+    monitoring,
     provisioning,
     remote,
     smart_charging,
@@ -50,7 +53,10 @@ BLOCKS: Final = (
     metering,
     limits,
     der,
+    firmware,
+    certificates,
     diagnostics,
+    monitoring,
 )
 
 

@@ -26,6 +26,7 @@ from revere.core.facts import (
     GridLost,
     GridRestored,
     MeterReading,
+    MonitorReported,
     Place,
     SessionEnded,
     SessionStarted,
@@ -58,6 +59,14 @@ GRID: Final = ("ElectricalFeed", "Active")
 """Whether the grid is there, where no DER alarm can say it (2.0.1)."""
 ALARM_SEVERITY_MAX: Final = 4
 """NotifyEvent severities 0 (danger) to 4 (error) become alarms; 5 to 9 are notices."""
+CRITICAL_SEVERITY_MAX: Final = 3
+"""0 danger, 1 hardware and 2 system failure, 3 critical; 4 is an error that it goes on with."""
+VALUE_MAX_CHARS: Final = 500
+_TRIGGERS: Final[Mapping[str, Literal["alerting", "delta", "periodic"]]] = {
+    "Alerting": "alerting",
+    "Delta": "delta",
+    "Periodic": "periodic",
+}
 
 _UNSAID: Final = wire.UnitOfMeasure(unit="")
 PLACES: Final[Mapping[str, Place]] = {"Inlet": "ac_inlet", "Upstream": "ac_inlet", "Outlet": "dc_outlet"}
@@ -244,23 +253,49 @@ def der_alarm(
     return [AlarmRaised(at=at, key=key, severity="warning", subject=config.station_id, text=text)]
 
 
-def notified(config: StationConfig, event: wire.EventData, at: dt.datetime) -> Fact | None:
-    """The transfer switch's position, the grid's going or coming, an alarm or its end, or nothing of interest."""
+def notified(
+    config: StationConfig, event: wire.EventData, at: dt.datetime, *, severity: int | None = None
+) -> list[Fact]:
+    """The transfer switch's position, the grid's going or coming; else the notice itself, with an alarm or its end.
+
+    ``severity`` is that of its monitor, where the notice does not say (2.0.1 has no field for it).
+    """
     name = (event.component.name, event.variable.name)
     ts = event.timestamp.astimezone(dt.UTC)
     if name == GRID and event.actualValue.lower() == "true":
-        return GridRestored(at=at, site_id=config.site_id, ts=ts)
+        return [GridRestored(at=at, site_id=config.site_id, ts=ts)]
     if name == GRID and event.actualValue.lower() == "false":
-        return GridLost(at=at, site_id=config.site_id, ts=ts, source=f"{config.station_id} feed dead")
+        return [GridLost(at=at, site_id=config.site_id, ts=ts, source=f"{config.station_id} feed dead")]
     if name == TRANSFER_SWITCH and event.actualValue in ("Open", "Closed"):
-        return TransferSwitchReported(at=at, site_id=config.site_id, open=event.actualValue == "Open", ts=ts)
-    key = f"station:{config.station_id}:{name[0]}.{name[1]}"
+        return [TransferSwitchReported(at=at, site_id=config.site_id, open=event.actualValue == "Open", ts=ts)]
+    severity = severity if event.severity is None else event.severity
+    where = "" if event.component.evse is None else f"@{event.component.evse.id}"
+    variable = f"{name[0]}{where}.{name[1]}"
+    notice = MonitorReported(
+        at=at,
+        station_id=config.station_id,
+        variable=variable,
+        value=event.actualValue[:VALUE_MAX_CHARS],
+        trigger=_TRIGGERS[event.trigger],
+        ts=ts,
+        severity=severity,
+        monitor=event.variableMonitoringId,
+        cleared=bool(event.cleared),
+        why=(event.techInfo or event.techCode or "")[:VALUE_MAX_CHARS],
+    )
+    key = f"station:{config.station_id}:{variable}"
     if event.cleared:
-        return AlarmCleared(at=at, key=key)
-    if event.trigger != "Alerting" or (event.severity is not None and event.severity > ALARM_SEVERITY_MAX):
-        return None
-    text = f"{name[0]} {name[1]} = {event.actualValue[:100]} {event.techInfo or ''}".strip()
-    return AlarmRaised(at=at, key=key, severity="warning", subject=config.station_id, text=text)
+        return [notice, AlarmCleared(at=at, key=key)]
+    if event.trigger != "Alerting" or (severity is not None and severity > ALARM_SEVERITY_MAX):
+        return [notice]
+    alarm = AlarmRaised(
+        at=at,
+        key=key,
+        severity="critical" if severity is not None and severity <= CRITICAL_SEVERITY_MAX else "warning",
+        subject=config.station_id,
+        text=f"{variable} = {event.actualValue[:100]} {event.techInfo or ''}".strip(),
+    )
+    return [notice, alarm]
 
 
 def central_profile_id(evse_id: int) -> int:

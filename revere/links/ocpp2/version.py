@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
@@ -35,6 +36,19 @@ _DRAFT_MODE: Final = re.compile(rb'("controlMode"\s*:\s*)"(Dynamic|Scheduled)"')
 """The draft's words for a control mode; quotes inside a JSON text are escaped, so that this is always the field."""
 
 
+def _monitors(value: Any) -> Any:
+    """2.0.1 does not say what kind of monitor each is."""
+    report = msgspec.to_builtins(value, builtin_types=(dt.datetime,))
+    for item in report.get("monitor", ()):
+        for one in item["variableMonitoring"]:
+            one["eventNotificationType"] = "CustomMonitor"
+    return report
+
+
+_UNSAID: Final[dict[type, Callable[[Any], Any]]] = {v21.NotifyMonitoringReportRequest: _monitors}
+"""Messages in which 2.1 asks for more than 2.0.1 can say, and what stands there instead; no block reads it."""
+
+
 class Reader(Generic[T]):
     """Reads one message of an edition as its 2.1 struct."""
 
@@ -54,7 +68,10 @@ class Reader(Generic[T]):
 
     def lift(self, value: msgspec.Struct) -> T:
         """An edition's struct as 2.1's."""
+        fill = _UNSAID.get(self._kind)
         try:
+            if fill is not None:
+                return msgspec.convert(fill(value), self._kind)
             return msgspec.convert(value, self._kind, from_attributes=True)
         except msgspec.ValidationError as error:
             raise CallFailed("PropertyConstraintViolation", str(error)) from error

@@ -227,6 +227,9 @@ class StationMemory:
         self.provisioned = False
         self.problems: tuple[str, ...] = ()
         self.remote_starts = 0
+        self._request_id = 0
+        self.monitors: dict[int, int] = {}
+        """The severity of each monitor that it has told of."""
         self.default_profile_start: dt.datetime | None = None
         self.default_sent_s = -inf
         """Loop time of the last default profile; strict stations refuse another within a minute."""
@@ -240,6 +243,11 @@ class StationMemory:
     def newest_transaction(self, evse_id: int) -> str | None:
         """The id of the transaction heard of last at an EVSE."""
         return next((key for key, known in reversed(self.transactions.items()) if known.evse_id == evse_id), None)
+
+    def request_id(self, now: dt.datetime) -> int:
+        """A number for an order that the station reports on later: none twice, over our restarts too."""
+        self._request_id = max(self._request_id + 1, int(now.timestamp()))
+        return self._request_id
 
     def transaction(self, transaction_id: str, evse_id: int | None) -> Transaction:
         """The transaction remembered under its id, or a new one at ``evse_id`` (1 when unsaid)."""

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 
+from revere.core.addresses import AllowedAddresses
 from revere.core.commands import NOT_CONNECTED, OFFLINE_LEASE_S, Answer
 from revere.core.errors import Refused, RevereError, Unavailable
 from revere.core.facts import AlarmRaised, Fact, StationConnected, StationDisconnected
 from revere.core.ids import StationId
-from revere.core.orders import StartSession, TriggerReport
+from revere.core.orders import FileOrder, StartSession, TriggerReport
 from revere.links.models import ChargerModel, our_models
 from revere.links.ocpp2.session import Session2
 from revere.links.ocpp16.session import Session16
@@ -76,7 +77,9 @@ class OcppServer:
         ping_interval_s: float | None = 20,
         rules: DoorRules | None = None,
         models: tuple[ChargerModel, ...] | None = None,
+        files: AllowedAddresses | None = None,
     ) -> None:
+        self._files = files or AllowedAddresses()
         self.counters = Counters()
         self._sink = sink
         self._directory = directory
@@ -341,7 +344,15 @@ class OcppServer:
         return await self._ask(station_id, lambda session: session.clear_setpoint(evse_id))
 
     async def carry_out(self, station_id: StationId, order: Order) -> Answer:
-        """Do what a person asked of a station, as far as its edition and model know it."""
+        """Do what a person asked of a station, as far as its edition and model know it.
+
+        Files come from, and go to, allowed hosts alone: else nothing is sent.
+        """
+        if isinstance(order, FileOrder):
+            try:
+                self._files.check(order.location)
+            except Refused as error:
+                return Answer(status="rejected", why=error.text(), answered_at=self._clock.now())
         if isinstance(order, StartSession) and (stranger := self._directory.stranger(station_id)) is not None:
             return Answer(status="rejected", why=f"another charger answers: {stranger.words()}")
         reads_meter = isinstance(order, TriggerReport) and order.report == "meter-values"

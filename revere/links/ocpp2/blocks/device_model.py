@@ -123,7 +123,8 @@ async def take_inventory(dialog: Dialog, order: TakeInventory) -> Answer:
 # By name --------------------------------------------------------------------------------------------
 
 
-def _place(name: VariableName, where: str) -> tuple[wire.Component, wire.Variable]:
+def place_of(name: VariableName, where: str) -> tuple[wire.Component, wire.Variable]:
+    """A variable's name as OCPP 2 has it; ``where`` names the part of the order in errors."""
     if not name.component:
         raise Refused("a variable of OCPP 2 has a component", where=where, got=name.variable, expected="both names")
     if name.connector_id is not None and name.evse_id is None:
@@ -135,7 +136,7 @@ def _place(name: VariableName, where: str) -> tuple[wire.Component, wire.Variabl
 
 async def read_variables(dialog: Dialog, order: ReadVariables) -> Answer:
     """B06: what the station says of each; accepted when it knew them all."""
-    wanted = [(*_place(name, "variables"), _ATTRIBUTES[name.attribute]) for name in order.variables]
+    wanted = [(*place_of(name, "variables"), _ATTRIBUTES[name.attribute]) for name in order.variables]
     told: list[tuple[str, str]] = []
     unknown: list[str] = []
     for start in range(0, len(wanted), PER_REQUEST):
@@ -160,7 +161,7 @@ async def write_variables(dialog: Dialog, order: WriteVariables) -> Answer:
     secret = next((s.variable for s in order.settings if s.variable in security.SECRETS), None)
     if secret is not None:
         raise Refused("a secret is not set this way", got=secret, remedy="revere station renew gives a new one")
-    wanted = [(*_place(s, "settings"), _ATTRIBUTES[s.attribute], s.value) for s in order.settings]
+    wanted = [(*place_of(s, "settings"), _ATTRIBUTES[s.attribute], s.value) for s in order.settings]
     told: list[tuple[str, str]] = []
     refused: list[str] = []
     for start in range(0, len(wanted), PER_REQUEST):

@@ -1,0 +1,100 @@
+"""Block M: root certificates in a station, and what a station asks of the world of ISO 15118 through us.
+
+We relay no OCSP and no contract certificates yet: a station hears that plainly, and does not wait for more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from revere.core.errors import Refused
+from revere.core.orders import CertificateUse, DeleteCertificate, InstallCertificate, ListCertificates
+from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
+from revere.links.ocpp2.wire import v21 as wire
+from revere.links.ocppj.files import hash_fields, hash_text
+from revere.links.ocppj.line import Answered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from revere.core.commands import Answer
+    from revere.links.ocpp2.dialog import Dialog
+
+NOT_RELAYED: Final = wire.StatusInfo(reasonCode="NotSupported", additionalInfo="not relayed by this system")
+_ROOTS: Final[Mapping[CertificateUse, wire.InstallCertificateUseEnum]] = {
+    "csms-root": "CSMSRootCertificate",
+    "manufacturer-root": "ManufacturerRootCertificate",
+    "v2g-root": "V2GRootCertificate",
+    "mo-root": "MORootCertificate",
+    "oem-root": "OEMRootCertificate",
+}
+_USES: Final[Mapping[CertificateUse, wire.GetCertificateIdUseEnum]] = {**_ROOTS, "v2g-chain": "V2GCertificateChain"}
+_WORDS: Final[Mapping[str, CertificateUse]] = {theirs: ours for ours, theirs in _USES.items()}
+
+
+async def install(dialog: Dialog, order: InstallCertificate) -> Answer:
+    """M05: a root that the station shall trust."""
+    if order.use not in _ROOTS:
+        raise Refused("only roots are installed this way", got=order.use, expected=", ".join(_ROOTS))
+    request = wire.InstallCertificateRequest(certificateType=_ROOTS[order.use], certificate=order.certificate)
+    reply = await dialog.ask("InstallCertificate", request, wire.InstallCertificateResponse)
+    return dialog.line.answer(reply.value.status, reason(reply.value.statusInfo), reply.sent_wall_s)
+
+
+def hash_data(text: str) -> wire.CertificateHashData:
+    """An order's certificate in the standard's words."""
+    return msgspec.convert(hash_fields(text), wire.CertificateHashData)
+
+
+async def list_installed(dialog: Dialog, order: ListCertificates) -> Answer:
+    """M03: which certificates it holds, (use, hashes); none of a use is no fault."""
+    request = wire.GetInstalledCertificateIdsRequest(certificateType=tuple(_USES[use] for use in order.uses) or None)
+    reply = await dialog.ask("GetInstalledCertificateIds", request, wire.GetInstalledCertificateIdsResponse)
+    details: list[tuple[str, str]] = []
+    for chain in reply.value.certificateHashDataChain or ():
+        use = _WORDS[chain.certificateType]
+        details.append((use, hash_text(chain.certificateHashData)))
+        details += [(f"{use}, below", hash_text(child)) for child in chain.childCertificateHashData or ()]
+    status = reply.value.status
+    why = "it holds none of these" if status == "NotFound" else reason(reply.value.statusInfo)
+    return dialog.line.answer(status, why, reply.sent_wall_s, also=("NotFound",), details=tuple(details))
+
+
+async def delete(dialog: Dialog, order: DeleteCertificate) -> Answer:
+    """M04: by the hashes that the station itself has told."""
+    request = wire.DeleteCertificateRequest(certificateHashData=hash_data(order.certificate))
+    reply = await dialog.ask("DeleteCertificate", request, wire.DeleteCertificateResponse)
+    return dialog.line.answer(reply.value.status, reason(reply.value.statusInfo), reply.sent_wall_s)
+
+
+async def _ocsp(_dialog: Dialog, _request: wire.GetCertificateStatusRequest) -> Answered:
+    return Answered(wire.GetCertificateStatusResponse(status="Failed", statusInfo=NOT_RELAYED))
+
+
+async def _chain(dialog: Dialog, request: wire.GetCertificateChainStatusRequest) -> Answered:
+    now = dialog.line.clock.now()
+    unknown = tuple(
+        wire.CertificateStatus(
+            certificateHashData=one.certificateHashData, source=one.source, status="Failed", nextUpdate=now
+        )
+        for one in request.certificateStatusRequests
+    )
+    return Answered(wire.GetCertificateChainStatusResponse(certificateStatus=unknown))
+
+
+async def _contract(_dialog: Dialog, _request: wire.Get15118EVCertificateRequest) -> Answered:
+    return Answered(wire.Get15118EVCertificateResponse(status="Failed", statusInfo=NOT_RELAYED, exiResponse=""))
+
+
+ROUTES: Final[Routes] = {
+    "GetCertificateStatus": Route(wire.GetCertificateStatusRequest, _ocsp),
+    "GetCertificateChainStatus": Route(wire.GetCertificateChainStatusRequest, _chain),
+    "Get15118EVCertificate": Route(wire.Get15118EVCertificateRequest, _contract),
+}
+ORDERS: Final[Orders] = {
+    InstallCertificate: install,
+    ListCertificates: list_installed,
+    DeleteCertificate: delete,
+}
