@@ -160,7 +160,11 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
             host=settings.ocpp.host,
             port=settings.ocpp.port,
             tls=None if tls is None else tls.context,
-            door=DoorRules(proxy_ends_tls=settings.ocpp.behind_tls_proxy, bench=settings.ocpp.bench),
+            door=DoorRules(
+                proxy_ends_tls=settings.ocpp.behind_tls_proxy,
+                bench=settings.ocpp.bench,
+                inspect_first=settings.ocpp.inspect_first,
+            ),
             files=AllowedAddresses(settings.ocpp.file_hosts),
             offload=asyncio.to_thread,
             clock_synchronised=lambda: settings.clock == "trusted" or kernel_clock_synchronised(),

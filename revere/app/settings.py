@@ -28,7 +28,8 @@ class OcppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     With ``tls_cert`` and ``tls_key`` (PEM files) we speak it ourselves; ``behind_tls_proxy`` says that a proxy in front
     ends it and that nobody else reaches this port. ``tls_station_root`` signs the certificates of profile 3 stations.
     ``bench`` lets stations of profile 0 in, who prove nothing. ``file_hosts`` names where stations may fetch firmware
-    and bring logs, such as ``https://files.example.org``: nowhere unless it is named.
+    and bring logs, such as ``https://files.example.org``: nowhere unless it is named. ``inspect_first`` holds a charger
+    that boots for the first time (Pending) until it is set and its device model is read.
     """
 
     host: str = "127.0.0.1"
@@ -39,6 +40,7 @@ class OcppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     behind_tls_proxy: bool = False
     bench: bool = False
     file_hosts: tuple[str, ...] = ()
+    inspect_first: bool = False
 
     def address(self, port: int) -> str:
         """Where a station finds us."""

@@ -25,6 +25,7 @@ from revere.core.upkeep import MonitorReported as MonitorReported
 
 Place = Literal["ac_inlet", "dc_outlet", "site"]
 ReadingContext = Literal["periodic", "clock", "begin", "end", "trigger"]
+Standing = Literal["Accepted", "Pending", "Rejected"]
 EvseStatus = Literal["available", "occupied", "reserved", "unavailable", "faulted"]
 
 
@@ -59,6 +60,18 @@ class StationBooted(FactBase, frozen=True, tag=True, kw_only=True):
     serial: str = ""
     firmware: str = ""
     reason: str = ""
+
+
+class StationHeld(FactBase, frozen=True, tag=True, kw_only=True):
+    """A station has booted and may not work: not yet (Pending), or not at all (Rejected)."""
+
+    station_id: StationId
+    standing: Standing
+    why: str
+    vendor: str
+    model: str
+    serial: str = ""
+    firmware: str = ""
 
 
 class IdentityAccepted(FactBase, frozen=True, tag=True, kw_only=True):
@@ -487,7 +500,13 @@ StationFact = (
 TakesAway = GridLost | OutageSuspected | DischargeStopped | StationDisconnected | IdentityRefused
 """What takes a permission away. It binds from the moment it is heard; only its folding waits for the commit."""
 RecordFact = (
-    SecurityEventReported | SignedValueReceived | FirmwarePublished | LogReported | MonitorReported | StationOrdered
+    SecurityEventReported
+    | SignedValueReceived
+    | FirmwarePublished
+    | LogReported
+    | MonitorReported
+    | StationOrdered
+    | StationHeld
 )
 """For the record alone: what a person should know of them comes as an alarm, or is asked for."""
 CampaignFact = CampaignStarted | CampaignTold | CampaignStep | CampaignEnded

@@ -270,11 +270,14 @@ async def bench(
     tls: ssl.SSLContext | None = None,
     rules: DoorRules | None = None,
     models: tuple[ChargerModel, ...] | None = None,
+    first_boot: bool = False,
 ) -> AsyncIterator[Bench]:
-    """A server on a free loopback port, closed at the end."""
+    """A server on a free loopback port, closed at the end; ``first_boot``: it has seen none of its stations yet."""
     sink, clock = MemorySink(), StoppedClock()
     directory = Directory(*(configs or (config(),)))
     files = AllowedAddresses([FILES])
+    if first_boot:
+        directory.identities.clear()
     server = OcppServer(sink, directory, clock, ping_interval_s=None, rules=rules, models=models, files=files)
     port = await server.serve("127.0.0.1", 0, tls=tls)
     try:

@@ -62,6 +62,7 @@ class ChargerModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """One kind of charger.
 
     ``profile_interval_s``: the least time between two SetChargingProfile (they wear its flash).
+    ``refused``: why such a charger may not work here at all, such as a firmware that is known to be dangerous.
     ``places``: where a sample was taken that the charger calls Inlet, Outlet or nothing (``unsaid``).
     """
 
@@ -75,6 +76,7 @@ class ChargerModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     places: dict[Literal["Inlet", "Outlet", "unsaid"], Place] = {}
     variables: tuple[Variable, ...] = ()
     data_transfer: DataTransfer | None = None
+    refused: str = ""
 
     @property
     def controllable(self) -> bool:

@@ -20,11 +20,10 @@ from revere.core.ids import SessionId
 from revere.core.orders import kind_of
 from revere.links.ocpp16 import files, translate, wire
 from revere.links.ocpp16.orders import ORDERS
-from revere.links.ocppj import security
+from revere.links.ocppj import registration, security
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut, Reply
 from revere.links.ocppj.framing import Call, CallFailed
 from revere.links.ocppj.line import (
-    HEARTBEAT_S,
     NO_DEFAULT,
     NOT_CONTROLLABLE,
     RATE_MARGIN_S,
@@ -68,22 +67,29 @@ class Session16:
             if call.action in wire.CALLS:
                 raise CallFailed("NotSupported", f"{call.action} is not for us to answer")
             raise CallFailed("NotImplemented", f"{call.action} is not known here")
+        if call.action != "BootNotification":
+            registration.check_admitted(self.line)
         return await route(self, call.payload)
 
     async def _boot(self, request: wire.BootNotification) -> Answered:
         now = self.line.clock.now()
         booted = translate.booted(self.line.config, request, now)
         self.line.recognise(booted.vendor, booted.model, booted.firmware)
-        await self.line.record([booted, *self.line.identify(booted)])
-        self.line.memory.watch.restart()
-        self.line.memory.provisioned = False
+        verdict = registration.judge(self.line, booted)
+        await self.line.record(verdict.facts)
+        memory = self.line.memory
+        if verdict.standing == "Accepted":
+            memory.watch.restart()
+            memory.provisioned = False
         answer = wire.BootNotificationResponse(
-            status="Accepted", currentTime=self.line.clock.now(), interval=HEARTBEAT_S
+            status=verdict.standing, currentTime=self.line.clock.now(), interval=verdict.interval_s
         )
-        return Answered(answer, then=self._set_booted)
 
-    def _set_booted(self) -> None:
-        self.booted = True
+        def answered() -> None:
+            memory.standing = verdict.standing
+            self.booted = verdict.standing == "Accepted"
+
+        return Answered(answer, then=answered)
 
     async def _heartbeat(self, _request: wire.Heartbeat) -> Answered:
         return Answered(wire.HeartbeatResponse(currentTime=self.line.clock.now()))
@@ -196,14 +202,40 @@ class Session16:
 
     async def provision(self) -> None:
         """Install the fallback, set what must be sampled, read the configuration back."""
-        problems = self.line.model_problems()
-        for step in (self._install_default, self._apply_settings, self._read_back):
+        memory = self.line.memory
+        found = memory.inspection
+        if found is None:
+            problems = await self._all_of(self._install_default, self._apply_settings, self._read_back)
+        else:
+            problems = [*await self._all_of(self._install_default), *found]
+        await self.line.record_provisioned([*self.line.model_problems(), *problems])
+        memory.provisioned, memory.inspection = True, None
+
+    async def inspect(self) -> None:
+        """Set and read a charge point that may not work yet, then have it boot again."""
+        self.line.memory.inspection = tuple(await self._all_of(self._apply_settings, self._read_back))
+        await self.ask_boot()
+
+    async def ask_boot(self) -> None:
+        """Have the charge point say who it is. One that cannot be made to is told to a person."""
+        request = wire.TriggerMessage(requestedMessage="BootNotification")
+        try:
+            reply = await self.ask("TriggerMessage", request, wire.TriggerMessageResponse)
+            why: str = "" if reply.value.status == "Accepted" else reply.value.status
+        except (CallRefused, CallTimedOut) as error:
+            why = str(error)
+        if why and self.line.memory.standing is None:
+            await registration.nobody_there(self.line, why)
+
+    async def _all_of(self, *steps: Callable[[], Awaitable[list[str]]]) -> list[str]:
+        """What is wrong by every step; one that fails keeps no other from being taken."""
+        problems: list[str] = []
+        for step in steps:
             try:
                 problems += await step()
             except (CallRefused, CallTimedOut, CallOverflow) as error:
                 problems.append(str(error))
-        await self.line.record_provisioned(problems)
-        self.line.memory.provisioned = True
+        return problems
 
     async def _install_default(self) -> list[str]:
         now = self.line.clock.now()

@@ -31,6 +31,7 @@ from revere.links.ocpp2.blocks import (
 from revere.links.ocpp2.blocks.routes import Orders
 from revere.links.ocpp2.dialog import Dialog
 from revere.links.ocpp2.version import DRAFT21, V21, V201, Reader, Version
+from revere.links.ocppj import registration
 from revere.links.ocppj.framing import Call, CallFailed
 from revere.links.ocppj.line import Answered, Line
 
@@ -99,9 +100,23 @@ class Session2:
             if call.action in version.actions:
                 raise CallFailed("NotSupported", f"{call.action} is not for us to answer")
             raise CallFailed("NotImplemented", f"{call.action} is not known here")
+        if call.action != "BootNotification" and not self._asked_for(call.action):
+            registration.check_admitted(self.line)
         reader, take = found
         answered = await take(self._dialog, reader.read(call.payload, self.line.counters))
         return Answered(version.lower(answered.payload), answered.then)
+
+    def _asked_for(self, action: str) -> bool:
+        """Whether it is part of a report that we asked for while the station is Pending."""
+        return action == "NotifyReport" and bool(self._dialog.reports)
+
+    async def inspect(self) -> None:
+        """Set and read a station that may not work yet, then have it boot again."""
+        await provisioning.inspect(self._dialog)
+
+    async def ask_boot(self) -> None:
+        """Have a station that has not said who it is boot."""
+        await provisioning.ask_boot(self._dialog)
 
     async def provision(self) -> None:
         """Install the fallback, set and read back what must be sampled, take the device model."""

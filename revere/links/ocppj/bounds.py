@@ -68,6 +68,7 @@ class Counters(msgspec.Struct, kw_only=True):
     payloads_mended: int = 0
     unknown_fields: int = 0
     unknown_actions: int = 0
+    unadmitted: int = 0
     calls_timed_out: int = 0
     calls_refused: int = 0
     calls_overflowed: int = 0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from revere.core.commands import SCHEDULE_READ_S
 from revere.core.errors import Refused, RevereError
+from revere.links.ocppj import registration
 from revere.links.ocppj.bounds import (
     BAD_PAYLOADS_MAX,
     FRAME_BURST,
@@ -227,6 +228,10 @@ class StationLink:
         """The station did not boot: it was accepted before and has only lost its line."""
         if self._boot_heard:
             return  # its acceptance may still wait for the commit
+        if not registration.admitted(self._line):
+            self._provisioning = True
+            self._spawn(self._beside(self.session.ask_boot()))
+            return
         self.session.booted = True
         self._follow_up()
 
@@ -236,7 +241,12 @@ class StationLink:
         What failed is tried again at the next heartbeat, and so is what a technician's lock holds back.
         """
         locked = self._line.directory.lock(self._line.config.station_id) != "free"
-        if not self.session.booted or self._provisioning or locked:
+        if self._provisioning or locked:
+            return
+        if self._memory.standing == "Pending" and self._memory.inspection is None:
+            self._provisioning = True
+            self._spawn(self._beside(self.session.inspect()))
+        if not self.session.booted or self._provisioning:
             return
         if not (self._schedule_read and self._memory.provisioned):
             self._provisioning = True

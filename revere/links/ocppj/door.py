@@ -46,10 +46,14 @@ _FORWARDED_MAX_CHARS: Final = 400
 
 
 class DoorRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What the settings say of the wire: ``proxy_ends_tls`` in front of us; ``bench`` lets profile 0 in."""
+    """What the settings say of the wire: ``proxy_ends_tls`` in front of us; ``bench`` lets profile 0 in.
+
+    ``inspect_first``: a charger never seen before is set and read before its boot is accepted.
+    """
 
     proxy_ends_tls: bool = False
     bench: bool = False
+    inspect_first: bool = False
 
 
 class Door:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from revere.core.commands import ReportingCommand, SetpointCommand
+    from revere.core.facts import Standing
     from revere.core.orders import OrderBase
     from revere.core.ports import FactSink, StationConfig, StationDirectory
     from revere.core.time import Clock
@@ -85,6 +86,14 @@ class Session(Protocol):
 
     async def provision(self) -> None:
         """Read, set and read back what must hold at the station; install the fallback profile."""
+        ...
+
+    async def inspect(self) -> None:
+        """Set and read a station that may not work yet, then have it boot again."""
+        ...
+
+    async def ask_boot(self) -> None:
+        """Have a station that has not said who it is boot."""
         ...
 
     async def restore_fallback(self) -> Answer:
@@ -224,6 +233,11 @@ class StationMemory:
         """EVSE to the newest setpoint asked for: an older one that still waits is dropped."""
         self.variables: dict[str, str] = {}
         self.grid_lost = False
+        self.standing: Standing | None = None
+        """How its last boot was answered; None where it has not booted since this server started."""
+        self.inspection: tuple[str, ...] | None = None
+        """What was wrong with a station that was looked at before it might work."""
+        self.held_alarm = False
         self.provisioned = False
         self.problems: tuple[str, ...] = ()
         self.remote_starts = 0
@@ -275,6 +289,7 @@ class Line:
         clock: Clock,
         counters: Counters,
         models: tuple[ChargerModel, ...],
+        inspect_first: bool = False,
     ) -> None:
         self.config = config
         self.memory = memory
@@ -283,6 +298,7 @@ class Line:
         self.directory = directory
         self.clock = clock
         self.counters = counters
+        self.inspect_first = inspect_first
         self._models = models
         self._power_locks: dict[int, asyncio.Lock] = {}
 

@@ -18,7 +18,7 @@ from revere.core.commands import NOT_CONNECTED, OFFLINE_LEASE_S, Answer
 from revere.core.errors import Refused, RevereError, Unavailable
 from revere.core.facts import AlarmRaised, Fact, StationConnected, StationDisconnected
 from revere.core.ids import StationId
-from revere.core.orders import FileOrder, StartSession, TriggerReport
+from revere.core.orders import FileOrder, StartSession, StopSession, TriggerReport
 from revere.links.models import ChargerModel, our_models
 from revere.links.ocpp2.session import Session2
 from revere.links.ocpp16.session import Session16
@@ -88,7 +88,8 @@ class OcppServer:
         self._ping_interval_s = ping_interval_s
         self._links: dict[StationId, StationLink] = {}
         self._memories: dict[StationId, StationMemory] = {}
-        self._door = Door(directory, clock, self.counters, rules or DoorRules(), self._audit)
+        self._rules = rules or DoorRules()
+        self._door = Door(directory, clock, self.counters, self._rules, self._audit)
         self._auditing: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
@@ -217,6 +218,7 @@ class OcppServer:
             clock=self._clock,
             counters=self.counters,
             models=self._models,
+            inspect_first=self._rules.inspect_first,
         )
         session: Session = Session16(line) if config.protocol == "ocpp1.6" else Session2(line)
         return StationLink(generation=memory.generation, transport=transport, line=line, session=session)
@@ -356,7 +358,7 @@ class OcppServer:
         if isinstance(order, StartSession) and (stranger := self._directory.stranger(station_id)) is not None:
             return Answer(status="rejected", why=f"another charger answers: {stranger.words()}")
         reads_meter = isinstance(order, TriggerReport) and order.report == "meter-values"
-        with errand("pace" if reads_meter else ""):
+        with errand("pace" if reads_meter else "stop" if isinstance(order, StopSession) else ""):
             return await self._ask(station_id, lambda session: session.carry_out(order))
 
     async def restore_fallback(self, station_id: StationId) -> Answer:

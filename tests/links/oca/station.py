@@ -18,6 +18,7 @@ from ocpp_schemas import validator
 
 from revere.core.facts import SessionEnded, StationProvisioned, StatusReported
 from revere.core.ids import StationId
+from revere.links.ocppj.door import DoorRules
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from revere.core.commands import Answer
     from revere.core.orders import Order
     from revere.core.ports import StationConfig
+    from revere.links.models import ChargerModel
 
 ST = StationId("ST-1")
 STAMP = "2026-07-16T19:30:00Z"
@@ -168,10 +170,19 @@ class Scene:
 
 @asynccontextmanager
 async def scene(
-    own: StationConfig | None = None, *, booted: bool = True, reactions: dict[str, Reaction] | None = None
+    own: StationConfig | None = None,
+    *,
+    booted: bool = True,
+    reactions: dict[str, Reaction] | None = None,
+    first_boot: bool = False,
+    models: tuple[ChargerModel, ...] | None = None,
 ) -> AsyncIterator[Scene]:
-    """A server and a 2.0.1 station; once ``booted`` it is accepted and nothing more is asked of it by itself."""
-    async with bench(own or config(protocol="ocpp2.0.1")) as b:
+    """A server and a 2.0.1 station; once ``booted`` it is accepted and nothing more is asked of it by itself.
+
+    ``first_boot``: it was never seen, and the server looks at such a station before it may work.
+    """
+    rules = DoorRules(inspect_first=first_boot)
+    async with bench(own or config(protocol="ocpp2.0.1"), rules=rules, models=models, first_boot=first_boot) as b:
         hand = await b.station(protocol="ocpp2.0.1", reactions=reactions)
         s = Scene(b, hand)
         if booted:

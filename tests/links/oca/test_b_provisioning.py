@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from cases import case
 from ocpp_rig import play
-from station import ST, STAMP, Scene, scene
+from station import ST, STAMP, TOKEN, Scene, event, notified, reconnect, scene, status
 
-from revere.core.facts import StationBooted, StationProvisioned
+from revere.core.facts import AlarmCleared, AlarmRaised, StationBooted, StationHeld, StationProvisioned
 from revere.core.orders import (
     Order,
     ReadVariables,
@@ -20,6 +20,7 @@ from revere.core.orders import (
     VariableSetting,
     WriteVariables,
 )
+from revere.links.models import ChargerModel, our_models
 
 OFFLINE = {"component": {"name": "OCPPCommCtrlr"}, "variable": {"name": "OfflineThreshold"}}
 REMOTE = {"component": {"name": "AuthCtrlr"}, "variable": {"name": "AuthorizeRemoteStart"}}
@@ -46,6 +47,102 @@ def test_tc_b_01() -> None:
             for evse_id in (1, 2):
                 await s.tells("Available", evse_id)
             assert s.statuses() == {1: "available", 2: "available"}
+
+    play(story)
+
+
+@case(
+    "TC_B_02_CSMS",
+    steps="1-2 first boot answered Pending with an interval, settings and inventory asked meanwhile; 3-4 the next boot "
+    "after it Accepted; 5-6 status answered",
+)
+def test_tc_b_02() -> None:
+    async def story() -> None:
+        async with scene(booted=False, first_boot=True) as s:
+            s.station.reactions["TriggerMessage"] = {"status": "NotImplemented"}
+            answer = await s.boot()
+            assert (answer["status"], answer["interval"]) == ("Pending", 60)
+            await s.station.until_asked("TriggerMessage")
+            assert {action for action, _ in s.station.asked} == {
+                "SetVariables",
+                "GetVariables",
+                "GetBaseReport",
+                "TriggerMessage",
+            }
+            assert [fact.standing for fact in s.b.sink.of(StationHeld)] == ["Pending"]
+            assert s.b.sink.of(StationBooted) == []
+            assert ST not in s.b.server.connected()
+            await back_up(s, "PowerUp")
+            await s.station.until_asked("SetChargingProfile")
+
+    play(story)
+
+
+@case(
+    "TC_B_30_CSMS",
+    steps="1-2 first boot answered Pending; 3-4 status in both of the standard's ways answered with SecurityError and "
+    "not recorded; the same after a Rejected boot and before any boot",
+)
+@pytest.mark.parametrize("standing", ["Pending", "Rejected", None])
+def test_tc_b_30(standing: str | None) -> None:
+    async def story() -> None:
+        models = (*our_models(), refusing()) if standing == "Rejected" else None
+        async with scene(booted=False, first_boot=True, models=models) as s:
+            if standing is not None:
+                assert (await s.boot())["status"] == standing
+            before = len(s.b.sink.facts)
+            connector = {"name": "Connector", "evse": {"id": 1, "connectorId": 1}}
+            for action, payload in (
+                ("StatusNotification", status()),
+                ("NotifyEvent", notified(connector, "AvailabilityState", "Available")),
+                ("Heartbeat", {}),
+                ("Authorize", {"idToken": TOKEN}),
+                ("TransactionEvent", event("Started", 0)),
+            ):
+                assert await s.refused(action, payload) == "SecurityError"
+            assert len(s.b.sink.facts) == before
+            assert s.b.server.counters.unadmitted == 5
+            assert (await s.order(ResetStation())).status == "offline"
+
+    play(story)
+
+
+@case(
+    "TC_B_31_CSMS",
+    steps="1-2 first boot answered Pending; 3-4 a boot is triggered before the interval is over; 5-6 the triggered "
+    "boot Accepted; 7-8 status answered",
+)
+def test_tc_b_31() -> None:
+    async def story() -> None:
+        async with scene(booted=False, first_boot=True) as s:
+            assert (await s.boot())["status"] == "Pending"
+            assert await s.station.until_asked("TriggerMessage") == {"requestedMessage": "BootNotification"}
+            await back_up(s, "Triggered")
+            await s.b.sink.until(lambda: bool(s.b.sink.of(StationProvisioned)))
+            assert s.count("GetBaseReport") == 1  # what was read while it waited is not read again
+
+    play(story)
+
+
+def refusing() -> ChargerModel:
+    """A kind of charger that may not work here."""
+    return ChargerModel(
+        name="bad-firmware", protocols=("ocpp2.0.1",), way="charge-only", vendor="acme", refused="feeds a dead grid"
+    )
+
+
+def test_a_charger_that_its_model_refuses_is_rejected_and_a_person_hears_why() -> None:
+    async def story() -> None:
+        async with scene(booted=False, models=(*our_models(), refusing())) as s:
+            answer = await s.boot()
+            assert (answer["status"], answer["interval"]) == ("Rejected", 3600)
+            [alarm] = s.b.sink.of(AlarmRaised)
+            assert (alarm.severity, "feeds a dead grid" in alarm.text) == ("critical", True)
+            assert ST not in s.b.server.connected()
+            s.b.server._models = our_models()
+            await reconnect(s)
+            await back_up(s, "PowerUp")
+            assert [fact.key for fact in s.b.sink.of(AlarmCleared)] == [alarm.key]
 
     play(story)
 

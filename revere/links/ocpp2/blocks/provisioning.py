@@ -18,11 +18,14 @@ from revere.links.ocpp2.blocks import smart_charging
 from revere.links.ocpp2.blocks.device_model import PER_REQUEST, get_request, set_request, take_report, variable_name
 from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
 from revere.links.ocpp2.wire import v21 as wire
+from revere.links.ocppj import registration
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut
-from revere.links.ocppj.line import HEARTBEAT_S, Answered
+from revere.links.ocppj.line import Answered
 from revere.links.ocppj.samples import EXPORT_POWER, EXPORT_REGISTER, MEASURANDS
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from revere.core.commands import Answer
     from revere.core.ports import StationConfig
     from revere.links.models import ChargerModel
@@ -86,29 +89,63 @@ async def _boot(dialog: Dialog, request: wire.BootNotificationRequest) -> Answer
     memory = line.memory
     booted = translate.booted(line.config, request, line.clock.now())
     line.recognise(booted.vendor, booted.model, booted.firmware)
-    await line.record([booted, *line.identify(booted)])
-    memory.watch.restart()
-    memory.profile_sent_s.clear()
-    memory.default_sent_s = -math.inf
-    memory.provisioned = False
-    answer = wire.BootNotificationResponse(currentTime=line.clock.now(), interval=HEARTBEAT_S, status="Accepted")
+    verdict = registration.judge(line, booted)
+    await line.record(verdict.facts)
+    if verdict.standing == "Accepted":
+        memory.watch.restart()
+        memory.profile_sent_s.clear()
+        memory.default_sent_s = -math.inf
+        memory.provisioned = False
+    answer = wire.BootNotificationResponse(
+        currentTime=line.clock.now(), interval=verdict.interval_s, status=verdict.standing
+    )
 
-    def accepted() -> None:
-        dialog.booted = True
+    def answered() -> None:
+        memory.standing = verdict.standing
+        dialog.booted = verdict.standing == "Accepted"
 
-    return Answered(answer, then=accepted)
+    return Answered(answer, then=answered)
 
 
 async def provision(dialog: Dialog) -> None:
     """Install the fallback, set and read back what must be sampled, take the device model."""
-    problems = dialog.line.model_problems()
-    for step in (smart_charging.install_default, _apply_settings, _read_back, _take_report):
+    memory = dialog.line.memory
+    found = memory.inspection
+    if found is None:
+        problems = await _all_of(dialog, smart_charging.install_default, _apply_settings, _read_back, _take_report)
+    else:
+        problems = [*await _all_of(dialog, smart_charging.install_default), *found]
+    await dialog.line.record_provisioned([*dialog.line.model_problems(), *problems])
+    memory.provisioned, memory.inspection = True, None
+
+
+async def inspect(dialog: Dialog) -> None:
+    """B02: what may be asked of a station that is Pending; then it is to boot again, and will be accepted."""
+    dialog.line.memory.inspection = tuple(await _all_of(dialog, _apply_settings, _read_back, _take_report))
+    await ask_boot(dialog)
+
+
+async def ask_boot(dialog: Dialog) -> None:
+    """F06 for the boot: have the station say who it is. One that cannot be made to is told to a person."""
+    request = wire.TriggerMessageRequest(requestedMessage="BootNotification")
+    try:
+        reply = await dialog.ask("TriggerMessage", request, wire.TriggerMessageResponse)
+        why: str = "" if reply.value.status == "Accepted" else reply.value.status
+    except (CallRefused, CallTimedOut) as error:
+        why = str(error)
+    if why and dialog.line.memory.standing is None:
+        await registration.nobody_there(dialog.line, why)
+
+
+async def _all_of(dialog: Dialog, *steps: Callable[[Dialog], Awaitable[list[str]]]) -> list[str]:
+    """What is wrong by every step; one that fails keeps no other from being taken."""
+    problems: list[str] = []
+    for step in steps:
         try:
             problems += await step(dialog)
         except (CallRefused, CallTimedOut, CallOverflow) as error:
             problems.append(str(error))
-    await dialog.line.record_provisioned(problems)
-    dialog.line.memory.provisioned = True
+    return problems
 
 
 async def set_password(dialog: Dialog, secret: str) -> Answer:
