@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from revere.control.building import BuildingHistory, fallback_profiles
+from revere.control.contracts import Contracts
 from revere.control.events import EventDesk
 from revere.control.image import Image
 from revere.control.inbox import Inbox
@@ -73,7 +74,8 @@ class Past:
         self._gather(image, notice)
         self.teach(buildings, notice)
         inbox = Inbox(store, image)
-        desk = EventDesk(image, inbox, None, load_rulebook(), None)
+        contracts = Contracts(self._fleet, load_rulebook())
+        desk = EventDesk(image, inbox, None, contracts, None)
         await inbox.record(
             [
                 f.GridEventReceived(
@@ -87,7 +89,7 @@ class Past:
             ]
         )
         await desk.decide(notice)
-        snapshot = take_snapshot(image, notice, buildings.forecast)
+        snapshot = take_snapshot(image, notice, buildings.forecast, contracts)
         await desk.nominate(snapshot, Scheduler().plan(snapshot.problem), notice)
 
     def _gather(self, image: Image, at: dt.datetime) -> None:

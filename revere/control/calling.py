@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from revere.control.contracts import declined_words, objections
 from revere.control.desk import Receipt
 from revere.control.events import BOOKS_OPEN, withdrawal
 from revere.core import facts as f
@@ -20,11 +19,11 @@ from revere.core.ids import GridEventId, ProgramId
 from revere.core.time import iso, local
 
 if TYPE_CHECKING:
+    from revere.control.contracts import Contracts
     from revere.control.desk import CallEvent, OptEvent, WithdrawEvent
     from revere.control.event_image import EventImage
     from revere.control.image import Image
     from revere.control.inbox import Inbox
-    from revere.settle.rules import Rulebook
 
 EVENT_MAX = dt.timedelta(hours=6)
 EVENT_AHEAD_MAX = dt.timedelta(days=14)
@@ -35,10 +34,10 @@ WHY_MAX_CHARS = 400
 class CallingDesk:
     """What a person may do about GridEvents, on control's loop. Nothing here moves power."""
 
-    def __init__(self, image: Image, inbox: Inbox, rulebook: Rulebook) -> None:
+    def __init__(self, image: Image, inbox: Inbox, contracts: Contracts) -> None:
         self._image = image
         self._inbox = inbox
-        self._rulebook = rulebook
+        self._contracts = contracts
         self._serial = 0
 
     async def call(self, request: CallEvent, now: dt.datetime) -> Receipt:
@@ -74,7 +73,7 @@ class CallingDesk:
             return (
                 f"The drill {event.grid_event_id} is recorded; {promise}. It is measured, and nothing is paid for it."
             )
-        against = objections(self._image.fleet, self._rulebook, event)
+        against = self._contracts.objections(event)
         said = f" It will not be paid as it stands: {'; '.join(against)}." if against else ""
         return f"The event {event.grid_event_id} is recorded; {promise}.{said}"
 
@@ -119,7 +118,7 @@ class CallingDesk:
             return "It is a drill: that costs nothing."
         if now >= event.start:
             return "It has begun, so registers decide: the mean is taken over the whole event, what is left of it too."
-        return f"By the rule: {'; '.join(declined_words(self._image.fleet, self._rulebook, event))}."
+        return f"By the rule: {'; '.join(self._contracts.declining(event))}."
 
     async def withdraw(self, request: WithdrawEvent, now: dt.datetime) -> Receipt:
         """Take a call by hand back, as if it had never stood."""

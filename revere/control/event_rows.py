@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from revere.control.view import EventRow, EventView
 
 if TYPE_CHECKING:
+    from revere.control.contracts import Contracts
     from revere.control.event_image import EventImage
     from revere.control.image import Image
 
@@ -50,7 +51,7 @@ def event_view(
     )
 
 
-def event_rows(image: Image, now: dt.datetime) -> tuple[EventRow, ...]:
+def event_rows(image: Image, contracts: Contracts, now: dt.datetime) -> tuple[EventRow, ...]:
     """Calls by their start, those taken back among them; what ended over a week ago is in the journal and the guide."""
     listed = [event for event in image.events.values() if now < event.end + LISTED_AFTER]
     listed.sort(key=lambda event: (event.start, event.grid_event_id))
@@ -73,6 +74,7 @@ def event_rows(image: Image, now: dt.datetime) -> tuple[EventRow, ...]:
             cancelled=event.cancelled,
             cancelled_by=event.cancelled_by,
             why=event.why,
+            terms="" if event.drill else contracts.terms(event),
         )
         for event in listed[-LISTED_MAX:]
     )

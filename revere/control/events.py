@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from revere.control.closing import EDGE_TOLERANCE_S, WAIT_FOR_VALUES, Closed, close_events
-from revere.control.contracts import baseline_of
 from revere.control.promise import planned_relief
 from revere.core import facts as f
 from revere.core.errors import RevereError
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from revere.control.closing import Books
+    from revere.control.contracts import Contracts
     from revere.control.event_image import EventImage
     from revere.control.image import Image
     from revere.control.snapshot import Snapshot
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from revere.core.ports import FactSink
     from revere.plan.problem import Bools
     from revere.plan.schedule import Plan
-    from revere.settle.rules import Rulebook
 
 log = structlog.get_logger()
 
@@ -70,12 +69,12 @@ class EventDesk:
     """Decides on events and closes them. Nothing here moves power."""
 
     def __init__(
-        self, image: Image, sink: FactSink, books: Books | None, rulebook: Rulebook, utility: Utility | None
+        self, image: Image, sink: FactSink, books: Books | None, contracts: Contracts, utility: Utility | None
     ) -> None:
         self._image = image
         self._sink = sink
         self._books = books
-        self._rulebook = rulebook
+        self._contracts = contracts
         self._utility = utility
         self._tries: dict[GridEventId, int] = {}
         self._try_at: dict[GridEventId, dt.datetime] = {}
@@ -95,7 +94,7 @@ class EventDesk:
         event = self._image.event_at(now)
         asked = (event.program_id if event else None, local(event.start if event else now, self._zone).date())
         if self._baseline is None or self._baseline[0] != asked:
-            self._baseline = (asked, baseline_of(self._image.fleet, self._rulebook, *asked))
+            self._baseline = (asked, self._contracts.baseline(*asked))
         return self._baseline[1]
 
     async def decide(self, now: dt.datetime) -> None:
@@ -231,7 +230,7 @@ class EventDesk:
         try:
             async with self.lock:
                 closed_now = await close_events(
-                    self._image, due, self._books, self._rulebook, now, clock_synchronised=clock_synchronised
+                    self._image, due, self._books, self._contracts.rulebook, now, clock_synchronised=clock_synchronised
                 )
         except RevereError as error:
             for event in due:

@@ -20,6 +20,7 @@ import structlog
 from revere.control.bounds import Standing
 from revere.control.building import BuildingHistory, default_limit_kw, fallback_profiles
 from revere.control.calm import Calm
+from revere.control.contracts import Contracts
 from revere.control.events import EventDesk
 from revere.control.islands import Islands
 from revere.control.leases import must_wait, renew_after
@@ -130,7 +131,7 @@ class Heart:
         self.inbox = inbox
         self.clock = clock
         self.link = link
-        self.rulebook = rulebook
+        self.contracts = Contracts(image.fleet, rulebook)
         self.figures = HeartFigures()
         self.tracker = CommandTracker()
         self.scribe = Scribe(inbox)
@@ -138,7 +139,7 @@ class Heart:
         self.ticker = Ticker(image, self.tracker)
         self.scheduler = Scheduler()
         self.history = BuildingHistory(image.fleet)
-        self.events = EventDesk(image, inbox, books, rulebook, utility)
+        self.events = EventDesk(image, inbox, books, self.contracts, utility)
         self.islands = Islands(image)
         self.watch = Watch(image, self.scribe)
         self.locks = Locks(image, inbox, self.scribe, link, self.sender, self._lock_now)
@@ -255,7 +256,7 @@ class Heart:
         now = self.clock.now()
         started = wall_s()
         try:
-            snapshot = take_snapshot(self.image, now, self.history.forecast)
+            snapshot = take_snapshot(self.image, now, self.history.forecast, self.contracts)
             self._stand(snapshot)  # departures bind even where no plan can be made
             solved = await self._offload(lambda: self.scheduler.plan(snapshot.problem))
         except RevereError as error:
@@ -497,5 +498,6 @@ class Heart:
                 baseline=self.events.baseline(now),
                 islands=self.islands.plans,
                 equity=self._equity,
+                contracts=self.contracts,
             ),
         )

@@ -61,7 +61,7 @@ class Office:
         self._inbox = inbox
         self._loop = loop
         self._rotation = rotation
-        self._calling = CallingDesk(heart.image, inbox, heart.rulebook)
+        self._calling = CallingDesk(heart.image, inbox, heart.contracts)
         self._view: ConsoleView | None = None
         self._serial = 0
 

@@ -29,6 +29,7 @@ from revere.core.facts import evse_asset
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from revere.control.contracts import Contracts
     from revere.control.image import EvseImage, Image, SiteImage
     from revere.control.view import EquityView
     from revere.core.ids import SiteId
@@ -56,6 +57,7 @@ class Now:
     baseline: str = ""
     islands: Mapping[SiteId, IslandPlan] = field(default_factory=dict)
     equity: EquityView | None = None
+    contracts: Contracts | None = None
 
 
 def build_view(image: Image, state: Now) -> ConsoleView:
@@ -116,7 +118,7 @@ def build_view(image: Image, state: Now) -> ConsoleView:
         ),
         equity=state.equity,
         stop=_stop_view(image, powers),
-        events=event_rows(image, now),
+        events=event_rows(image, state.contracts, now) if state.contracts else (),
         programs=tuple(ProgramRow(program_id=p.id, name=p.name) for p in image.fleet.programs),
     )
 

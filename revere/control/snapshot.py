@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from revere.control.contracts import Contracts
     from revere.control.event_image import EventImage
     from revere.control.image import EvseImage, Image
     from revere.core.assets import Fleet
@@ -46,8 +47,6 @@ WEAR_USD_PER_KWH = 0.03
 SHORTFALL_USD_PER_KWH = 8.0
 EVEN_USD_PER_KW = 1.2
 """More than less power in the last step could earn: it frees 0.1 h of lease, worth up to 9.5 USD a kWh."""
-EVENT_HOURS_A_SEASON = 45 * 3.0
-"""ConnectedSolutions calls 30 to 60 events of 2 to 3 h; the middle turns $/kW-season into $/kWh."""
 ARRIVAL_UNKNOWN_SOC = 0.0
 
 
@@ -99,8 +98,8 @@ def read_slots(image: Image, now: dt.datetime) -> tuple[Slot, ...]:
     return tuple(slots)
 
 
-def take_snapshot(image: Image, now: dt.datetime, forecast: Forecast) -> Snapshot:
-    """Freeze the image into a :class:`FleetProblem` for the next 36 hours."""
+def take_snapshot(image: Image, now: dt.datetime, forecast: Forecast, contracts: Contracts) -> Snapshot:
+    """Freeze the image into a :class:`FleetProblem` for the next 36 hours, events at what their contracts pay."""
     slots = read_slots(image, now)
     events = [e for e in image.events.values() if e.live() and e.end > now]
     events.sort(key=lambda e: (e.start, e.grid_event_id))
@@ -110,7 +109,7 @@ def take_snapshot(image: Image, now: dt.datetime, forecast: Forecast) -> Snapsho
     marks += [p for s in slots for span in s.presence.plugged for p in span if any(e.start < p < e.end for e in events)]
     edges = planning_edges(now, marks, horizon=HORIZON)
     site_ids = tuple(image.sites)
-    problem = _problem(image, now, edges, slots, site_ids, events, forecast)
+    problem = _problem(image, now, edges, slots, site_ids, events, forecast, contracts)
     return Snapshot(problem, tuple(edges), slots, site_ids, tuple(e.grid_event_id for e in events))
 
 
@@ -122,6 +121,7 @@ def _problem(
     site_ids: tuple[SiteId, ...],
     events: list[EventImage],
     forecast: Forecast,
+    contracts: Contracts,
 ) -> FleetProblem:
     fleet = image.fleet
     rows = {site_id: row for row, site_id in enumerate(site_ids)}
@@ -169,7 +169,7 @@ def _problem(
         peak_so_far_kw=np.maximum(load[:, 0], 0.0),
         wear_usd_per_kwh=WEAR_USD_PER_KWH,
         end_value_usd_per_kwh=0.12,
-        commitments=tuple(_commitment(image, event, site_ids, edges) for event in events),
+        commitments=tuple(_commitment(image, event, site_ids, edges, contracts) for event in events),
         start_s=int(edges[0].timestamp()),
         lease_h=RULES.lease_s / 3600,
     )
@@ -244,14 +244,18 @@ def _tariffs(fleet: Fleet, mids: list[dt.datetime]) -> tuple[Floats, Floats, Flo
     return price, np.repeat(credit[:, None], len(mids), axis=1), demand / 21.0
 
 
-def _commitment(image: Image, event: EventImage, site_ids: tuple[SiteId, ...], edges: list[dt.datetime]) -> Commitment:
+def _commitment(
+    image: Image, event: EventImage, site_ids: tuple[SiteId, ...], edges: list[dt.datetime], contracts: Contracts
+) -> Commitment:
+    """What an event asks and pays; a drill is weighed as the call that it practises."""
     members = image.members(event)
+    worth = contracts.worth_usd_per_kwh(event)
     starts, ends = edges[:-1], edges[1:]
     return Commitment(
         id=event.grid_event_id,
         sites=np.array([site_id in members for site_id in site_ids]),
         steps=np.array([event.start < b and a < event.end for a, b in zip(starts, ends, strict=True)]),
-        value_usd_per_kwh=200.0 / EVENT_HOURS_A_SEASON,
+        value_usd_per_kwh=np.array([worth.get(site_id, 0.0) for site_id in site_ids]),
         nominated_kw=event.nominated_kw,
         shortfall_usd_per_kwh=SHORTFALL_USD_PER_KWH,
         even_usd_per_kw=EVEN_USD_PER_KW,

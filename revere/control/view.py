@@ -58,6 +58,8 @@ class EventRow(ViewBase, frozen=True, kw_only=True):
     cancelled_by: str
     why: str
     """Why it was taken back."""
+    terms: str
+    """The rules that pay it, with their rates and whether they are verified; empty for a drill and where none does."""
 
 
 class ProgramRow(ViewBase, frozen=True, kw_only=True):

@@ -124,7 +124,7 @@ def slack_prices(p: FleetProblem) -> SlackPrices:
     earn = float(np.abs(p.price_usd_per_kwh).max() + np.abs(p.export_credit_usd_per_kwh).max())
     earn += p.end_value_usd_per_kwh + float(p.demand_usd_per_kw.max()) / float(p.step_h.min())
     for c in p.commitments:
-        earn += c.value_usd_per_kwh + max(c.shortfall_usd_per_kwh, c.flat_value_usd_per_kwh)
+        earn += float(c.site_values().max()) + max(c.shortfall_usd_per_kwh, c.flat_value_usd_per_kwh)
         earn += (1 + CREST_SHARE) * c.even_usd_per_kw / float(p.step_h.min())
     floor = 2.0 * max(earn, 0.5)
     departure = floor * (p.steps + 2)
@@ -198,8 +198,9 @@ def _power_columns(
         vehicle, step = k // p.steps, k % p.steps
         cost = sign * priced[p.vehicle_site[vehicle], step] + (wear.ravel()[k] if kind == DISCHARGE else 0.0)
         for c in p.commitments:
-            paid = c.sites[p.vehicle_site[vehicle]] & c.steps[step]
-            cost = cost + sign * c.value_usd_per_kwh * p.step_h[step] * paid
+            home = p.vehicle_site[vehicle]
+            paid = c.sites[home] & c.steps[step]
+            cost = cost + sign * c.site_values()[home] * p.step_h[step] * paid
         at[kind] = b.add_columns(b.key(kind, vehicle, step), 0.0, limit.ravel()[k], cost)
         cells.append(k)
     return cells[0], cells[1]

@@ -32,20 +32,25 @@ ENERGY_TOLERANCE = 0.02
 class Commitment:
     """What a grid event asks of some sites in its window.
 
-    ``value_usd_per_kwh`` is paid for each kWh of relief (discharge minus charge). ``nominated_kw`` is the relief
-    promised in every step of the window; None lets the schedule choose the largest flat level, rewarded by
-    ``flat_value_usd_per_kwh`` on top. A promised kWh that is not delivered costs ``shortfall_usd_per_kwh``. Beyond
-    that a kWh is worth the same in every step; a small ``even_usd_per_kw`` for the lowest step lays them out evenly.
+    ``value_usd_per_kwh`` is paid for each kWh of relief (discharge minus charge): one figure, or one for each of the
+    problem's sites. ``nominated_kw`` is the relief promised in every step of the window; None lets the schedule choose
+    the largest flat level, rewarded by ``flat_value_usd_per_kwh`` on top. A promised kWh that is not delivered costs
+    ``shortfall_usd_per_kwh``. Beyond that a kWh is worth the same in every step; a small ``even_usd_per_kw`` for the
+    lowest step lays them out evenly.
     """
 
     id: str
     sites: Bools
     steps: Bools
-    value_usd_per_kwh: float
+    value_usd_per_kwh: float | Floats
     nominated_kw: float | None = None
     shortfall_usd_per_kwh: float = 5.0
     flat_value_usd_per_kwh: float = 1.0
     even_usd_per_kw: float = 0.0
+
+    def site_values(self) -> Floats:
+        """What a kWh is worth at each site ``[S]``, called or not."""
+        return np.broadcast_to(np.asarray(self.value_usd_per_kwh, dtype=np.float64), self.sites.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +229,9 @@ def _check_commitments(p: FleetProblem) -> None:
         where = f"commitment {c.id}"
         if c.sites.shape != (p.sites,) or c.steps.shape != (p.steps,):
             raise refuse(where, f"masks {c.sites.shape}, {c.steps.shape}", f"masks ({p.sites},), ({p.steps},)")
-        for name in ("value_usd_per_kwh", "shortfall_usd_per_kwh", "flat_value_usd_per_kwh", "even_usd_per_kw"):
+        value = np.asarray(c.value_usd_per_kwh, dtype=float)
+        check_array(f"{where}: value_usd_per_kwh", value, (p.sites,) if value.ndim else (), 0.0)
+        for name in ("shortfall_usd_per_kwh", "flat_value_usd_per_kwh", "even_usd_per_kw"):
             check_array(f"{where}: {name}", np.asarray(getattr(c, name), dtype=float), (), 0.0)
         if c.nominated_kw is not None:
             check_array(f"{where}: nominated_kw", np.asarray(c.nominated_kw, dtype=float), (), 0.0)

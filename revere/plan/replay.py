@@ -142,7 +142,8 @@ def price_plan(p: FleetProblem, net_kw: Floats, level_kw: Floats, judged: Violat
     for c, level in zip(p.commitments, level_kw, strict=True):
         relief = p.relief_kw(c, net_kw)[c.steps]
         hours = p.step_h[c.steps]
-        relief_usd -= c.value_usd_per_kwh * float((relief * hours).sum())
+        given_kwh = -(net_kw[:, c.steps] @ hours) * c.sites[p.vehicle_site]
+        relief_usd -= float(given_kwh @ c.site_values()[p.vehicle_site])
         shortfall_usd += c.shortfall_usd_per_kwh * float((np.maximum(0.0, level - relief) * hours).sum())
     judged = judged or replay(p, net_kw)
     return Cost(

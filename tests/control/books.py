@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 from revere.control.events import EventDesk
 from revere.control.inbox import Inbox
 from revere.core.errors import Unavailable
-from revere.settle.rules import load_rulebook
 from revere.store.ledger import PostedLine
 from revere.store.series import RegisterPair
-from tests.control.scenes import NOON, FakeJournal, called, fleet, minutes, opted, ready_image, seconds
+from tests.control.scenes import NOON, FakeJournal, called, contracts_of, fleet, minutes, opted, ready_image, seconds
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -94,7 +93,7 @@ class Desk:
     def restart(self) -> None:
         """Another life over the same image, books and utility."""
         self.inbox = Inbox(self.journal, self.image)
-        self.desk = EventDesk(self.image, self.inbox, self.books, load_rulebook(), self.utility)
+        self.desk = EventDesk(self.image, self.inbox, self.books, contracts_of(self.image), self.utility)
         self.inbox.watch(self.desk.notice)
 
     async def at(self, moment: dt.datetime) -> None:

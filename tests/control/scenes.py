@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from revere.control.contracts import Contracts
 from revere.control.heart import Heart
 from revere.control.image import Image
 from revere.control.inbox import Inbox
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from revere.settle.rules import Rulebook
 
+BOOK = load_rulebook()
 ZONE = "America/New_York"
 NOON = dt.datetime(2023, 9, 7, 16, 0, tzinfo=dt.UTC)
 """12:00 in Boston on the Thursday of the event."""
@@ -236,6 +238,11 @@ def opted(event_id: str = "e1", opt: Any = "in", at: dt.datetime = NOON) -> f.Op
     return f.OptDecided(at=at, grid_event_id=GridEventId(event_id), opt=opt, by="test", why="")
 
 
+def contracts_of(image: Image) -> Contracts:
+    """The fleet's contracts by the rulebook that comes with Revere."""
+    return Contracts(image.fleet, BOOK)
+
+
 def ready_image(of: assets.Fleet, now: dt.datetime = NOON, soc: float = 0.8) -> Image:
     """Everybody online and plugged with a known state of charge, nothing flowing, buildings at 20 kW."""
     image = Image(of)
@@ -372,7 +379,7 @@ class House:
         self.journal = FakeJournal()
         self.link = FakeLink()
         self.inbox = Inbox(self.journal, image)
-        self.heart = Heart(image, self.inbox, self.link, self.clock, rulebook or load_rulebook())
+        self.heart = Heart(image, self.inbox, self.link, self.clock, rulebook or BOOK)
 
     async def beat(self, after_s: float = 5.0) -> None:
         """Let time pass, tick once, let what is under way finish."""

@@ -18,9 +18,8 @@ from revere.control.events import BOOKS_OPEN, LATE_WAIT
 from revere.core import facts as f
 from revere.core.errors import Refused
 from revere.core.ids import GridEventId
-from revere.settle.rules import load_rulebook
 from tests.control.books import Desk
-from tests.control.scenes import NOON, called, minutes, opted
+from tests.control.scenes import NOON, called, contracts_of, minutes, opted
 
 DAY = dt.timedelta(days=1)
 START, END = NOON + minutes(180), NOON + minutes(360)
@@ -33,7 +32,7 @@ NEXT = called("e2", start=START + DAY)
 
 
 def desk_of(desk: Desk) -> CallingDesk:
-    return CallingDesk(desk.image, desk.inbox, load_rulebook())
+    return CallingDesk(desk.image, desk.inbox, contracts_of(desk.image))
 
 
 def told(desk: Desk) -> list[tuple[str, float | None]]:
@@ -113,7 +112,7 @@ def test_a_withdrawn_call_never_stood(
     assert answer in detail
     assert told(desk) == reported
     assert lines(desk) == posted
-    (row,) = event_rows(desk.image, at)
+    (row,) = event_rows(desk.image, contracts_of(desk.image), at)
     assert (row.cancelled, row.cancelled_by, row.why, row.called_by, row.by_hand) == (
         True, "eve", "wrong day", "ana", True,
     )  # fmt: skip
@@ -245,5 +244,6 @@ def test_what_is_called_for_hours_that_are_taken(known: f.Fact, request_: CallEv
 def test_the_list_shows_what_is_ahead_under_way_and_of_the_last_week(
     event: f.Fact, now: dt.datetime, shown: tuple[str, bool, bool] | None
 ) -> None:
-    rows = event_rows(Desk(event).image, now)
+    image = Desk(event).image
+    rows = event_rows(image, contracts_of(image), now)
     assert [(row.phase, row.drill, row.by_hand) for row in rows] == ([] if shown is None else [shown])

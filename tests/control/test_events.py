@@ -16,7 +16,7 @@ from revere.core.ids import GridEventId, SiteId
 from revere.plan.schedule import Scheduler
 from revere.settle.rules import load_rulebook
 from tests.control.books import Desk
-from tests.control.scenes import NOON, House, called, fleet, minutes, opted, program, ready_image
+from tests.control.scenes import NOON, House, called, contracts_of, fleet, minutes, opted, program, ready_image
 
 E1 = GridEventId("e1")
 
@@ -84,7 +84,9 @@ def test_a_utility_that_is_away_is_told_later_and_once() -> None:
 def test_the_promise_is_the_plans_lowest_step_less_ten_per_cent_by_site() -> None:
     async def play() -> tuple[list[f.Nominated], float]:
         desk = Desk(called(start=NOON + minutes(60)), opted())
-        snapshot = take_snapshot(desk.image, NOON, lambda _site, edges: np.full(len(edges) - 1, 20.0))
+        snapshot = take_snapshot(
+            desk.image, NOON, lambda _site, edges: np.full(len(edges) - 1, 20.0), contracts_of(desk.image)
+        )
         plan = Scheduler().plan(snapshot.problem)
         for _ in range(2):
             await desk.desk.nominate(snapshot, plan, NOON)

@@ -103,7 +103,9 @@ def test_nobody_counts_on_the_discharge_of_a_charger_that_cannot_be_made_to_give
         said = f.StationRecognised(at=house.clock.at, controllable=controllable, discharges=False, **who)
         await house.inbox.record([said])
         await house.beat()
-        planned = take_snapshot(house.image, house.clock.at, lambda _site, edges: np.zeros(len(edges) - 1))
+        planned = take_snapshot(
+            house.image, house.clock.at, lambda _site, edges: np.zeros(len(edges) - 1), house.heart.contracts
+        )
         picture = house.heart.picture(house.clock.at)
         return len(house.link.sent), picture.available_discharge_kw, float(planned.problem.discharge_max_kw.max())
 

@@ -21,6 +21,7 @@ from tests.control.scenes import (
     House,
     called,
     connected,
+    contracts_of,
     dropped,
     fleet,
     minutes,
@@ -55,7 +56,7 @@ def promised(kw: float = 60.0, start: dt.datetime = START) -> Image:
 
 
 def plan_of(image: Image, now: dt.datetime = NOON) -> tuple[Snapshot, Plan]:
-    snapshot = take_snapshot(image, now, lambda _site, edges: np.full(len(edges) - 1, 20.0))
+    snapshot = take_snapshot(image, now, lambda _site, edges: np.full(len(edges) - 1, 20.0), contracts_of(image))
     return snapshot, schedule(snapshot.problem)
 
 

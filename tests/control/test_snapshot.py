@@ -21,6 +21,7 @@ from tests.control.scenes import (
     NOON,
     House,
     called,
+    contracts_of,
     dropped,
     fleet,
     minutes,
@@ -57,7 +58,7 @@ def twenty(site_id: SiteId, edges: Sequence[dt.datetime]) -> np.ndarray:
 
 
 def snap(image: Image) -> Snapshot:
-    return take_snapshot(image, NOON, twenty)
+    return take_snapshot(image, NOON, twenty, contracts_of(image))
 
 
 def ready(*facts: f.Fact) -> Image:
@@ -231,14 +232,15 @@ def test_an_unknown_charge_state_is_planned_as_empty() -> None:
 def test_a_bus_on_the_road_comes_back_with_less() -> None:
     image = ready(unplug("cs1", NOON + minutes(178)))
     now = NOON + minutes(200)
-    snapshot = take_snapshot(image, now, twenty)
+    snapshot = take_snapshot(image, now, twenty, contracts_of(image))
     assert snapshot.problem.energy_now_kwh[0] == pytest.approx(160.0 - 40.0)
     assert snapshot.problem.charge_max_kw[0, 0] == 0.0
     assert snapshot.slots[0].presence.away_until == NOON + minutes(302)
 
 
 def test_a_bus_that_leaves_late_is_due_now() -> None:
-    snapshot = take_snapshot(ready(), NOON + minutes(190), twenty)
+    image = ready()
+    snapshot = take_snapshot(image, NOON + minutes(190), twenty, contracts_of(image))
     assert snapshot.problem.departures[0].step == 0
     assert snapshot.problem.charge_max_kw[0, 0] == 0.0
 

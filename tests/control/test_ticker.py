@@ -20,6 +20,7 @@ from revere.plan.schedule import Plan, Scheduler
 from tests.control.scenes import (
     NOON,
     called,
+    contracts_of,
     dropped,
     fleet,
     minutes,
@@ -57,7 +58,9 @@ class Room:
         self.plan: Plan | None = None
 
     def plan_at(self, now: dt.datetime = NOON) -> None:
-        self.snapshot = take_snapshot(self.image, now, lambda _site, edges: [20.0] * (len(edges) - 1))  # type: ignore[arg-type, return-value]
+        self.snapshot = take_snapshot(
+            self.image, now, lambda _site, edges: [20.0] * (len(edges) - 1), contracts_of(self.image)
+        )  # type: ignore[arg-type, return-value]
         self.plan = Scheduler().plan(self.snapshot.problem)
 
     def decide(self, now: dt.datetime = NOON) -> Decision:

@@ -484,7 +484,7 @@ def fleets(draw: st.DrawFn) -> FleetProblem:
         id="e",
         sites=rng.random(s) < 0.7,
         steps=rng.random(t) < 0.4,
-        value_usd_per_kwh=float(rng.uniform(0, 3)),
+        value_usd_per_kwh=rng.uniform(0, 3, s) if draw(st.booleans()) else float(rng.uniform(0, 3)),
         nominated_kw=draw(st.sampled_from([None, 0.0, 30.0, 500.0])),
     )
     return FleetProblem(

@@ -208,6 +208,7 @@ def _event(event_id: str, start: dt.datetime, **changes: object) -> EventRow:
         cancelled=False,
         cancelled_by="",
         why="",
+        terms="CI-DAILY at $200 a kW and season, RES-v2 at $275 a kW and season (not verified)",
     )
     return msgspec.structs.replace(row, **changes)
 
