@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
+from revere.links.ocpp2.wire import v21 as wire
 from revere.twin.profiles21 import PROFILES_MAX, STACK_LEVEL_MAX, Abilities
 
 Payload = dict[str, Any]
 Kind = Literal["string", "integer", "boolean", "OptionList", "MemberList", "decimal"]
 Access = Literal["ReadOnly", "ReadWrite", "WriteOnly"]
 
+CONTROLS: Final[tuple[str, ...]] = get_args(wire.DERControlEnum)
 REPORT_CHUNK: Final = 20
 MEASURANDS: Final = (
     "Energy.Active.Import.Register",
@@ -231,7 +233,10 @@ def _smart_charging(station: Any, abilities: Abilities) -> list[Entry]:
         _fixed(smart, "SupportsRandomizedDelay", truth(abilities.randomized_delay), "boolean"),
         _fixed(smart, "SupportsUseLocalTime", truth(abilities.use_local_time), "boolean"),
         _fixed(smart, "SupportsLimitAtSoC", truth(abilities.limit_at_soc), "boolean"),
-        _fixed(smart, "SupportsEvseSleep", "false", "boolean"),
+        _fixed(smart, "SupportsEvseSleep", truth(abilities.evse_sleep), "boolean"),
+        _fixed(smart, "SupportedAdditionalPurposes", "PriorityCharging", "MemberList"),
+        _fixed(smart, "ExternalControlSignalsEnabled", "true", "boolean"),
+        _fixed(smart, "LimitChangeSignificance", "1", "decimal"),
     ]
 
 
@@ -254,5 +259,16 @@ def _hardware(station: Any, abilities: Abilities) -> list[Entry]:
         Entry(component=v2x, name="Enabled", value="true" if both_ways else "false", kind="boolean", evse_id=1),
         _fixed(v2x, "SupportedOperationModes", modes, "MemberList", evse_id=1),
         _fixed(v2x, "SupportedEnergyTransferModes", transfer, "MemberList", evse_id=1),
-        *([_fixed("DCDERCtrlr", "MaxW", f"{abilities.discharge_w:g}", "decimal", evse_id=1)] if both_ways else []),
+        *(_inverter(abilities) if both_ways else []),
+    ]
+
+
+def _inverter(abilities: Abilities) -> list[Entry]:
+    """The nameplate of a DC EVSE's inverter and the controls that it knows."""
+    return [
+        _fixed("DCDERCtrlr", "Available", "true", "boolean", evse_id=1),
+        _fixed("DCDERCtrlr", "ModesSupported", ",".join(CONTROLS), "MemberList", evse_id=1),
+        _fixed("DCDERCtrlr", "MaxW", f"{abilities.discharge_w:g}", "decimal", evse_id=1),
+        _fixed("DCDERCtrlr", "MaxVA", f"{abilities.discharge_w:g}", "decimal", evse_id=1),
+        _fixed("DCDERCtrlr", "MaxChargeRateW", f"{abilities.charge_w:g}", "decimal", evse_id=1),
     ]

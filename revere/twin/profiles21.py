@@ -2,9 +2,9 @@
 
 ::
 
-    TxProfile (this transaction)      highest stackLevel in force ─┐
-    TxDefaultProfile                  highest stackLevel in force ─┴▶ first of the two ──▶ capped by
-    ChargingStationMaxProfile         limit                                                the station's max
+    PriorityCharging, while asked for                              ─┐
+    TxProfile (this transaction)      highest stackLevel in force  ─┼▶ first of these ──▶ capped by the station's
+    TxDefaultProfile                  highest stackLevel in force  ─┘                     max and by others' limits
 
 Refusals follow the rules of ../facts/ocpp.md section 5. Powers W, charging positive; times Unix seconds.
 """
@@ -26,12 +26,33 @@ STACK_LEVEL_MAX: Final = 20
 DAY_S, WEEK_S = 86_400.0, 604_800.0
 
 ALL_PURPOSES: Final = ("TxProfile", "TxDefaultProfile")
+EXTERNAL: Final = "ChargingStationExternalConstraints"
 MODE_PURPOSES: Final[dict[str, tuple[str, ...]]] = {
-    "ChargingOnly": (*ALL_PURPOSES, "ChargingStationMaxProfile"),
+    "ChargingOnly": (*ALL_PURPOSES, "ChargingStationMaxProfile", "PriorityCharging", EXTERNAL, "LocalGeneration"),
     "CentralSetpoint": ALL_PURPOSES,
+    "CentralFrequency": ALL_PURPOSES,
+    "LocalFrequency": ALL_PURPOSES,
+    "ExternalSetpoint": (*ALL_PURPOSES, EXTERNAL),
+    "ExternalLimits": (*ALL_PURPOSES, EXTERNAL, "LocalGeneration"),
+    "LocalLoadBalancing": ALL_PURPOSES,
     "Idle": ALL_PURPOSES,
 }
-"""Where a mode may stand, for the modes that these stations know."""
+"""Where a mode may stand."""
+VALUES: Final = ("limit", "dischargeLimit", "setpoint", "setpointReactive")
+MODE_VALUES: Final[dict[str, tuple[frozenset[str], frozenset[str]]]] = {
+    "ChargingOnly": (frozenset({"limit"}), frozenset()),
+    "CentralSetpoint": (frozenset({"setpoint"}), frozenset({"limit", "dischargeLimit", "setpointReactive"})),
+    "CentralFrequency": (frozenset({"setpoint"}), frozenset({"limit", "dischargeLimit"})),
+    "LocalFrequency": (frozenset(), frozenset()),
+    "ExternalSetpoint": (frozenset(), frozenset({"limit", "dischargeLimit"})),
+    "ExternalLimits": (frozenset(), frozenset()),
+    "LocalLoadBalancing": (frozenset(), frozenset()),
+    "Idle": (frozenset(), frozenset()),
+}
+"""What a period of a mode must have and what it may have besides."""
+UNASKED: Final = frozenset({"ChargingOnly", "Idle", "ExternalLimits"})
+"""Modes that give nothing, so that no vehicle has to be allowed to."""
+CURVE_POINTS_MIN: Final = 2
 
 
 class Refusal(Exception):
@@ -53,6 +74,10 @@ class Abilities:
     randomized_delay: bool = True
     use_local_time: bool = False
     limit_at_soc: bool = False
+    evse_sleep: bool = False
+    phases: bool = False
+    """Whether each phase can be set by itself (AC); behind a converter there are none."""
+    purposes: tuple[str, ...] = (*ALL_PURPOSES, "ChargingStationMaxProfile", "PriorityCharging")
     negative_limits: bool = False
     """A 2.0.1 station that discharges: it has no setpoint, a limit below 0 in a TxProfile is one."""
     update_rate_s: float = 60.0
@@ -61,13 +86,27 @@ class Abilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What holds in a period, W: a setpoint (CentralSetpoint) or only a limit."""
+    """What holds in a period, W: a setpoint, only a limit, or curves by which the station finds its own."""
 
     mode: str = "ChargingOnly"
     setpoint_w: float | None = None
     limit_w: float | None = None
     discharge_limit_w: float | None = None
     profile_id: int | None = None
+    baseline_w: float = 0.0
+    frequency_w: tuple[tuple[float, float], ...] = ()
+    signal_w: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What a station knows that is in no profile: the grid's frequency, the last signal, others' word."""
+
+    frequency_hz: float = 60.0
+    signal: int | None = None
+    setpoint_w: float | None = None
+    limit_w: float | None = None
+    discharge_limit_w: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,6 +128,7 @@ class Moment:
     transaction_id: str | None = None
     transaction_start_s: float = 0.0
     offline_since_s: float | None = None
+    priority: bool = False
 
 
 @dataclass(kw_only=True)
@@ -127,7 +167,9 @@ class ProfileStore:
         if evse_id not in (0, 1):
             raise Refusal("UnknownEvse", f"evseId {evse_id}")
         purpose = profile.chargingProfilePurpose
-        if purpose not in (*ALL_PURPOSES, "ChargingStationMaxProfile"):
+        if purpose == EXTERNAL:
+            raise Refusal("InvalidProfile", f"{EXTERNAL} is another system's to set")
+        if purpose not in self.abilities.purposes:
             raise Refusal("UnsupportedPurpose", purpose)
         if purpose == "ChargingStationMaxProfile" and evse_id != 0:
             raise Refusal("InvalidProfile", "ChargingStationMaxProfile holds for evseId 0 alone")
@@ -179,30 +221,46 @@ class ProfileStore:
         self, period: wire.ChargingSchedulePeriod, profile: wire.ChargingProfile, *, v2x_allowed: bool
     ) -> None:
         mode, purpose = period.operationMode or "ChargingOnly", profile.chargingProfilePurpose
-        if mode == "LocalLoadBalancing":
+        if mode == "LocalLoadBalancing" and mode not in self.abilities.modes:
             raise Refusal("UnsupportedParam", mode)
-        if mode not in self.abilities.modes or (mode == "CentralSetpoint" and not v2x_allowed):
+        if mode not in self.abilities.modes or (mode not in UNASKED and not v2x_allowed):
             raise Refusal("InvalidOperationMode", f"{mode} is not available here")
         if purpose not in MODE_PURPOSES[mode]:
             raise Refusal("InvalidOperationMode", f"{mode} in a {purpose}")
-        if period.evseSleep and mode != "Idle":
-            raise Refusal("InvalidSchedule", "evseSleep outside Idle")
-        phases = [
-            getattr(period, f"{name}{phase}")
-            for name in ("setpoint", "limit", "dischargeLimit")
-            for phase in ("_L2", "_L3")
-        ]
-        if any(value is not None for value in phases):
-            raise Refusal("PhaseConflict", "no phases of its own behind a converter")
-        if mode == "ChargingOnly":
-            if period.limit is None:
-                raise Refusal("InvalidSchedule", "ChargingOnly without a limit")
-            if period.setpoint is not None or period.dischargeLimit is not None:
-                raise Refusal("InvalidSchedule", "setpoint or dischargeLimit in ChargingOnly")
+        if period.evseSleep and (mode != "Idle" or not self.abilities.evse_sleep):
+            raise Refusal("InvalidSchedule", "evseSleep outside Idle, or not supported")
+        self._check_phases(period, profile)
+        given = {name for name in VALUES if getattr(period, name) is not None}
+        required, optional = MODE_VALUES[mode]
+        if required - given:
+            raise Refusal("InvalidSchedule", f"{mode} without {', '.join(sorted(required - given))}")
+        if given - required - optional:
+            raise Refusal("InvalidSchedule", f"{', '.join(sorted(given - required - optional))} in {mode}")
+        if mode == "LocalFrequency":
+            _check_curves(period)
         if (period.limit or 0.0) < 0 and self.abilities.negative_limits:
             self._check_giving(period, purpose)
         else:
-            check_setpoint(period, required=mode == "CentralSetpoint")
+            check_setpoint(period, required=mode in ("CentralSetpoint", "CentralFrequency"))
+
+    def _check_phases(self, period: wire.ChargingSchedulePeriod, profile: wire.ChargingProfile) -> None:
+        """V2X.07, V2X.10, and one sign in all phases."""
+        given = {
+            f"{name}{phase}"
+            for name in VALUES
+            for phase in ("_L2", "_L3")
+            if getattr(period, f"{name}{phase}") is not None
+        }
+        if not given:
+            return
+        if not self.abilities.phases or profile.chargingProfilePurpose != "TxProfile":
+            raise Refusal("PhaseConflict", f"{', '.join(sorted(given))}: no phases of its own here")
+        alone = sorted(name for name in given if getattr(period, name[:-3]) is None)
+        if alone:
+            raise Refusal("InvalidSchedule", f"{alone[0]} without {alone[0][:-3]}")
+        setpoints = [period.setpoint or 0.0, period.setpoint_L2 or 0.0, period.setpoint_L3 or 0.0]
+        if min(setpoints) < 0 < max(setpoints):
+            raise Refusal("InvalidSchedule", "one phase charges while another gives")
 
     def _check_giving(self, period: wire.ChargingSchedulePeriod, purpose: str) -> None:
         assert period.limit is not None
@@ -239,15 +297,16 @@ class ProfileStore:
         if any(name.endswith(("_L2", "_L3")) for name in given):
             raise Refusal("PhaseConflict", "no phases of its own behind a converter")
         old = kept.bounds
+        mode_values = frozenset().union(*MODE_VALUES[old.mode])
+        if given.keys() - mode_values:
+            raise Refusal("InvalidSchedule", f"{', '.join(sorted(given.keys() - mode_values))} in {old.mode}")
         new = replace(
             old,
             setpoint_w=given.get("setpoint", old.setpoint_w),
             limit_w=given.get("limit", old.limit_w),
             discharge_limit_w=given.get("dischargeLimit", old.discharge_limit_w),
         )
-        if new.mode == "ChargingOnly" and (new.setpoint_w is not None or new.discharge_limit_w is not None):
-            raise Refusal("InvalidSchedule", "setpoint or dischargeLimit in ChargingOnly")
-        _check_values(new.setpoint_w, new.limit_w, new.discharge_limit_w, required=new.mode == "CentralSetpoint")
+        _check_values(new.setpoint_w, new.limit_w, new.discharge_limit_w, required=False)
         kept.bounds = new
         self._updated_at_s = now_s
 
@@ -295,7 +354,8 @@ class ProfileStore:
             purpose, rank = kept.profile.chargingProfilePurpose, (kept.profile.stackLevel, kept.evse_id)
             if purpose not in best or rank > best[purpose][0]:
                 best[purpose] = (rank, bounds)
-        chosen = best.get("TxProfile") or best.get("TxDefaultProfile")
+        first = best.get("PriorityCharging") if moment.priority else None
+        chosen = first or best.get("TxProfile") or best.get("TxDefaultProfile")
         bounds = chosen[1] if chosen else Bounds(limit_w=self.abilities.charge_w)
         cap = best.get("ChargingStationMaxProfile")
         if cap is not None and cap[1].limit_w is not None:
@@ -314,17 +374,67 @@ class ProfileStore:
             moment = replace(moment, now_s=until_s)
         return periods
 
-    def wanted_kw(self, bounds: Bounds) -> float:
+    def wanted_kw(self, bounds: Bounds, outside: Outside | None = None) -> float:
         """The power that the station will aim at, AC kW, charging positive."""
+        outside = outside or Outside()
         if bounds.mode == "Idle":
             return 0.0
-        high = self.abilities.charge_w if bounds.limit_w is None else min(bounds.limit_w, self.abilities.charge_w)
-        if bounds.mode == "ChargingOnly":
+        high = min(self.abilities.charge_w, *_given(bounds.limit_w, outside.limit_w), math.inf)
+        if bounds.mode in ("ChargingOnly", "ExternalLimits"):
             return max(high, -self.abilities.discharge_w if self.abilities.negative_limits else 0.0) / 1000
-        low = self.abilities.discharge_w
-        low = -low if bounds.discharge_limit_w is None else max(bounds.discharge_limit_w, -low)
-        assert bounds.setpoint_w is not None
-        return min(max(bounds.setpoint_w, low), high) / 1000
+        low = max(-self.abilities.discharge_w, *_given(bounds.discharge_limit_w, outside.discharge_limit_w), -math.inf)
+        match bounds.mode:
+            case "LocalFrequency":
+                aim = bounds.baseline_w + _on_curve(bounds.frequency_w, outside.frequency_hz)
+                if outside.signal is not None and bounds.signal_w:
+                    aim += _on_curve(bounds.signal_w, float(outside.signal))
+            case "ExternalSetpoint":
+                aim = outside.setpoint_w or 0.0
+            case _:
+                assert bounds.setpoint_w is not None
+                aim = bounds.setpoint_w
+        return min(max(aim, low), high) / 1000
+
+    def reported(self, evse_id: int | None, wanted: wire.ChargingProfileCriterion) -> list[Installed]:
+        """The profiles that GetChargingProfiles asks for; all of them are the management system's (CSO)."""
+        if wanted.chargingLimitSource is not None and "CSO" not in wanted.chargingLimitSource:
+            return []
+        return [
+            kept
+            for key, kept in sorted(self.installed.items())
+            if evse_id in (None, kept.evse_id)
+            and (wanted.chargingProfileId is None or key in wanted.chargingProfileId)
+            and wanted.chargingProfilePurpose in (None, kept.profile.chargingProfilePurpose)
+            and wanted.stackLevel in (None, kept.profile.stackLevel)
+        ]
+
+
+def _given(*limits: float | None) -> list[float]:
+    return [limit for limit in limits if limit is not None]
+
+
+def _on_curve(points: tuple[tuple[float, float], ...], at: float) -> float:
+    """The curve's value: straight between its points, level beyond its ends."""
+    if not points:
+        return 0.0
+    ordered = sorted(points)
+    if at <= ordered[0][0]:
+        return ordered[0][1]
+    for (x0, y0), (x1, y1) in itertools.pairwise(ordered):
+        if at <= x1:
+            return y0 + (y1 - y0) * (at - x0) / (x1 - x0)
+    return ordered[-1][1]
+
+
+def _check_curves(period: wire.ChargingSchedulePeriod) -> None:
+    """Q08: a baseline and a frequency curve of two points; a signal curve of two where there is one."""
+    curve, signals = period.v2xFreqWattCurve or (), period.v2xSignalWattCurve
+    if len(curve) < CURVE_POINTS_MIN or period.v2xBaseline is None:
+        raise Refusal("NoFreqWattCurve", "LocalFrequency needs v2xBaseline and a curve of two points")
+    if signals is not None and len(signals) < CURVE_POINTS_MIN:
+        raise Refusal("InvalidSchedule", "a signal curve has at least two points")
+    if len({point.frequency for point in curve}) < len(curve):
+        raise Refusal("InvalidSchedule", "two powers for one frequency")
 
 
 def check_setpoint(period: wire.ChargingSchedulePeriod, *, required: bool) -> None:
@@ -352,6 +462,9 @@ def _bounds(period: wire.ChargingSchedulePeriod, profile_id: int) -> Bounds:
         limit_w=period.limit,
         discharge_limit_w=period.dischargeLimit,
         profile_id=profile_id,
+        baseline_w=period.v2xBaseline or 0.0,
+        frequency_w=tuple((point.frequency, point.power) for point in period.v2xFreqWattCurve or ()),
+        signal_w=tuple((float(point.signal), point.power) for point in period.v2xSignalWattCurve or ()),
     )
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from revere.links.ocpp2.wire import v21 as wire
-from revere.twin.device21 import DeviceModel
+from revere.twin.der21 import DerDesk
+from revere.twin.device21 import CONTROLS, DeviceModel
 from revere.twin.line import BadRequest, CallRefused, LinkDown, Message, Payload
 from revere.twin.profiles21 import Abilities, Bounds, Moment, ProfileStore, Refusal
 from revere.twin.station import Station
@@ -26,6 +27,16 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 SETTLE_S: Final = (12.0, 24.0)
 """From plug-in to the start of charging: handshake, insulation test (ISO 15118), drawn per session."""
+GIVES: Final = (
+    "ChargingOnly",
+    "CentralSetpoint",
+    "CentralFrequency",
+    "LocalFrequency",
+    "ExternalSetpoint",
+    "ExternalLimits",
+    "Idle",
+)
+"""The operation modes of a two-way station. It reads no upstream meter, so that it cannot balance loads by itself."""
 UNITS: Final = {"SoC": "Percent", "Power.Active.Import": "W", "Power.Active.Export": "W"}
 
 
@@ -49,6 +60,7 @@ class Station21(Station):
         self._authorized = False
         self._charging = False
         self.v2x = V2xDesk(self)
+        self.der = DerDesk(self, CONTROLS if self.asset.discharge_kw > 0 else ())
         self._handlers = {
             "GetVariables": self._get_variables,
             "SetVariables": self._set_variables,
@@ -61,6 +73,7 @@ class Station21(Station):
             "RequestStopTransaction": self._remote_stop,
             "TriggerMessage": self._trigger,
             **self.v2x.handlers,
+            **self.der.handlers,
         }
 
     def nameplate(self) -> Abilities:
@@ -69,7 +82,7 @@ class Station21(Station):
         return Abilities(
             charge_w=self.asset.charge_kw * 1000,
             discharge_w=self.asset.discharge_kw * 1000,
-            modes=("ChargingOnly", "CentralSetpoint", "Idle") if both_ways else ("ChargingOnly", "Idle"),
+            modes=GIVES if both_ways else ("ChargingOnly", "Idle"),
         )
 
     # ---- boot ----------------------------------------------------------------------------------
@@ -159,7 +172,8 @@ class Station21(Station):
     async def _begin(self, token: str) -> None:
         if self.transaction_id is not None or not self.plugged:
             return
-        self._authorized, self.v2x.allowed = True, False
+        self._authorized = True
+        self.v2x.begun()
         try:
             answer = await self.line.call("Authorize", {"idToken": {"idToken": token, "type": "Central"}})
             self._authorized = answer["idTokenInfo"]["status"] == "Accepted"
@@ -310,22 +324,24 @@ class Station21(Station):
 
     # ---- power ---------------------------------------------------------------------------------
 
-    def _moment(self) -> Moment:
+    def moment(self) -> Moment:
+        """What the profiles are judged by now."""
         return Moment(
             now_s=self.time.now_s(),
             transaction_id=self.transaction_id,
             transaction_start_s=self.transaction_start_s,
             offline_since_s=self.offline_since_s,
+            priority=self.v2x.priority,
         )
 
     def reapply(self) -> None:
         """Aim the converter at what the profiles come to, until the next moment at which they change."""
-        moment = self._moment()
+        moment = self.moment()
         self.profiles.lapse(moment)
         bounds, until_s = self.profiles.in_force(moment)
         self._mode = bounds.mode
         running = self.transaction_id is not None and self._charging
-        self.command(self.profiles.wanted_kw(bounds) if running else 0.0)
+        self.command(self.profiles.wanted_kw(bounds, self.v2x.known()) if running else 0.0)
         self.reapply_in(until_s - moment.now_s)
 
     # ---- what the central system asks ----------------------------------------------------------
@@ -367,10 +383,11 @@ class Station21(Station):
         delay_s = float(self.rng.uniform(0.0, request.chargingProfile.chargingSchedule[0].randomizedDelay or 0.0))
         try:
             self.profiles.set(
-                request.evseId, request.chargingProfile, self._moment(), delay_s, v2x_allowed=self.v2x.allowed
+                request.evseId, request.chargingProfile, self.moment(), delay_s, v2x_allowed=self.v2x.allowed
             )
         except Refusal as refusal:
             return self._refused(refusal)
+        self.v2x.arm_pull(request.chargingProfile)
         self.reapply()
         return {"status": "Accepted"}
 
@@ -397,7 +414,7 @@ class Station21(Station):
         request = self.asked(payload, wire.GetCompositeScheduleRequest)
         if request.evseId not in (0, 1) or request.chargingRateUnit == "A":
             return {"status": "Rejected", "statusInfo": {"reasonCode": "UnsupportedRateUnit"}}
-        moment = self._moment()
+        moment = self.moment()
         periods: list[Payload] = []
         for after_s, bounds in self.profiles.composite(moment, request.duration):
             period: Payload = {"startPeriod": after_s} | self.worded(bounds)

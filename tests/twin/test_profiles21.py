@@ -15,6 +15,21 @@ from revere.twin.profiles21 import Abilities, Moment, ProfileStore, Refusal
 T = 1_694_059_200.0  # 2023-09-07 04:00:00 UTC
 MOMENT = Moment(now_s=T, transaction_id="tx-1", transaction_start_s=T - 60)
 BOTH = Abilities(charge_w=60_000, discharge_w=60_000, modes=("ChargingOnly", "CentralSetpoint", "Idle"))
+ALL = Abilities(
+    charge_w=60_000,
+    discharge_w=60_000,
+    modes=(
+        "ChargingOnly",
+        "CentralSetpoint",
+        "CentralFrequency",
+        "LocalFrequency",
+        "ExternalSetpoint",
+        "ExternalLimits",
+        "LocalLoadBalancing",
+        "Idle",
+    ),
+)
+PHASES = Abilities(charge_w=22_000, discharge_w=11_000, modes=ALL.modes, phases=True)
 CHARGES = Abilities(charge_w=11_000, discharge_w=0, modes=("ChargingOnly", "Idle"))
 DEFAULT_START = "2023-09-06T04:00:00Z"
 
@@ -74,7 +89,74 @@ def put(store: ProfileStore, profile: dict[str, Any], evse: int = 1, moment: Mom
     store.set(evse, msgspec.convert(profile, wire.ChargingProfile), moment, 0.0, **named)
 
 
+CURVE = [{"frequency": 59.8, "power": -9.0}, {"frequency": 60.2, "power": 9.0}]
+SIGNALS = [{"signal": -1, "power": -9.0}, {"signal": 1, "power": 9.0}]
+BARE = {"setpoint": None, "limit": None, "dischargeLimit": None}
+
+
+def bare(mode: str, **period: Any) -> dict[str, Any]:
+    """A TxProfile whose one period has just its mode and ``period``."""
+    return central(operationMode=mode, **(BARE | period))
+
+
+def local(**period: Any) -> dict[str, Any]:
+    """A good LocalFrequency TxProfile."""
+    return bare("LocalFrequency", **({"v2xBaseline": 0.0, "v2xFreqWattCurve": CURVE} | period))
+
+
+def placed(purpose: str, profile: dict[str, Any]) -> dict[str, Any]:
+    """The same profile for another purpose."""
+    return {key: value for key, value in profile.items() if key != "transactionId"} | {
+        "chargingProfilePurpose": purpose
+    }
+
+
+GOOD = [
+    ("each mode with what it must have", central(), 1, ALL),
+    ("central frequency", bare("CentralFrequency", setpoint=-5.0), 1, ALL),
+    ("central frequency in limits", central(operationMode="CentralFrequency"), 1, ALL),
+    ("local frequency", local(), 1, ALL),
+    ("local frequency with a signal curve", local(v2xSignalWattCurve=SIGNALS), 1, ALL),
+    ("external setpoint", bare("ExternalSetpoint", limit=9.0, dischargeLimit=-9.0), 1, ALL),
+    ("external limits", bare("ExternalLimits"), 1, ALL),
+    ("local balancing", bare("LocalLoadBalancing"), 1, ALL),
+    ("idle", bare("Idle"), 1, ALL),
+    ("reactive", central(setpointReactive=-9.0), 1, ALL),
+    ("priority", placed("PriorityCharging", default()), 0, ALL),
+    ("phases in a transaction", central(setpoint_L2=-5.0, setpoint_L3=0.0, setpoint=-7.0, limit=9.0), 1, PHASES),
+]
+V2X_MODES = ("CentralSetpoint", "CentralFrequency", "LocalFrequency", "LocalLoadBalancing", "Idle")
 REFUSED = [
+    *(
+        (f"{value} in {mode}", bare(mode, **{value: 0.0}), 1, ALL, "InvalidSchedule")
+        for mode in ("ExternalLimits", "LocalLoadBalancing", "Idle")
+        for value in ("limit", "dischargeLimit", "setpoint", "setpointReactive")
+    ),
+    *((f"{v} in LocalFrequency", local(**{v: 0.0}), 1, ALL, "InvalidSchedule") for v in ("limit", "setpoint")),
+    (
+        "reactive in CentralFrequency",
+        bare("CentralFrequency", setpoint=1.0, setpointReactive=1.0),
+        1,
+        ALL,
+        "InvalidSchedule",
+    ),
+    ("setpoint in ExternalSetpoint", bare("ExternalSetpoint", setpoint=1.0), 1, ALL, "InvalidSchedule"),
+    ("CentralFrequency without setpoint", bare("CentralFrequency"), 1, ALL, "InvalidSchedule"),
+    ("no baseline", local(v2xBaseline=None), 1, ALL, "NoFreqWattCurve"),
+    ("no curve", local(v2xFreqWattCurve=None), 1, ALL, "NoFreqWattCurve"),
+    ("a curve of one point", local(v2xFreqWattCurve=CURVE[:1]), 1, ALL, "NoFreqWattCurve"),
+    ("two powers for one frequency", local(v2xFreqWattCurve=[CURVE[0], CURVE[0]]), 1, ALL, "InvalidSchedule"),
+    ("a signal curve of one point", local(v2xSignalWattCurve=SIGNALS[:1]), 1, ALL, "InvalidSchedule"),
+    ("evseSleep unsupported", bare("Idle", evseSleep=True), 1, ALL, "InvalidSchedule"),
+    *(
+        (f"{mode} for {purpose}", placed(purpose, bare(mode)), 0, ALL, "InvalidOperationMode")
+        for purpose in ("PriorityCharging", "ChargingStationMaxProfile")
+        for mode in (*V2X_MODES, "ExternalSetpoint", "ExternalLimits")
+    ),
+    ("another system's purpose", placed("ChargingStationExternalConstraints", default()), 0, ALL, "InvalidProfile"),
+    ("phases in a default", placed("TxDefaultProfile", central(setpoint_L2=-5.0)), 1, PHASES, "PhaseConflict"),
+    ("a phase without its sum", bare("CentralSetpoint", setpoint=1.0, limit_L2=5.0), 1, PHASES, "InvalidSchedule"),
+    ("one phase charges, one gives", central(setpoint=5.0, setpoint_L2=-5.0, limit=9.0), 1, PHASES, "InvalidSchedule"),
     ("setpoint below dischargeLimit", central(setpoint=-60_001), 1, BOTH, "InvalidSchedule"),
     ("setpoint above limit", central(setpoint=61_000), 1, BOTH, "InvalidSchedule"),
     ("no setpoint", central(setpoint=None), 1, BOTH, "InvalidSchedule"),
@@ -99,7 +181,7 @@ REFUSED = [
     ),
     (
         "purpose",
-        default() | {"chargingProfilePurpose": "PriorityCharging"},
+        default() | {"chargingProfilePurpose": "LocalGeneration"},
         0,
         BOTH,
         "UnsupportedPurpose",
@@ -150,6 +232,13 @@ REFUSED = [
         "InvalidSchedule",
     ),
 ]
+
+
+@pytest.mark.parametrize(("profile", "evse", "abilities"), [g[1:] for g in GOOD], ids=[g[0] for g in GOOD])
+def test_good_ones_are_taken(profile: dict[str, Any], evse: int, abilities: Abilities) -> None:
+    store = ProfileStore(abilities=abilities)
+    put(store, profile, evse)
+    assert list(store.installed) == [profile["id"]]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 from revere.core.scenario import Scenario
 from revere.twin.inputs import PlantInputs
 from revere.twin.loop import TwinClock, run_twin
+from revere.twin.station21 import GIVES
 from revere.twin.world import World
 
 from .central import Central
@@ -77,6 +78,11 @@ def setpoint_frame(transaction_id: str, **period: Any) -> dict[str, Any]:
     }
 
 
+CURVE = [{"frequency": 59.8, "power": -30_000}, {"frequency": 60.2, "power": 30_000}]
+"""Full discharge 0.2 Hz below the twin's 60 Hz, full charge as far above."""
+DROOPED = {"frequency": 60.1, "power": 0}
+
+
 def test_a_station_boots_authenticates_and_starts_a_transaction() -> None:
     async def body(world: World, central: Central, clock: TwinClock) -> None:
         await asyncio.sleep(60)
@@ -117,6 +123,11 @@ def test_a_station_boots_authenticates_and_starts_a_transaction() -> None:
         ({"operationMode": "ChargingOnly", "limit": 7_000}, 7.0),
         ({"limit": 0}, 0.035),
         ({"operationMode": "Idle"}, 0.035),
+        ({"operationMode": "CentralFrequency", "setpoint": -20_000}, -20.0),
+        ({"operationMode": "LocalFrequency", "v2xBaseline": -5_000, "v2xFreqWattCurve": CURVE}, -5.0),
+        ({"operationMode": "LocalFrequency", "v2xBaseline": 0, "v2xFreqWattCurve": [*CURVE[:1], DROOPED]}, -10.0),
+        ({"operationMode": "ExternalSetpoint", "limit": 60_000, "dischargeLimit": -60_000}, 0.035),
+        ({"operationMode": "ExternalLimits"}, 60.0),
     ],
 )
 def test_frozen_frames_mean_these_kilowatts(period: dict[str, Any], expected_kw: float) -> None:
@@ -250,7 +261,7 @@ def test_a_base_report_comes_in_parts_and_names_v2x() -> None:
         for part in parts
         for row in part["reportData"]
     }
-    assert rows["V2XChargingCtrlr", "SupportedOperationModes"] == "ChargingOnly,CentralSetpoint,Idle"
+    assert rows["V2XChargingCtrlr", "SupportedOperationModes"] == ",".join(GIVES)
     assert rows["SmartChargingCtrlr", "UpdateRateLimit"] == "60"
     assert rows["SecurityCtrlr", "BasicAuthPassword"] is None
 
