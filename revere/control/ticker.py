@@ -128,7 +128,7 @@ class Ticker:
             member = target.sites[state.site] & ~shut
             group[member] = len(self._site_ids) + number
             spare_kwh[member] = (state.energy_kwh - np.maximum(state.barrier_kwh, state.end_floor_kwh))[member]
-        give_max_kw = np.where(state.plugged & state.dispatchable, state.discharge_max_kw, 0.0)
+        give_max_kw = np.where(state.plugged & state.dispatchable & state.trusted, state.discharge_max_kw, 0.0)
         return even_discharge(plan_kw, group, len(self._site_ids) + len(targets), spare_kwh, give_max_kw)
 
     def _called(self, event: EventImage) -> npt.NDArray[np.bool_]:
@@ -187,11 +187,12 @@ class Ticker:
         bounds = self.bounds
         bounds.read(now, events, self.standing)
         energy, age, measured = np.full(n, np.nan), np.full(n, np.inf), np.full(n, np.nan)
-        plugged, dispatchable = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+        plugged, dispatchable, trusted = np.zeros((3, n), dtype=bool)
         read_at = np.full(n, -np.inf)
         for row, evse in enumerate(self._evses):
             plugged[row] = evse.session_id is not None
-            dispatchable[row] = evse.commanded() and self._tracker.dispatchable(self.assets[row], now)
+            dispatchable[row] = evse.commanded()
+            trusted[row] = self._tracker.trusted(self.assets[row], now)
             if evse.soc is not None and evse.vehicle is not None:
                 energy[row] = evse.soc * evse.vehicle.capacity_kwh
                 age[row] = max((now - evse.soc_at).total_seconds(), 0.0)
@@ -215,6 +216,7 @@ class Ticker:
             must_charge_kw=self._zeros,
             plugged=plugged,
             dispatchable=dispatchable,
+            trusted=trusted,
             measured_kw=measured,
             last_setpoint_kw=self.last_kw,
             charge_efficiency=self._efficiency,

@@ -20,7 +20,7 @@ TOLERANCE_KW = 1.0
 TOLERANCE_SHARE = 0.05
 INTERVALS_TO_PROVE = 2
 GRACE = dt.timedelta(seconds=10)
-FAILURES_BEFORE_UNDISPATCHABLE = 2
+FAILURES_BEFORE_MISTRUST = 2
 RETRY_AFTER = dt.timedelta(minutes=5)
 ASK_AGAIN_FIRST = dt.timedelta(seconds=10)
 """A setpoint that failed is sent again after this, doubled each time up to ``RETRY_AFTER``."""
@@ -117,7 +117,7 @@ class FleetChanges:
 
 
 class CommandTracker:
-    """One open setpoint per EVSE; failures make an EVSE undispatchable for a while."""
+    """One open setpoint per EVSE; after failures an EVSE is not trusted for a while."""
 
     def __init__(self) -> None:
         self.open: dict[str, OpenCommand] = {}
@@ -271,7 +271,7 @@ class CommandTracker:
     def _failed(self, asset_id: str, why: str, now: dt.datetime) -> list[f.Fact]:
         """Count a failure; from the second on the EVSE is left out of the split for a while, with one alarm."""
         self._failures[asset_id] = self._failures.get(asset_id, 0) + 1
-        if self._failures[asset_id] < FAILURES_BEFORE_UNDISPATCHABLE:
+        if self._failures[asset_id] < FAILURES_BEFORE_MISTRUST:
             return []
         self._retry_at[asset_id] = now + RETRY_AFTER
         key = f"not-following:{asset_id}"
@@ -279,10 +279,10 @@ class CommandTracker:
             return []
         self._alarmed.add(key)
         station_id = asset_id.rsplit("/", 1)[0]
-        text = f"{station_id} does not follow: {why}. Its share is given to others."
+        text = f"{station_id} does not follow: {why}. Its share is given to others; it charges for departures alone."
         return [f.AlarmRaised(at=now, key=key, severity="warning", subject=station_id, text=text[:400])]
 
-    def dispatchable(self, asset_id: str, now: dt.datetime) -> bool:
+    def trusted(self, asset_id: str, now: dt.datetime) -> bool:
         """Whether the EVSE may be counted on; after a pause it is tried again."""
         return now >= self._retry_at.get(asset_id, now)
 

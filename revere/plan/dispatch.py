@@ -48,6 +48,7 @@ class Why(enum.IntEnum):
     MINIMUM = 15
     UNPLUGGED = 16
     UNPROVEN = 17
+    UNTRUSTED = 18
 
     @property
     def label(self) -> str:
@@ -74,6 +75,7 @@ _LABELS = {
     Why.MINIMUM: "below the least power",
     Why.UNPLUGGED: "nothing plugged in",
     Why.UNPROVEN: "was silent: its grid must be proven live",
+    Why.UNTRUSTED: "does not follow, by its meter",
 }
 _WORDS = [_LABELS[why] for why in Why]
 """By number: a tick asks for the words of the whole fleet."""
@@ -128,6 +130,8 @@ class FleetState:
 
     ``barrier_kwh``: least energy now that still makes the departure (``departure.least_energy_kwh``), 0 if none.
     ``end_floor_kwh``: the same at the end of the running event (and the reserve); default: floor and barrier now.
+    ``dispatchable``: setpoints reach it. ``trusted``: its meter has not denied lately that it follows; where it has,
+    only a departure is worth a setpoint, for a meter may be broken, and a trip is above proof.
     ``must_charge_kw``: power inside the barrier; inside it is also assumed when energy is at ``barrier_kwh``.
     ``urgency_h``: hours of slack to departure, inf if none. ``direction``: sign of the last power that flowed,
     ``reversed_s``: seconds since it changed; ``settled_s``: how long the last setpoint had stood
@@ -145,6 +149,7 @@ class FleetState:
     must_charge_kw: Floats
     plugged: Bools
     dispatchable: Bools
+    trusted: Bools
     measured_kw: Floats
     last_setpoint_kw: Floats
     charge_efficiency: Floats
@@ -179,7 +184,8 @@ def fleet_state(*, site: Ints, charge_max_kw: Floats, discharge_max_kw: Floats, 
     fields: dict[str, object] = {
         "energy_kwh": np.full(n, np.nan), "soc_age_s": np.full(n, np.inf), "capacity_kwh": np.full(n, 60.0),
         "floor_kwh": np.zeros(n), "barrier_kwh": np.zeros(n), "must_charge_kw": np.zeros(n),
-        "plugged": np.ones(n, bool), "dispatchable": np.ones(n, bool), "measured_kw": np.full(n, np.nan),
+        "plugged": np.ones(n, bool), "dispatchable": np.ones(n, bool), "trusted": np.ones(n, bool),
+        "measured_kw": np.full(n, np.nan),
         "last_setpoint_kw": np.zeros(n),
         "charge_efficiency": np.full(n, 0.9), "discharge_efficiency": np.full(n, 0.9), "urgency_h": np.full(n, np.inf),
         "direction": np.zeros(n, np.int64), "reversed_s": np.full(n, np.inf), "settled_s": np.full(n, np.inf),
@@ -346,8 +352,10 @@ def _start(s: FleetState, plan_kw: Floats, sites: SiteState, rules: Rules) -> _W
     ahead_h = np.where(s.last_setpoint_kw > 0, rules.barrier_release_s / 3600.0, lease_h)
     reach = s.barrier_kwh + np.where(s.barrier_kwh > 0, s.charge_max_kw * s.charge_efficiency * ahead_h, 0.0)
     lift(-np.maximum(0.0, energy - reach) * s.discharge_efficiency / lease_h, s.barrier_kwh > 0, Why.DEPARTURE)
-    inside = (s.must_charge_kw > 0) | (known & (s.barrier_kwh > 0) & (energy <= reach))
+    inside = (s.must_charge_kw > 0) | ((known | ~s.trusted) & (s.barrier_kwh > 0) & (energy <= reach))
     must = np.where(s.must_charge_kw > 0, s.must_charge_kw, s.charge_max_kw)
+    lift(0.0, ~s.trusted, Why.UNTRUSTED)
+    cap(0.0, ~s.trusted & ~inside, Why.UNTRUSTED)
     lift(np.minimum(must, high), inside, Why.DEPARTURE)
     lift(0.0, sites.stop[s.site], Why.STOP)
     share = sites.return_share[s.site]
@@ -439,10 +447,12 @@ def _take_uncontrolled(work: _Work, s: FleetState, follows: Bools) -> None:
     """What stations draw or give beyond our reach is taken off the room of their sites and feeders first.
 
     A station that does not answer runs on its own default, one that does not follow does as it likes: by its
-    meter, or where that is silent by what it was told last.
+    meter, or where that is silent by what it was told last. What one that is not trusted must charge for its departure
+    covers what its meter says: it may not crowd itself out.
     """
     flow = np.where(np.isfinite(s.measured_kw), s.measured_kw, s.last_setpoint_kw)
     told = np.where(s.dispatchable, s.last_setpoint_kw, 0.0)
+    told = np.where(~s.trusted & (work.low > 0), work.low, told)
     wild = s.plugged & ~work.islanded & (~s.dispatchable | ~follows)
     draws = np.where(wild, np.maximum(0.0, np.maximum(flow, 0.0) - np.maximum(told, 0.0)), 0.0)
     gives = np.where(wild, np.maximum(0.0, np.maximum(-flow, 0.0) - np.maximum(-told, 0.0)), 0.0)

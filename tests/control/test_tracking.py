@@ -146,15 +146,15 @@ def test_command_ids_never_repeat_over_restarts() -> None:
     assert len(ids) == 6
 
 
-def test_two_failures_make_an_evse_undispatchable_with_one_alarm() -> None:
+def test_after_two_failures_an_evse_is_not_trusted_with_one_alarm() -> None:
     bench = Bench()
     alarms: list[f.Fact] = []
     for failure in range(4):
         bench.ask(-60.0)
-        assert bench.tracker.dispatchable(ASSET, bench.now) is (failure < 2)
+        assert bench.tracker.trusted(ASSET, bench.now) is (failure < 2)
         alarms += [fact for fact in bench.shows(0.0, 31.0) if isinstance(fact, f.AlarmRaised)]
     assert len(alarms) == 1, "an alarm that stands is not raised again"
-    assert bench.tracker.dispatchable(ASSET, bench.now + RETRY_AFTER)
+    assert bench.tracker.trusted(ASSET, bench.now + RETRY_AFTER)
 
 
 def test_rejections_are_heard_by_the_operator_too() -> None:
@@ -171,7 +171,7 @@ def test_a_station_that_is_off_the_air_has_not_disobeyed() -> None:
     for _ in range(3):
         command = bench.ask(-60.0)
         bench.fold(bench.tracker.answered(command, Answer(status="offline"), 0.0, bench.now))
-    assert bench.tracker.dispatchable(ASSET, bench.now)
+    assert bench.tracker.trusted(ASSET, bench.now)
     assert bench.image.alarms == {}
 
 
@@ -185,13 +185,13 @@ def test_standing_still_when_told_to_is_no_proof_of_following() -> None:
     (ended,) = bench.shows(0.0)
     assert isinstance(ended, f.CommandEnded)
     assert ended.outcome == "confirmed"
-    assert not bench.tracker.dispatchable(ASSET, bench.now)
+    assert not bench.tracker.trusted(ASSET, bench.now)
     assert "not-following:cs1/1" in bench.image.alarms
     bench.now += RETRY_AFTER
     bench.ask(-60.0)
     facts = bench.shows(-60.0)
     assert [type(fact) for fact in facts] == [f.CommandEnded, f.AlarmCleared]
-    assert bench.tracker.dispatchable(ASSET, bench.now)
+    assert bench.tracker.trusted(ASSET, bench.now)
 
 
 def test_what_failed_is_asked_again_with_growing_pauses() -> None:

@@ -73,6 +73,19 @@ def decide(state: FleetState, plan_kw: list[float], sites: SiteState | None = No
         ({}, {}, -90.0, -60.0, Why.HARDWARE),
         ({"plugged": False}, {}, 30.0, 0.0, Why.UNPLUGGED),
         ({"dispatchable": False}, {}, -30.0, 0.0, Why.HARDWARE),
+        ({"trusted": False}, {}, -30.0, 0.0, Why.UNTRUSTED),
+        ({"trusted": False}, {}, 30.0, 0.0, Why.UNTRUSTED),
+        ({"trusted": False, "barrier_kwh": 120.0}, {}, -30.0, 60.0, Why.DEPARTURE),
+        ({"trusted": False, "barrier_kwh": 5.0, "energy_kwh": np.nan}, {}, 0.0, 60.0, Why.DEPARTURE),
+        ({"trusted": False, "barrier_kwh": 120.0, "dispatchable": False}, {}, 0.0, 0.0, Why.HARDWARE),
+        ({"trusted": False, "barrier_kwh": 120.0}, {"import_limit_kw": 80.0}, 0.0, 40.0, Why.SITE_LIMIT),
+        (
+            {"trusted": False, "barrier_kwh": 120.0, "measured_kw": 60.0},
+            {"import_limit_kw": 80.0},
+            0.0,
+            40.0,
+            Why.SITE_LIMIT,
+        ),
         ({"locked": True, "must_charge_kw": 60.0}, {}, -30.0, 0.0, Why.LOCK),
         ({"energy_kwh": np.nan}, {}, -30.0, 0.0, Why.SOC_UNKNOWN),
         ({"energy_kwh": np.nan}, {}, 30.0, 30.0, Why.TARIFF),
@@ -338,6 +351,7 @@ def moments(draw: st.DrawFn) -> tuple[FleetState, np.ndarray, SiteState, tuple[E
         must_charge_kw=np.where(rng.random(v) < 0.8, 0.0, 80.0),
         plugged=rng.random(v) < 0.9,
         dispatchable=rng.random(v) < 0.9,
+        trusted=rng.random(v) < 0.8,
         locked=rng.random(v) < 0.05,
         measured_kw=np.where(rng.random(v) < 0.3, np.nan, rng.uniform(-80, 80, v)),
         last_setpoint_kw=rng.uniform(-80, 80, v),
@@ -393,6 +407,7 @@ def test_law_whatever_is_wished_no_limit_is_passed(moment: Any) -> None:
     assert (kw[sites.dead[state.site]] == 0).all()
     gives = kw < 0
     assert not (gives & sites.stop[state.site]).any()
+    assert not (gives & ~state.trusted).any()
     assert not (gives & ~(np.isfinite(state.energy_kwh) & (state.soc_age_s <= 900))).any()
     lease_h = Rules().lease_s / 3600
     after = state.energy_kwh + np.where(gives, kw / state.discharge_efficiency, kw * state.charge_efficiency) * lease_h

@@ -367,5 +367,34 @@ async def _lied_to(trip: Trip) -> None:
     assert len(told) == 1
 
 
+async def _blind(trip: Trip, shows_kw: float) -> tuple[float, float, list[Any]]:
+    """A home's power meter sticks from 19:10 on and denies what the charger is told; its car is wanted at 22:10."""
+    station = trip.world.stations[HOME]
+    honest = station.read
+    await trip.until(trip.at(dt.time(19, 10)))
+    station.read = lambda: honest()._replace(power_kw=shows_kw)  # type: ignore[method-assign]
+    await trip.until(trip.at(dt.time(19, 40)))
+    wanted = round(_plant_soc(trip, HOME) + 0.15, 2)  # 2.0 of the 2.5 h that are left, at its full 11.3 kW
+    departs = trip.at(dt.time(22, 10))
+    receipt = await trip.house.office.do(
+        SetDeparture(vehicle_id="home-car01", departs=departs, soc_required=wanted, by="resident")
+    )
+    assert "will be ready" in receipt.detail
+    await trip.until(departs - dt.timedelta(minutes=5))
+    told = [fact for fact in await trip.facts(f.AlarmRaised) if fact.key == f"not-following:{HOME}/1"]
+    gave = [fact.detail["setpoint_kw"] for fact in await trip.facts(f.CommandIssued) if fact.station_id == HOME]
+    assert min(gave) < 0, "it gave in the event"
+    return _plant_soc(trip, HOME), wanted, told
+
+
+@pytest.mark.parametrize("shows_kw", [-9.0, 11.5], ids=["sticks at giving", "sticks at charging"])
+def test_a_charger_whose_power_meter_is_broken_charges_for_its_departure_and_is_told_of(
+    fresh_dsn: Callable[[], str], shows_kw: float
+) -> None:
+    soc, wanted, told = take_trip(small(), fresh_dsn(), dt.time(18, 30), lambda trip: _blind(trip, shows_kw))
+    assert soc >= wanted - 0.005
+    assert len(told) == 1
+
+
 def test_one_lying_meter_does_not_stop_its_feeder(fresh_dsn: Callable[[], str]) -> None:
     take_trip(small(), fresh_dsn(), dt.time(19, 0), _lied_to)
