@@ -6,16 +6,18 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING
 
+from revere.control.cards import Cards
 from revere.core.assets import StationIdentity
 from revere.core.ports import StationConfig
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Mapping
 
     from revere.control.image import Image
-    from revere.core.assets import Fleet
+    from revere.core.assets import Authorization, Fleet
     from revere.core.commands import DefaultProfile, LockState
-    from revere.core.ids import StationId
+    from revere.core.ids import SessionId, StationId
 
 SECRET_BYTES = 20  # 160 bits, the OCPP whitepaper's length
 SECRET_MAX_CHARS = 40
@@ -54,7 +56,7 @@ class Directory:
         self._offered = dict(offered or {})
         self.on_used: Callable[[StationId, bytes], None] | None = None
         """Called when a station comes in with its next secret, which is then the one in force."""
-        self._tokens = {(vehicle.token, vehicle.station_id) for vehicle in fleet.vehicles}
+        self._cards = Cards(fleet)
         zone = fleet.programme.zone
         self._configs: dict[str, StationConfig] = {
             station.id: StationConfig(
@@ -68,6 +70,7 @@ class Directory:
                 zone=zone,
                 security_profile=station.security_profile,
                 charger_model=station.charger_model,
+                master_group=fleet.programme.master_group,
             )
             for station in fleet.stations
         }
@@ -125,6 +128,23 @@ class Directory:
         """Whether a technician has locked it, and whether it is proven to rest."""
         return next((evse.lock_state() for evse in self._image.stations_of(station_id)), "free")
 
-    def authorized(self, token: str, station_id: StationId) -> bool:
-        """Whether the token is the vehicle's that belongs to this station."""
-        return (token, station_id) in self._tokens
+    def authorize(self, token: str, station_id: StationId, now: dt.datetime) -> Authorization:
+        """Whether a vehicle's token or a driver's card may charge at the station now."""
+        return self._cards.authorize(token, station_id, now)
+
+    def local_list(self, station_id: StationId, now: dt.datetime) -> tuple[tuple[str, Authorization], ...]:
+        """The tokens that the station should know by itself."""
+        return self._cards.local_list(station_id, now)
+
+    def runs_there(self, station_id: StationId, session_id: SessionId) -> bool:
+        """Whether the image has the session at that station."""
+        return any(evse.session_id == session_id for evse in self._image.stations_of(station_id))
+
+    def runs_elsewhere(self, station_id: StationId, transaction_id: str) -> bool:
+        """Whether the image has a session with that transaction, at other stations alone."""
+        found = [
+            evse.station.id
+            for evse in self._image.evses.values()
+            if evse.session_id == f"{evse.station.id}:{transaction_id}"
+        ]
+        return bool(found) and station_id not in found

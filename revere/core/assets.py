@@ -149,6 +149,42 @@ class Vehicle(Struct, frozen=True, kw_only=True):
     trips: tuple[Trip, ...] = ()
 
 
+class Card(Struct, frozen=True, kw_only=True):
+    """A driver's card, or another token, that starts a session without being a vehicle's own.
+
+    ``group``: cards of one group end each other's sessions. No ``stations``: it is good at all of them. ``hours`` are
+    local wall-clock times, from (included) until (not); they may span midnight.
+    """
+
+    id: str
+    name: str = ""
+    group: str = ""
+    blocked: bool = False
+    valid_from: dt.datetime | None = None
+    valid_until: dt.datetime | None = None
+    stations: tuple[StationId, ...] = ()
+    hours: tuple[dt.time, dt.time] | None = None
+
+
+AuthorizationStatus = Literal["accepted", "blocked", "expired", "unknown", "not_here", "not_now"]
+
+
+class Authorization(Struct, frozen=True, kw_only=True):
+    """What a station hears of a token: whether it may charge there now, with whom, and how long that is to be believed.
+
+    ``not_here``: it is good, but at another station; ``not_now``: at another time.
+    """
+
+    status: AuthorizationStatus
+    group: str = ""
+    until: dt.datetime | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it may charge."""
+        return self.status == "accepted"
+
+
 class Participant(Struct, frozen=True, kw_only=True):
     """A town, a district or a person who takes part."""
 
@@ -186,6 +222,7 @@ class Programme(Struct, frozen=True, kw_only=True):
     """The whole: whose it is, where its clock stands, which days school is shut.
 
     ``simulated`` says whether vehicles and buildings are the twin's; absent: nobody said, and the guide says so.
+    ``master_group``: cards of this group end any session (the police's); they start none.
     """
 
     id: TenantId
@@ -194,6 +231,7 @@ class Programme(Struct, frozen=True, kw_only=True):
     school_closed: tuple[dt.date, ...] = ()
     holidays: tuple[dt.date, ...] = ()
     simulated: bool | None = None
+    master_group: str = ""
 
 
 class Fleet(Struct, frozen=True, kw_only=True):
@@ -208,6 +246,7 @@ class Fleet(Struct, frozen=True, kw_only=True):
     programs: tuple[Program, ...]
     tariffs: tuple[Tariff, ...]
     block_groups: tuple[BlockGroupInputs, ...] = ()
+    cards: tuple[Card, ...] = ()
 
     def discharge_nameplate_kw(self) -> float:
         """Sum of the stations' discharge nameplates, kW, a magnitude."""

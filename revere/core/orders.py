@@ -146,6 +146,12 @@ class UnlockConnector(OrderBase, frozen=True, kw_only=True):
     connector_id: ConnectorId = 1
 
 
+class AskTransaction(OrderBase, frozen=True, kw_only=True):
+    """Ask whether a session still runs and its messages wait in the station; with none named, whether any wait."""
+
+    session_id: Annotated[str, Meta(max_length=100, pattern=r"^[ -~]*\Z")] = ""
+
+
 class SetNetworkProfile(OrderBase, frozen=True, kw_only=True):
     """Store a way to reach us in one of the station's slots; which slot counts is a variable of its own."""
 
@@ -318,6 +324,7 @@ Order = (
     | ListCertificates
     | DeleteCertificate
     | SendVendorMessage
+    | AskTransaction
 )
 """All of them, told apart by ``kind``."""
 

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
+    from revere.core.assets import Authorization
     from revere.core.commands import Answer, LockState, ReportingCommand, SetpointCommand
     from revere.core.facts import Fact
+    from revere.core.ids import SessionId
     from revere.core.orders import Order
 
 
@@ -45,6 +47,8 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
     security_profile: SecurityProfile = 1
     charger_model: str = ""
     """The kind of charger where it is named, else it is chosen by what the station says of itself."""
+    master_group: str = ""
+    """The group whose cards end any session and start none."""
     sample_interval_s: int = 60
     aligned_interval_s: int = 300
 
@@ -72,8 +76,20 @@ class StationDirectory(Protocol):
         """Whether a technician has locked the station, and whether its meter has shown since that it rests."""
         ...
 
-    def authorized(self, token: str, station_id: StationId) -> bool:
-        """Whether the token may use the station."""
+    def authorize(self, token: str, station_id: StationId, now: dt.datetime) -> Authorization:
+        """Whether the token may charge at the station now, and why not."""
+        ...
+
+    def local_list(self, station_id: StationId, now: dt.datetime) -> tuple[tuple[str, Authorization], ...]:
+        """The tokens that the station should know by itself, in their order."""
+        ...
+
+    def runs_there(self, station_id: StationId, session_id: SessionId) -> bool:
+        """Whether the session is known to run at that station."""
+        ...
+
+    def runs_elsewhere(self, station_id: StationId, transaction_id: str) -> bool:
+        """Whether a transaction of that name is known to run, at other stations alone."""
         ...
 
 

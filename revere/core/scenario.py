@@ -144,6 +144,7 @@ class Entry(Record, frozen=True, kw_only=True):
     vehicle_models: dict[str, VehicleModel]
     sites: tuple[SiteEntry, ...]
     block_groups: tuple[assets.BlockGroupInputs, ...] = ()
+    cards: tuple[assets.Card, ...] = ()
     outages: tuple[Outage, ...] = ()
     plant: PlantFacts = PlantFacts()
 
@@ -322,6 +323,7 @@ def _expand(entry: Entry, file: str) -> Scenario:
         programs=entry.programs,
         tariffs=entry.tariffs,
         block_groups=entry.block_groups,
+        cards=entry.cards,
     )
     return Scenario(
         name=entry.programme.name,
@@ -522,6 +524,7 @@ def _check_whole(entry: Entry, sites: list[assets.Site], stations: list[assets.S
     id_lists: tuple[tuple[str, list[str]], ...] = (
         ("site", [str(site.id) for site in sites]),
         ("feeder", [str(feeder.id) for feeder in entry.feeders]),
+        ("card", [card.id.casefold() for card in entry.cards]),
     )
     for what, ids in id_lists:
         twice = {i for i in ids if ids.count(i) > 1}
@@ -530,5 +533,8 @@ def _check_whole(entry: Entry, sites: list[assets.Site], stations: list[assets.S
     site_ids = {site.id for site in sites}
     for outage in entry.outages:
         _check_choice("outages.site is not a site", outage.site, {str(i) for i in site_ids}, file)
+    for card in entry.cards:
+        for station_id in card.stations:
+            _check_choice("cards.stations has no station", station_id, {str(station.id) for station in stations}, file)
     programs = {str(program.id) for program in entry.programs}
     _check_choice("run.program is not a program", entry.run.program, programs, file)

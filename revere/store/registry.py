@@ -9,6 +9,7 @@ import msgspec
 
 from revere.core.assets import (
     BlockGroupInputs,
+    Card,
     Feeder,
     Fleet,
     Participant,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from revere.store.connection import Queries
 
-Asset = Programme | Feeder | Site | Station | Vehicle | Participant | Program | Tariff | BlockGroupInputs
+Asset = Programme | Feeder | Site | Station | Vehicle | Participant | Program | Tariff | BlockGroupInputs | Card
 A = TypeVar("A", bound=Asset)
 
 KINDS: dict[type[Any], str] = {
@@ -39,6 +40,7 @@ KINDS: dict[type[Any], str] = {
     Program: "program",
     Tariff: "tariff",
     BlockGroupInputs: "block_group",
+    Card: "card",
 }
 ASSETS_MAX = 2_000_000
 
@@ -70,6 +72,7 @@ def fleet_assets(fleet: Fleet) -> list[Asset]:
         *fleet.programs,
         *fleet.tariffs,
         *fleet.block_groups,
+        *fleet.cards,
     ]
 
 
@@ -108,6 +111,7 @@ class RegistryReads:
             programs=await self.assets(Program),
             tariffs=await self.assets(Tariff),
             block_groups=await self.assets(BlockGroupInputs),
+            cards=await self.assets(Card),
         )
 
 

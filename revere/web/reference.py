@@ -34,6 +34,7 @@ TABLES: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("[[sites.chargers]]", scenario.ChargerGroup),
     ("trips of a charger group", assets.Trip),
     ("[[block_groups]]", assets.BlockGroupInputs),
+    ("[[cards]]", assets.Card),
     ("[[outages]]", scenario.Outage),
 )
 MADE = "<!-- Made by `python -m revere.web.reference`. Change the code, not this page. -->\n"

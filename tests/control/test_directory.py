@@ -58,11 +58,6 @@ def test_secrets_are_160_bits_and_bound_to_their_station() -> None:
     assert secret_mac(KEY, "cs1", "x") != secret_mac(b"other" * 8, "cs1", "x")
 
 
-@pytest.mark.parametrize(("token", "yes"), [("EV-cs1", True), ("EV-cs2", False), ("", False)])
-def test_a_token_opens_its_own_station(token: str, yes: bool) -> None:
-    assert directory().authorized(token, fleet().stations[0].id) is yes
-
-
 @pytest.mark.parametrize(
     ("count", "share", "expected"),
     [

@@ -14,11 +14,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from revere.core.addresses import AllowedAddresses
-from revere.core.assets import StationIdentity
+from revere.core.assets import Authorization, StationIdentity
 from revere.core.commands import DefaultProfile, LockState
 from revere.core.errors import Unavailable
 from revere.core.facts import Fact
-from revere.core.ids import SiteId, StationId
+from revere.core.ids import SessionId, SiteId, StationId
 from revere.core.ports import StationConfig
 from revere.core.time import WallClock
 from revere.links.ocppj.door import DoorRules
@@ -107,6 +107,8 @@ class Directory:
         self.identities = {c.station_id: KNOWN[c.protocol] for c in configs}
         self.strangers: dict[StationId, StationIdentity] = {}
         self.locks: dict[StationId, LockState] = {}
+        self.tokens: dict[str, Authorization] = {}
+        self.running: set[str] = set()
 
     def registered(self, station_id: str) -> StationConfig | None:
         return self.configs.get(StationId(station_id))
@@ -124,8 +126,23 @@ class Directory:
     def lock(self, station_id: StationId) -> LockState:
         return self.locks.get(station_id, "free")
 
-    def authorized(self, token: str, station_id: StationId) -> bool:
-        return token.startswith("BUS") and station_id in self.configs
+    def authorize(self, token: str, station_id: StationId, now: dt.datetime) -> Authorization:
+        known = self.tokens.get(token)
+        if known is not None:
+            return known
+        ours = token.startswith("BUS") and station_id in self.configs
+        return Authorization(status="accepted" if ours else "unknown")
+
+    def local_list(self, station_id: StationId, now: dt.datetime) -> tuple[tuple[str, Authorization], ...]:
+        return tuple(sorted(self.tokens.items()))
+
+    def runs_there(self, station_id: StationId, session_id: SessionId) -> bool:
+        return session_id in self.running
+
+    def runs_elsewhere(self, station_id: StationId, transaction_id: str) -> bool:
+        ending = f":{transaction_id}"
+        found = [session_id for session_id in self.running if session_id.endswith(ending)]
+        return bool(found) and f"{station_id}{ending}" not in found
 
 
 def basic(user: str, password: str = PASSWORD) -> dict[str, str]:
@@ -237,10 +254,10 @@ class Bench:
         self, server: OcppServer, sink: MemorySink, port: int, clock: StoppedClock, directory: Directory | None = None
     ) -> None:
         self.server = server
+        self.directory = directory or Directory()
         self.sink = sink
         self.port = port
         self.clock = clock
-        self.directory = directory
 
     def url(self, station_id: str) -> str:
         return f"ws://127.0.0.1:{self.port}/ocpp/{station_id}"

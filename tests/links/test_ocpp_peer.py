@@ -200,8 +200,11 @@ def test_seen_numbers_are_remembered_exactly(numbers: list[int]) -> None:
     seen, model = SeenSeq(), set[int]()
     for number in numbers:
         assert (number in seen) == (number in model)
-        gap = number > max(model, default=-1) + 1
+        gap = 0 <= max(model, default=-1) < number - 1
         if number not in model:
             assert seen.add(number) == gap
             model.add(number)
     assert [n for n in range(42) if n in seen] == sorted(model)
+    missing = [n for low, high in seen.gaps() for n in range(low, high + 1)]
+    assert missing == [n for n in range(min(model, default=0), max(model, default=0)) if n not in model]
+    assert seen.whole == (not missing)

@@ -13,6 +13,7 @@ import pytest
 from revere.control.directory import secret_mac
 from revere.core.assets import (
     BlockGroupInputs,
+    Card,
     Feeder,
     Fleet,
     Participant,
@@ -118,6 +119,10 @@ def fleet() -> Fleet:
                 statewide_income_usd=Decimal("101341"),
                 source="ACS",
             ),
+        ),
+        cards=(
+            Card(id="0A1B", group="school", valid_until=dt.datetime(2027, 1, 1, tzinfo=dt.UTC)),
+            Card(id="0A1C", blocked=True, stations=(StationId("st1"),), hours=(dt.time(6), dt.time(18, 30))),
         ),
     )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
+from revere.core.assets import Authorization
 from revere.core.commands import Answer
 from revere.core.errors import Refused, RevereError
 from revere.core.facts import Fact
@@ -100,19 +101,25 @@ class Session16:
         await self.line.record([*facts, translate.status_reported(self.line.config, request, now)])
         return Answered(wire.StatusNotificationResponse())
 
-    def _tag_info(self, tag: str) -> wire.IdTagInfo:
-        known = self.line.directory.authorized(tag, self.line.config.station_id)
-        return wire.IdTagInfo(status="Accepted" if known else "Invalid")
+    def _judge(self, tag: str) -> tuple[Authorization, list[Fact]]:
+        """What is known of a tag, and what to tell of one that belongs to another station."""
+        found = self.line.directory.authorize(tag, self.line.config.station_id, self.line.clock.now())
+        return found, self.line.foreign_token(tag) if found.status == "not_here" else []
 
     async def _authorize(self, request: wire.Authorize) -> Answered:
-        return Answered(wire.AuthorizeResponse(idTagInfo=self._tag_info(request.idTag)))
+        found, facts = self._judge(request.idTag)
+        await self.line.record(facts)
+        return Answered(wire.AuthorizeResponse(idTagInfo=translate.tag_info(found)))
 
     async def _start(self, request: wire.StartTransaction) -> Answered:
         now = self.line.clock.now()
         config = self.line.config
         number = translate.transaction_number(config.station_id, request)
         known = self.line.memory.transaction(str(number), request.connectorId)
-        answer = wire.StartTransactionResponse(idTagInfo=self._tag_info(request.idTag), transactionId=number)
+        found, facts = self._judge(request.idTag)
+        if found.accepted and found.group and found.group == config.master_group:
+            found = Authorization(status="unknown")  # it ends any session, and starts none
+        answer = wire.StartTransactionResponse(idTagInfo=translate.tag_info(found), transactionId=number)
         if START in known.seen:
             self.line.counters.duplicates += 1
             return Answered(answer)
@@ -126,19 +133,22 @@ class Session16:
             session_id=SessionId(session_id_of(config.station_id, number)),
             counters=self.line.counters,
         )
-        started = translate.session_started(config, request, number, now)
-        skew = self.line.observe_fresh(request.timestamp, now)
-        await self.line.record([*skew, started, *self.line.quarantine(readings, now)])
+        facts += self.line.observe_fresh(request.timestamp, now)
+        if found.accepted:  # the vehicle of a refused tag is none of ours
+            facts.append(translate.session_started(config, request, number, now))
+        await self.line.record([*facts, *self.line.quarantine(readings, now)])
         known.seen.add(START)
         return Answered(answer)
 
     async def _stop(self, request: wire.StopTransaction) -> Answered:
         now = self.line.clock.now()
         config = self.line.config
+        found, facts = (None, []) if request.idTag is None else self._judge(request.idTag)
+        answer = wire.StopTransactionResponse(idTagInfo=None if found is None else translate.tag_info(found))
+        if self._foreign(request.transactionId):
+            await self.line.record([*facts, *self.line.foreign_transaction(str(request.transactionId))])
+            return Answered(answer)
         known = self.line.memory.transaction(str(request.transactionId), None)
-        answer = wire.StopTransactionResponse(
-            idTagInfo=None if request.idTag is None else self._tag_info(request.idTag)
-        )
         if STOP in known.seen:
             self.line.counters.duplicates += 1
             return Answered(answer)
@@ -161,26 +171,39 @@ class Session16:
             session_id=session_id,
             counters=self.line.counters,
         )
-        skew = self.line.observe_fresh(request.timestamp, now)
+        facts += self.line.observe_fresh(request.timestamp, now)
         ended = translate.session_ended(config, request, now)
-        await self.line.record([*skew, *self.line.quarantine(readings, now), ended])
+        signed = translate.signed_values(config, known.evse_id, request.transactionData or (), now, session_id)
+        await self.line.record([*facts, *self.line.quarantine(readings, now), *signed, ended])
         known.seen.add(STOP)
         return Answered(answer)
+
+    def _foreign(self, number: int) -> bool:
+        """Whether a transaction's number, which we gave, was given to another station."""
+        station_id, directory = self.line.config.station_id, self.line.directory
+        known = str(number) in self.line.memory.transactions
+        return not known and directory.runs_elsewhere(station_id, str(number))
 
     async def _meter_values(self, request: wire.MeterValues) -> Answered:
         now = self.line.clock.now()
         config = self.line.config
-        number = request.transactionId
+        facts: list[Fact] = []
+        number, session_id = request.transactionId, None
+        if number is not None and self._foreign(number):  # its own meter all the same
+            facts = self.line.foreign_transaction(str(number))
+        elif number is not None:
+            session_id = SessionId(session_id_of(config.station_id, number))
         readings = translate.readings(
             config,
             request.connectorId,
             request.meterValue,
             at=now,
-            session_id=None if number is None else SessionId(session_id_of(config.station_id, number)),
+            session_id=session_id,
             counters=self.line.counters,
         )
-        skew = self.line.observe_fresh(max(value.timestamp for value in request.meterValue), now)
-        await self.line.record([*skew, *self.line.quarantine(readings, now)])
+        facts += self.line.observe_fresh(max(value.timestamp for value in request.meterValue), now)
+        signed = translate.signed_values(config, request.connectorId, request.meterValue, now, session_id)
+        await self.line.record([*facts, *self.line.quarantine(readings, now), *signed])
         return Answered(wire.MeterValuesResponse())
 
     async def _security(self, request: wire.SecurityEventNotification) -> Answered:

@@ -20,6 +20,7 @@ from revere.core.facts import (
     Place,
     SessionEnded,
     SessionStarted,
+    SignedValueReceived,
     StationBooted,
     StatusReported,
     evse_asset,
@@ -39,8 +40,9 @@ from revere.links.ocppj.samples import (
 from revere.links.ocppj.setpoints import DAY_S, local_midnight, watts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from revere.core.assets import Authorization, AuthorizationStatus
     from revere.core.commands import DefaultProfile, SetpointCommand
     from revere.core.ports import StationConfig
     from revere.links.ocppj.bounds import Counters
@@ -59,6 +61,13 @@ _STATUS: Final[dict[str, EvseStatus]] = {
     "Reserved": "reserved",
     "Unavailable": "unavailable",
     "Faulted": "faulted",
+}
+
+
+_TAG_STATUS: Final[Mapping[AuthorizationStatus, wire.IdTagInfoStatus]] = {
+    "accepted": "Accepted",
+    "blocked": "Blocked",
+    "expired": "Expired",
 }
 
 
@@ -102,18 +111,16 @@ def _samples(
 ) -> list[Sample]:
     samples = []
     for value in values:
-        if value.measurand not in MEASURANDS:
+        if value.measurand not in MEASURANDS or value.format == "SignedData":
             continue
         if site_meter:
             place: Place | None = "site"
         else:
             place = "ac_inlet" if value.measurand == SOC else _PLACES.get(value.location)
-        base = None
-        if value.format == "Raw":
-            try:
-                base = in_base_unit(float(value.value), value.unit, 0, value.measurand)
-            except ValueError:
-                base = None
+        try:
+            base = in_base_unit(float(value.value), value.unit, 0, value.measurand)
+        except ValueError:
+            base = None
         if place is None or base is None:
             counters.samples_refused += 1
             continue
@@ -146,6 +153,38 @@ def readings(
             counters=counters,
         )
     return found
+
+
+def signed_values(
+    config: StationConfig,
+    connector_id: int,
+    meter_values: Sequence[wire.MeterValue | wire.TransactionData],
+    at: dt.datetime,
+    session_id: SessionId | None,
+) -> list[SignedValueReceived]:
+    """What the meter signed, as it came; 1.6 says nothing of how."""
+    asset_id = config.site_id if connector_id == 0 else evse_asset(config.station_id, connector_id)
+    return [
+        SignedValueReceived(
+            at=at,
+            asset_id=asset_id,
+            ts=meter_value.timestamp.astimezone(dt.UTC),
+            measurand=value.measurand,
+            signed=value.value,
+            encoding=value.format,
+            session_id=session_id,
+        )
+        for meter_value in meter_values
+        for value in meter_value.sampledValue
+        if value.format == "SignedData"
+    ]
+
+
+def tag_info(found: Authorization) -> wire.IdTagInfo:
+    """What a charge point hears of a tag; 1.6 has no word for a wrong place or time."""
+    return wire.IdTagInfo(
+        status=_TAG_STATUS.get(found.status, "Invalid"), parentIdTag=found.group[:20] or None, expiryDate=found.until
+    )
 
 
 def register_reading(

@@ -104,7 +104,7 @@ class Session2:
             registration.check_admitted(self.line)
         reader, take = found
         answered = await take(self._dialog, reader.read(call.payload, self.line.counters))
-        return Answered(version.lower(answered.payload), answered.then)
+        return msgspec.structs.replace(answered, payload=version.lower(answered.payload))
 
     def _asked_for(self, action: str) -> bool:
         """Whether it is part of a report that we asked for while the station is Pending."""

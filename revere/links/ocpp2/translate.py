@@ -194,14 +194,16 @@ def session_started(
     )
 
 
-def session_ended(config: StationConfig, request: wire.TransactionEventRequest, at: dt.datetime) -> SessionEnded:
-    """Plug-out."""
+def session_ended(
+    config: StationConfig, request: wire.TransactionEventRequest, reason: str, at: dt.datetime
+) -> SessionEnded:
+    """Plug-out, for the station's own reason where it gives one."""
     return SessionEnded(
         at=at,
         station_id=config.station_id,
         session_id=SessionId(session_id_of(config.station_id, request.transactionInfo.transactionId)),
         ts=request.timestamp.astimezone(dt.UTC),
-        reason=request.transactionInfo.stoppedReason or "",
+        reason=request.transactionInfo.stoppedReason or reason,
     )
 
 

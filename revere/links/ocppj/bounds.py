@@ -77,6 +77,7 @@ class Counters(msgspec.Struct, kw_only=True):
     dropped_sends: int = 0
     unsolicited: int = 0
     """Reports that nobody has asked for."""
+    refused: int = 0
     duplicates: int = 0
     seq_gaps: int = 0
     samples_refused: int = 0

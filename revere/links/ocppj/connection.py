@@ -214,6 +214,8 @@ class StationLink:
         self._send(frame)
         if answered.then is not None:
             answered.then()
+        if answered.beside is not None:
+            self._spawn(self._beside(answered.beside(), f"after {call.action}"))
         if call.action in (BOOT, HEARTBEAT):
             self._follow_up()
 
@@ -230,7 +232,7 @@ class StationLink:
             return  # its acceptance may still wait for the commit
         if not registration.admitted(self._line):
             self._provisioning = True
-            self._spawn(self._beside(self.session.ask_boot()))
+            self._spawn(self._provision(self.session.ask_boot()))
             return
         self.session.booted = True
         self._follow_up()
@@ -245,15 +247,15 @@ class StationLink:
             return
         if self._memory.standing == "Pending" and self._memory.inspection is None:
             self._provisioning = True
-            self._spawn(self._beside(self.session.inspect()))
+            self._spawn(self._provision(self.session.inspect()))
         if not self.session.booted or self._provisioning:
             return
         if not (self._schedule_read and self._memory.provisioned):
             self._provisioning = True
-            self._spawn(self._beside(self._welcome()))
+            self._spawn(self._provision(self._welcome()))
         elif self.session.default_profile_due():
             self._provisioning = True
-            self._spawn(self._beside(self.session.refresh_default_profile()))
+            self._spawn(self._provision(self.session.refresh_default_profile()))
 
     async def _welcome(self) -> None:
         """First hear what it follows, untouched by what we ask anew; then set what must hold."""
@@ -268,19 +270,23 @@ class StationLink:
         if not self._memory.provisioned:
             await self.session.provision()
 
-    async def _beside(self, work: Coroutine[None, None, None]) -> None:
+    async def _provision(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await self._beside(work, "provisioning")
+        finally:
+            self._provisioning = False
+
+    async def _beside(self, work: Coroutine[None, None, None], what: str) -> None:
         try:
             await work
         except Disconnected:
             return  # tried again after the next connection
         except (CallRefused, CallTimedOut, CallOverflow) as error:
-            log.warning("%s: provisioning: %s", self.station_id, error)
+            log.warning("%s: %s: %s", self.station_id, what, error)
         except RevereError as error:
-            log.warning("%s: provisioning not recorded: %s", self.station_id, error.text())
+            log.warning("%s: %s: not recorded: %s", self.station_id, what, error.text())
         except Exception:
-            log.exception("%s: our fault while provisioning", self.station_id)
-        finally:
-            self._provisioning = False
+            log.exception("%s: our fault %s", self.station_id, what)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -24,7 +24,8 @@ import msgspec
 
 from revere.core.facts import AlarmCleared, AlarmRaised, Fact, SecurityEventReported
 from revere.links.ocppj import login
-from revere.links.ocppj.bounds import AUDIT_EVERY_S, AUDIT_RECORDS_MAX, Counters
+from revere.links.ocppj.bounds import Counters
+from revere.links.ocppj.security import Audits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,7 +77,7 @@ class Door:
         self._rules = rules
         self._audit = audit
         self._budget = login.LoginBudget()
-        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+        self._audits = Audits()
         self._ends: dict[StationId, dt.datetime] = {}
         """When the certificate ends with which a station came in last."""
         self._warned: dict[StationId, int] = {}
@@ -177,7 +178,7 @@ class Door:
     def note_untrusted(self, why: str) -> None:
         """TLS itself refused a certificate, of another root or for another use: nobody's id is known yet."""
         self._counters.certificates_untrusted += 1
-        count = self._due("", why, asyncio.get_running_loop().time())
+        count = self._audits.due(("", why), asyncio.get_running_loop().time())
         if count:
             text = f"somebody's certificate was refused at the stations' port: {why[:100]}"
             now = self._clock.now()
@@ -185,18 +186,9 @@ class Door:
                 [AlarmRaised(at=now, key="untrusted", severity="warning", subject="stations", text=text, count=count)]
             )
 
-    def _due(self, station_id: str, why: str, now_s: float) -> int:
-        """How many refusals to tell of now, each reason once in a while; 0 while it is too early."""
-        last_s, since = self._told.pop((station_id, why), (-inf, 0))
-        early = now_s - last_s < AUDIT_EVERY_S
-        while len(self._told) >= AUDIT_RECORDS_MAX:
-            del self._told[next(iter(self._told))]
-        self._told[station_id, why] = (last_s, since + 1) if early else (now_s, 0)
-        return 0 if early else since + 1
-
     def _tell(self, station_id: StationId, why: str, address: str, now_s: float) -> None:
         """Hand a refusal of a registered station to the journal."""
-        count = self._due(station_id, why, now_s)
+        count = self._audits.due((station_id, why), now_s)
         if not count:
             return
         now = self._clock.now()

@@ -34,9 +34,10 @@ from revere.core.facts import (
     StationRecognised,
 )
 from revere.links.models import choose
+from revere.links.ocppj import security
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from revere.core.commands import ReportingCommand, SetpointCommand
     from revere.core.facts import Standing
@@ -64,6 +65,8 @@ FIRST_BOOT: Final = "first boot"
 ITSELF_AGAIN: Final = "the same charger again"
 """Who accepts an identity where it is no person."""
 NOT_CONTROLLABLE: Final = "not controllable: only its vendor's cloud commands it"
+FOREIGN_TOKEN: Final = "ForeignToken"  # noqa: S105  # the event's name
+FOREIGN_TRANSACTION: Final = "ForeignTransaction"
 NO_DEFAULT: Final = "charge-only default profile refused"
 """How that problem begins in ``StationProvisioned.problems``; tried again at each heartbeat."""
 
@@ -73,6 +76,8 @@ class Answered(msgspec.Struct, frozen=True):
 
     payload: msgspec.Struct
     then: Callable[[], None] | None = None
+    beside: Callable[[], Coroutine[None, None, None]] | None = None
+    """What to ask the station afterwards, beside its next calls."""
 
 
 class Session(Protocol):
@@ -185,9 +190,27 @@ class SeenSeq:
     def __contains__(self, seq: int) -> bool:
         return any(low <= seq <= high for low, high in self.ranges)
 
+    @property
+    def newest(self) -> int:
+        """The highest number seen, -1 before the first."""
+        return self.ranges[-1][1] if self.ranges else -1
+
+    @property
+    def whole(self) -> bool:
+        """Whether none is missing between those seen."""
+        return len(self.ranges) <= 1
+
+    def gaps(self) -> list[tuple[int, int]]:
+        """What is missing between those seen, first and last."""
+        pairs = zip(self.ranges, self.ranges[1:], strict=False)
+        return [(before[1] + 1, after[0] - 1) for before, after in pairs]
+
     def add(self, seq: int) -> bool:
-        """Note ``seq``; True when it left a gap. Beyond the bound the lowest range is forgotten."""
-        newest = self.ranges[-1][1] if self.ranges else -1
+        """Note ``seq``; True when it left a gap behind those seen. A first one may be any.
+
+        Beyond the bound the lowest range is forgotten.
+        """
+        newest = self.newest
         self.ranges.append([seq, seq])
         self.ranges.sort()
         merged = [self.ranges[0]]
@@ -197,16 +220,31 @@ class SeenSeq:
             else:
                 merged.append([low, high])
         self.ranges = merged[-SEQ_RANGES_MAX:]
-        return seq > newest + 1
+        return 0 <= newest < seq - 1
+
+
+class TransactionState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a transaction is after its newest message.
+
+    ``plugged``: a vehicle is connected. ``declined``: its token was refused, so that it is none of ours. ``since``:
+    since when a session stands, None while none does.
+    """
+
+    token: str = ""
+    plugged: bool = False
+    declined: bool = False
+    ended: bool = False
+    since: dt.datetime | None = None
 
 
 class Transaction:
-    """What we remember of a transaction: where it runs, who and what has been recorded."""
+    """What we remember of a transaction: where it runs, what it is, what has been recorded."""
 
     def __init__(self, evse_id: int) -> None:
         self.evse_id = evse_id
-        self.token = ""
-        self.started: dt.datetime | None = None
+        self.state = TransactionState()
+        self.gap_told = False
+        """Whether somebody was asked for a missing message, which has not come yet."""
         self.seen = SeenSeq()
         self.transfer_told = False
         """Whether it was told in mid-session that its vehicle may give."""
@@ -247,6 +285,7 @@ class StationMemory:
         self.default_profile_start: dt.datetime | None = None
         self.default_sent_s = -inf
         """Loop time of the last default profile; strict stations refuse another within a minute."""
+        self.audits = security.Audits()
         self.generation = 0
         self.takeovers_s: deque[float] = deque(maxlen=16)
         self.cut_s = -inf
@@ -343,8 +382,10 @@ class Line:
 
     def check_token(self, token: str) -> None:
         """Refuse to start a session for a token that may not charge here."""
-        if not self.directory.authorized(token, self.config.station_id):
-            raise Refused("that token may not charge here", where=self.config.station_id, got=token)
+        found = self.directory.authorize(token, self.config.station_id, self.clock.now())
+        if not found.accepted or (found.group and found.group == self.config.master_group):
+            word = "master" if found.accepted else found.status
+            raise Refused("that token may not charge here", where=self.config.station_id, got=f"{token}: {word}")
 
     async def record(self, facts: Sequence[Fact]) -> None:
         """Commit facts; only then may the station be answered. Raises ``Unavailable``."""
@@ -464,6 +505,22 @@ class Line:
     def observe_fresh(self, ts: dt.datetime, now: dt.datetime) -> list[Fact]:
         """The same unless what it stamps may have waited in a queue."""
         return self.observe(ts, now) if (ts - now).total_seconds() > -SKEW_QUARANTINE_S else []
+
+    def refused(self, kind: str, what: str, detail: str) -> list[Fact]:
+        """Facts that tell what of the station was not taken; each ``what`` once in a while, the rest in its count."""
+        count = self.memory.audits.due((kind, what), asyncio.get_running_loop().time())
+        self.counters.refused += 1
+        return security.refused(self.config, kind, detail, count, self.clock.now()) if count else []
+
+    def foreign_token(self, token: str) -> list[Fact]:
+        """Facts that tell of a token which is good at another station."""
+        detail = f"a token of another station was shown here: {token[:2]}…{token[-2:]}"
+        return self.refused(FOREIGN_TOKEN, token, detail)
+
+    def foreign_transaction(self, transaction_id: str) -> list[Fact]:
+        """Facts that tell of a message about a transaction that runs at another station."""
+        detail = f"a message about transaction {transaction_id[:36]}, which runs at another station"
+        return self.refused(FOREIGN_TRANSACTION, transaction_id, detail)
 
     def quarantine(self, readings: Sequence[MeterReading], now: dt.datetime) -> list[MeterReading]:
         """Mark readings of a station whose clock is off by over a minute, from the future, or of another charger."""

@@ -1,67 +1,214 @@
 """Block E: transactions, sent again after a lost line, numbered, told once.
 
-Messages of a transaction wait in the station while it is offline and come in order afterwards, marked
-``offline``: their stamps say nothing about its clock. A number seen before is answered and not recorded again; a
-number that is skipped is counted, and taken when it comes late.
+::
+
+    transaction   Started ─ token ─ cable in ══════════════ cable out ─ Ended     any order, by the station's settings
+    session                         SessionStarted ═══════ SessionEnded           what the house counts and commands
+
+A session stands while a vehicle is connected whose token is not refused: a token at an empty bay is none, and a
+stranger's vehicle is none of ours. Messages of a transaction wait in the station while it is offline and come in order
+afterwards, marked ``offline``: their stamps say nothing about its clock. A number seen before is answered and not
+recorded again. One that is skipped is asked for, told as an alarm, and taken when it comes late: then its readings
+count, and what it says of the session is history.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from revere.core.facts import Fact
+import msgspec
+
+from revere.core.facts import AlarmCleared, AlarmRaised, Fact, MeterReading
 from revere.core.ids import SessionId
+from revere.core.orders import AskTransaction
 from revere.links.ocpp2 import translate
-from revere.links.ocpp2.blocks.authorization import token_info
-from revere.links.ocpp2.blocks.routes import Route, Routes
+from revere.links.ocpp2.blocks.authorization import NO_AUTHORIZATION, judge, starts, token_info
+from revere.links.ocpp2.blocks.routes import Orders, Route, Routes
 from revere.links.ocpp2.wire import v21 as wire
-from revere.links.ocppj.line import Answered, session_id_of
+from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut
+from revere.links.ocppj.line import Answered, Transaction, TransactionState, session_id_of, transaction_id_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from revere.core.assets import Authorization
+    from revere.core.commands import Answer
     from revere.links.ocpp2.dialog import Dialog
+
+TOGETHER: Final = frozenset({"CablePluggedIn", "ChargingStateChanged", "ChargingRateChanged", "SignedDataReceived"})
+"""Triggers that no empty bay has; where the charging state is said too, it counts."""
+APART: Final = frozenset({"EVCommunicationLost", "EVDeparted"})
+EMPTY_BAY: Final = frozenset({"Authorized", "EVDetected", "RemoteStart"})
+"""Triggers by which a transaction may start before a vehicle is connected; any other start has one."""
+MOVES_KW: Final = 0.3
+"""A meter that shows this much has a vehicle behind it."""
+
+
+def connected(request: wire.TransactionEventRequest, readings: list[MeterReading], before: bool) -> bool:
+    """Whether a vehicle is connected after this message; ``before`` where it says nothing of that."""
+    state = request.transactionInfo.chargingState
+    if state is not None:
+        return state != "Idle"
+    if request.triggerReason in APART:
+        return False
+    moves = any(reading.place != "site" and abs(reading.power_kw or 0.0) >= MOVES_KW for reading in readings)
+    begins = request.eventType == "Started" and request.triggerReason not in EMPTY_BAY
+    return before or moves or begins or request.triggerReason in TOGETHER
+
+
+def _known(dialog: Dialog, request: wire.TransactionEventRequest) -> Transaction | None:
+    """What is remembered of it, after a restart of ours what the journal knows; None: another station's."""
+    line, transaction_id = dialog.line, request.transactionInfo.transactionId
+    evse_id = None if request.evse is None else request.evse.id
+    if transaction_id in line.memory.transactions:
+        return line.memory.transaction(transaction_id, evse_id)
+    station_id = line.config.station_id
+    runs = line.directory.runs_there(station_id, SessionId(session_id_of(station_id, transaction_id)))
+    if not runs and request.eventType != "Started" and line.directory.runs_elsewhere(station_id, transaction_id):
+        return None
+    known = line.memory.transaction(transaction_id, evse_id)
+    if runs:
+        known.state = TransactionState(plugged=True, since=request.timestamp)
+    return known
 
 
 async def _transaction(dialog: Dialog, request: wire.TransactionEventRequest) -> Answered:
     line = dialog.line
-    now = line.clock.now()
-    config, memory = line.config, line.memory
-    transaction_id = request.transactionInfo.transactionId
-    known = memory.transaction(transaction_id, request.evse.id if request.evse is not None else None)
-    answer = wire.TransactionEventResponse(
-        idTokenInfo=None if request.idToken is None else token_info(dialog, request.idToken)
-    )
+    found, facts = (None, []) if request.idToken is None else judge(dialog, request.idToken)
+    if found is not None and request.eventType != "Ended" and request.triggerReason == "Authorized":
+        found = starts(dialog, found)
+    answer = wire.TransactionEventResponse(idTokenInfo=None if found is None else token_info(found))
+    known = _known(dialog, request)
+    if known is None:
+        await line.record([*facts, *line.foreign_transaction(request.transactionInfo.transactionId)])
+        return Answered(answer)
     if request.seqNo in known.seen:
         line.counters.duplicates += 1
         return Answered(answer)
-    facts: list[Fact] = [] if request.offline else line.observe(request.timestamp, now)
-    token = request.idToken.idToken if request.idToken is not None else known.token
-    started = request.timestamp if request.eventType == "Started" else known.started
-    identified = token != known.token and started is not None
-    if request.eventType == "Started" or identified:
-        since = started or request.timestamp
-        facts.append(translate.session_started(config, transaction_id, known.evse_id, token, since, now))
-    if request.meterValue:
-        session_id = SessionId(session_id_of(config.station_id, transaction_id))
-        readings = translate.readings(
-            config,
-            known.evse_id,
-            request.meterValue,
-            at=now,
-            session_id=session_id,
-            counters=line.counters,
-            places=dialog.places,
-        )
-        facts += line.quarantine(readings, now)
-        facts += translate.signed_values(config, known.evse_id, request.meterValue, at=now, session_id=session_id)
-    if request.eventType == "Ended":
-        facts.append(translate.session_ended(config, request, now))
-    await line.record(facts)
-    known.token, known.started = token, started
+    if not request.offline:
+        facts += line.observe(request.timestamp, line.clock.now())
+    readings, metered = _metered(dialog, request, known)
+    after = _after(request, known, readings, found)
+    await line.record([*facts, *_session(dialog, request, known, after), *metered])
+    return Answered(answer, beside=_take(dialog, request, known, after))
+
+
+def _metered(
+    dialog: Dialog, request: wire.TransactionEventRequest, known: Transaction
+) -> tuple[list[MeterReading], list[Fact]]:
+    """The readings as they are told, and all facts of the meter."""
+    if not request.meterValue:
+        return [], []
+    line, now = dialog.line, dialog.line.clock.now()
+    session_id = SessionId(session_id_of(line.config.station_id, request.transactionInfo.transactionId))
+    readings = translate.readings(
+        line.config,
+        known.evse_id,
+        request.meterValue,
+        at=now,
+        session_id=session_id,
+        counters=line.counters,
+        places=dialog.places,
+    )
+    signed = translate.signed_values(line.config, known.evse_id, request.meterValue, at=now, session_id=session_id)
+    return readings, [*line.quarantine(readings, now), *signed]
+
+
+def _after(
+    request: wire.TransactionEventRequest,
+    known: Transaction,
+    readings: list[MeterReading],
+    found: Authorization | None,
+) -> TransactionState:
+    """What the transaction is after this message; one that comes late changes nothing."""
+    before = known.state
+    if before.ended or request.seqNo < known.seen.newest:
+        return before
+    ended = request.eventType == "Ended"
+    token, declined = before.token, before.declined
+    if found is not None and request.idToken is not None and not ended and request.triggerReason != "StopAuthorized":
+        declined = not found.accepted
+        named = found.accepted and request.idToken.type != NO_AUTHORIZATION
+        token = request.idToken.idToken if named else token
+    plugged = connected(request, readings, before.plugged)
+    stands = plugged and not declined and not ended
+    since = (before.since or request.timestamp) if stands else None
+    return TransactionState(token=token, plugged=plugged, declined=declined, ended=ended, since=since)
+
+
+def _session(
+    dialog: Dialog, request: wire.TransactionEventRequest, known: Transaction, after: TransactionState
+) -> list[Fact]:
+    """What the house hears: a session begins, has a name, or ends."""
+    line, before, now = dialog.line, known.state, dialog.line.clock.now()
+    if after.since is not None and (before.since is None or after.token != before.token):
+        transaction_id = request.transactionInfo.transactionId
+        return [translate.session_started(line.config, transaction_id, known.evse_id, after.token, after.since, now)]
+    if before.since is not None and after.since is None:
+        reason = "DeAuthorized" if after.declined and not after.ended else "EVDisconnected"
+        return [translate.session_ended(line.config, request, reason, now)]
+    return []
+
+
+def _take(
+    dialog: Dialog, request: wire.TransactionEventRequest, known: Transaction, after: TransactionState
+) -> Callable[[], Coroutine[None, None, None]] | None:
+    """Remember a recorded message; what is to be asked or told because of its number."""
+    memory, transaction_id = dialog.line.memory, request.transactionInfo.transactionId
+    known.state = after
     if known.seen.add(request.seqNo):
-        line.counters.seq_gaps += 1
-    if request.eventType == "Ended" and memory.profile_of.get(known.evse_id) == transaction_id:
+        dialog.line.counters.seq_gaps += 1
+        if not known.gap_told:
+            known.gap_told = True
+            return lambda: _ask_for_missing(dialog, transaction_id, known)
+    elif known.gap_told and known.seen.whole:
+        known.gap_told = False
+        cleared = AlarmCleared(at=dialog.line.clock.now(), key=_gap_key(dialog, transaction_id))
+        return lambda: dialog.line.record([cleared])
+    if after.ended and memory.profile_of.get(known.evse_id) == transaction_id:
         del memory.profile_of[known.evse_id]
-    return Answered(answer)
+    return None
+
+
+async def tell_status(dialog: Dialog, order: AskTransaction) -> Answer:
+    """E14 for a person."""
+    line = dialog.line
+    transaction_id = transaction_id_of(line.config.station_id, order.session_id) if order.session_id else None
+    said = await ask_status(dialog, transaction_id)
+    runs = {True: "yes", False: "no", None: ""}[said.ongoingIndicator]
+    details = (("messages_wait", "yes" if said.messagesInQueue else "no"), *((("runs", runs),) if runs else ()))
+    return msgspec.structs.replace(line.answer("Accepted"), details=details)
+
+
+def _gap_key(dialog: Dialog, transaction_id: str) -> str:
+    return f"gap:{session_id_of(dialog.line.config.station_id, transaction_id)}"
+
+
+async def _ask_for_missing(dialog: Dialog, transaction_id: str, known: Transaction) -> None:
+    """E14: ask whether the station still holds what was skipped, and tell a person if it stays away."""
+    try:
+        status = await ask_status(dialog, transaction_id)
+        says = "the station still holds messages" if status.messagesInQueue else "the station holds no more: it is lost"
+    except (CallRefused, CallTimedOut, CallOverflow) as error:
+        says = f"the station does not say where it is ({error})"
+    if known.seen.whole:
+        return
+    missing = ", ".join(f"{low} to {high}" for low, high in known.seen.gaps())
+    alarm = AlarmRaised(
+        at=dialog.line.clock.now(),
+        key=_gap_key(dialog, transaction_id),
+        severity="warning",
+        subject=dialog.line.config.station_id,
+        text=f"of transaction {transaction_id} message {missing} is missing; {says}",
+    )
+    await dialog.line.record([alarm])
+
+
+async def ask_status(dialog: Dialog, transaction_id: str | None) -> wire.GetTransactionStatusResponse:
+    """Whether a transaction runs and its messages wait; without an id, whether any messages wait."""
+    request = wire.GetTransactionStatusRequest(transactionId=transaction_id)
+    return (await dialog.ask("GetTransactionStatus", request, wire.GetTransactionStatusResponse)).value
 
 
 ROUTES: Final[Routes] = {"TransactionEvent": Route(wire.TransactionEventRequest, _transaction)}
+ORDERS: Final[Orders] = {AskTransaction: tell_status}
