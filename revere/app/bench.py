@@ -158,6 +158,19 @@ def bench_ocpp() -> dict[str, Any]:
     return messages_per_s()
 
 
+def _reach(row: str) -> Callable[[], dict[str, Any]]:
+    """A row of the charging link's reach through sockets, server and crowd in processes of their own."""
+
+    def bench() -> dict[str, Any]:
+        import asyncio
+
+        from revere.app.reach import rows
+
+        return asyncio.run(rows.ROWS[row](rows.Sizes()))
+
+    return bench
+
+
 def bench_fuzz() -> dict[str, Any]:
     """Hostile frames by the million, then some more that atheris chooses by what they reach in our code."""
     from revere.app.fuzz import guided, run
@@ -171,7 +184,8 @@ def bench_fuzz() -> dict[str, Any]:
 BENCHES: dict[str, Callable[[], dict[str, Any]]] = {
     "twin": bench_twin,
     "plan": bench_plan,
-    "ocpp": bench_ocpp,
+    "ocpp.frame": bench_ocpp,
+    **{f"ocpp.{row}": _reach(row) for row in ("sockets", "commit", "memory", "storm", "setpoint")},
     "store": bench_store,
     "fuzz": bench_fuzz,
 }
