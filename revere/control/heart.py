@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import structlog
 
-from revere.control.bounds import Standing
+from revere.control.bounds import LOAD_FRESH, Standing
 from revere.control.building import BuildingHistory, default_limit_kw, fallback_profiles
 from revere.control.calm import Calm
 from revere.control.contracts import Contracts
 from revere.control.events import EventDesk
+from revere.control.headroom import usable
 from revere.control.islands import Islands
 from revere.control.leases import must_wait, renew_after
 from revere.control.locks import Locks
-from revere.control.publisher import Now, available, build_view
+from revere.control.publisher import Now, build_view
 from revere.control.reconcile import Reconciler
 from revere.control.scribe import Scribe
 from revere.control.sender import Sender
@@ -166,7 +167,8 @@ class Heart:
         self.reconciler = Reconciler(image, self.ticker.fallback_kw)
         inbox.watch(self._on_fact)
         inbox.warn(lambda _fact: self._calm.disturb())
-        image.on_building = self.history.add
+        self._load_at: dict[SiteId, dt.datetime] = {}
+        image.on_building = self._on_building
 
     def tell_again(self, asset_id: str) -> None:
         """Send an EVSE its setpoint with the next tick, changed or not."""
@@ -198,6 +200,14 @@ class Heart:
             self.tell_again(f.evse_asset(fact.station_id, 1))
         if isinstance(fact, f.ScheduleRead):
             self._reconcile(fact)
+
+    def _on_building(self, site_id: SiteId, at: dt.datetime, load_kw: float) -> None:
+        """Learn from a building's measured load; where it was not known, vehicles may give from now on: plan anew."""
+        self.history.add(site_id, at, load_kw)
+        before = self._load_at.get(site_id)
+        self._load_at[site_id] = at
+        if before is None or at - before >= LOAD_FRESH:
+            self._replan.set()
 
     def _reconcile(self, fact: f.ScheduleRead) -> None:
         """Correct a station that follows something else than it was told, and say so."""
@@ -459,7 +469,8 @@ class Heart:
         members = self.image.members(event)
         if self._relief_event != event.grid_event_id:
             self._relief_event, self._relief = event.grid_event_id, []
-            usable_kwh, _kw = available(self.image, read_slots(self.image, now), now, members)
+            slots = [s for s in read_slots(self.image, now) if s.evse.station.site_id in members]
+            usable_kwh = sum(usable(self.image, slot, now) for slot in slots)
             self.usable_at_start_kwh.setdefault(event.grid_event_id, usable_kwh)
         powers = [e.power_kw or 0.0 for e in self.image.evses.values() if e.station.site_id in members and e.session_id]
         self._relief.append(-sum(powers))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from revere.control.bounds import power_bounds_kw
+from revere.control.headroom import WORDS, obstacle
+from revere.control.snapshot import METER_BACK
 from revere.core.ids import GridEventId
 from revere.core.time import local
 from revere.plan.forecast import relief_means_kw
@@ -65,6 +66,7 @@ class BrokenPromise:
 
     def text(self, zone: str) -> str:
         """The alarm's words: both kW, from when, who is missing."""
+        what = "Drill: promised" if self.event.drill else "Promised"
         start, end, since = (f"{local(at, zone):%H:%M}" for at in (self.event.start, self.event.end, self.since))
         found: list[str] = []
         for site in self.missing:
@@ -72,17 +74,29 @@ class BrokenPromise:
                 found.append(f"{len(self.missing) - len(found)} more sites")
                 break
             found.append(str(site))
+        if self.nominated_kw <= 0:
+            when = (
+                f"when it was planned at {local(self.event.nominated_at, zone):%H:%M}"
+                if self.event.nominated_at
+                else ""
+            )
+            when = when or "it was under way before it could be planned"
+            held = "; ".join(found) or "nothing above the floors and the departures was left for it"
+            return (
+                f"{what} nothing for {start} to {end} ({when}); the plan gives {self.lowest_kw:.0f} kW at its lowest. "
+                f"Held back: {held}"
+            )
         lacking_kw = self.nominated_kw - self.lowest_kw - sum(site.kw for site in self.missing)
         if lacking_kw > SHORT_KW:
             found.append(f"{lacking_kw:.0f} kW: less energy than was planned")
         return (
-            f"Promised {self.nominated_kw:.0f} kW for {start} to {end}; the plan gives {self.lowest_kw:.0f} kW "
+            f"{what} {self.nominated_kw:.0f} kW for {start} to {end}; the plan gives {self.lowest_kw:.0f} kW "
             f"at its lowest, too little from {since}. Missing: {'; '.join(found)}"
         )
 
     def kind(self) -> tuple[object, ...]:
         """What makes it another story: how much is missing by tenths, which sites, why."""
-        tenths = round(10 * self.lowest_kw / self.nominated_kw)
+        tenths = round(10 * self.lowest_kw / self.nominated_kw) if self.nominated_kw > 0 else self.lowest_kw >= 1
         return (tenths, *sorted((m.site_id, tuple(reason for reason, _ in m.why)) for m in self.missing))
 
 
@@ -109,13 +123,27 @@ def planned_relief(snapshot: Snapshot, plan: Plan, event: EventImage) -> tuple[l
 
 
 def broken_promises(image: Image, snapshot: Snapshot, plan: Plan) -> Iterator[BrokenPromise]:
-    """Nominations that the plan falls short of, for events ahead (inside the horizon) and under way."""
+    """Nominations that the plan falls short of, for events ahead (inside the horizon) and under way.
+
+    A promise of nothing is one: somebody called, and should hear why.
+    """
     for event_id in snapshot.event_ids:
         event = image.events[GridEventId(event_id)]
         promised_kw = event.nominated_kw
-        if not promised_kw or not event.live() or event.opt != "in" or event.end > snapshot.edges[-1]:
+        if promised_kw is None and event.start <= snapshot.edges[0]:
+            promised_kw = 0.0
+        if promised_kw is None or not event.live() or event.opt != "in" or event.end > snapshot.edges[-1]:
             continue
         begins, means_kw = planned_relief(snapshot, plan, event)
+        if promised_kw <= 0:
+            yield BrokenPromise(
+                event=event,
+                nominated_kw=0.0,
+                lowest_kw=max(float(means_kw.min()), 0.0),
+                since=begins[0],
+                missing=_missing(image, snapshot, plan, event, whole=True),
+            )
+            continue
         short = means_kw < promised_kw - max(SHORT_KW, SHORT_SHARE * promised_kw)
         if short.any():
             yield BrokenPromise(
@@ -127,10 +155,13 @@ def broken_promises(image: Image, snapshot: Snapshot, plan: Plan) -> Iterator[Br
             )
 
 
-def _missing(image: Image, snapshot: Snapshot, plan: Plan, event: EventImage) -> tuple[Missing, ...]:
+def _missing(
+    image: Image, snapshot: Snapshot, plan: Plan, event: EventImage, *, whole: bool = False
+) -> tuple[Missing, ...]:
     """Sites below their share of the promise for a reason that can be named, the largest gap first.
 
-    A site may also give less because another gives more; the solver lays energy out as it likes.
+    A site may also give less because another gives more; the solver lays energy out as it likes. ``whole``: below what
+    their vehicles could give, where nothing is promised.
     """
     problem = snapshot.problem
     row = snapshot.event_ids.index(event.grid_event_id)
@@ -141,13 +172,18 @@ def _missing(image: Image, snapshot: Snapshot, plan: Plan, event: EventImage) ->
     for slot in snapshot.slots:
         slots[slot.evse.station.site_id].append(slot)
     found = []
+    members = image.members(event)
     for index, site_id in enumerate(snapshot.site_ids):
-        gap_kw = event.nominated_by_site_kw.get(site_id, 0.0) - float(given_kw[index, worst])
+        asked_kw = event.nominated_by_site_kw.get(site_id, 0.0)
+        if whole:
+            asked_kw = sum(_rating_kw(slot) for slot in slots[site_id]) if site_id in members else 0.0
+        here_kw = float(given_kw[index, worst])
+        gap_kw = asked_kw - (max(here_kw, 0.0) if whole else here_kw)
         if gap_kw <= SHORT_KW:
             continue
         why: dict[str, list[str]] = defaultdict(list)
         for slot in slots[site_id]:
-            reason = _reason(slot, snapshot.edges[0], snapshot.edges[steps[worst]])
+            reason = _reason(image, slot, snapshot.edges[0], snapshot.edges[steps[worst]])
             if reason:
                 why[reason].append(str(slot.evse.vehicle.id if slot.evse.vehicle else slot.evse.station.id))
         if why:
@@ -156,25 +192,20 @@ def _missing(image: Image, snapshot: Snapshot, plan: Plan, event: EventImage) ->
     return tuple(sorted(found, key=lambda m: (-m.kw, m.site_id)))
 
 
-def _reason(slot: Slot, now: dt.datetime, at: dt.datetime) -> str | None:
+def _rating_kw(slot: Slot) -> float:
+    vehicle = slot.evse.vehicle
+    return 0.0 if vehicle is None else min(slot.evse.station.discharge_kw, vehicle.discharge_kw)
+
+
+def _reason(image: Image, slot: Slot, now: dt.datetime, at: dt.datetime) -> str | None:
     """Why a vehicle that could give does not count at ``at``; None where nothing but its energy speaks against it."""
-    evse, vehicle = slot.evse, slot.evse.vehicle
-    if vehicle is None or min(evse.station.discharge_kw, vehicle.discharge_kw) <= 0:
+    if _rating_kw(slot) <= 0:
         return None
-    if evse.locks:
-        return "locked by a technician"
-    if not slot.fed:
-        return "no grid"
-    if not slot.free:
-        return "discharge stopped"
+    found = obstacle(image, slot, now)
+    if found in {"locked", "no_grid", "silent", "stopped"}:
+        return WORDS[found]
     if not any(start <= at < end for start, end in slot.presence.plugged):
-        return "not plugged in"
-    if evse.session_id is None:
-        return None
-    if not evse.online:
-        return "out of reach"
-    if not evse.soc_fresh(now):
-        return "charge state unknown"
-    if power_bounds_kw(evse, vehicle, now)[1] <= 0:
-        return "vehicle gives nothing"
-    return None
+        return WORDS["unplugged"]
+    if found in {None, "away", "unplugged"} or (found == "unmetered" and at >= now + METER_BACK):
+        return None  # it will be there, and the meter too
+    return WORDS[found]

@@ -7,8 +7,9 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from revere.control.bounds import EFFICIENCY, energy_bounds_kwh, may_give, power_bounds_kw
+from revere.control.bounds import load_known
 from revere.control.event_rows import event_rows, event_view
+from revere.control.headroom import headroom
 from revere.control.image import MOVING_KW
 from revere.control.outlook import outlook
 from revere.control.snapshot import Slot, read_slots
@@ -77,7 +78,7 @@ def build_view(image: Image, state: Now) -> ConsoleView:
     )
     total_kw = sum(power or 0.0 for power in powers.values())
     enrolled_kw = sum(powers[a] or 0.0 for a, e in image.evses.items() if e.station.site_id in members)
-    usable_kwh, available_kw = available(image, slots, now)
+    room = headroom(image, slots, now)
     return ConsoleView(
         now=now,
         tick=state.tick,
@@ -91,8 +92,9 @@ def build_view(image: Image, state: Now) -> ConsoleView:
         baseline=state.baseline,
         baseline_kw=None,  # no rule's baseline is computed in this release
         discharge_nameplate_kw=shown(image.fleet.discharge_nameplate_kw(), 3),
-        usable_kwh=shown(usable_kwh, 3),
-        available_discharge_kw=shown(available_kw, 3),
+        usable_kwh=shown(room.usable_kwh, 3),
+        available_discharge_kw=shown(room.available_kw, 3),
+        held_back=room.held,
         vehicles=len(image.fleet.vehicles),
         vehicles_in=sum(1 for evse in image.evses.values() if evse.session_id is not None),
         stations=len(image.evses),
@@ -140,27 +142,6 @@ def _power(evse: EvseImage, now: dt.datetime) -> float | None:
     if evse.power_kw is None or now - evse.power_at > POWER_STALE:
         return None
     return evse.power_kw
-
-
-def available(
-    image: Image, slots: tuple[Slot, ...], now: dt.datetime, members: frozenset[SiteId] | None = None
-) -> tuple[float, float]:
-    """Usable AC kWh above every floor, and discharge kW that could start now, at all sites or at ``members``."""
-    usable_kwh = available_kw = 0.0
-    for slot in slots:
-        evse, vehicle = slot.evse, slot.evse.vehicle
-        if vehicle is None or not evse.soc_fresh(now) or evse.station.discharge_kw <= 0:
-            continue
-        if evse.locks or not evse.commanded():
-            continue
-        site = image.sites[evse.station.site_id]
-        if members is not None and site.site.id not in members:
-            continue
-        above = max(slot.energy_kwh - energy_bounds_kwh(evse, vehicle, site.site)[0], 0.0)
-        usable_kwh += above * EFFICIENCY
-        if above > 0 and may_give(image, site):
-            available_kw += power_bounds_kw(evse, vehicle, now)[1]
-    return usable_kwh, available_kw
 
 
 def _readiness_row(image: Image, slot: Slot, state: Now) -> ReadinessRow:
@@ -261,6 +242,7 @@ def _site_row(image: Image, item: SiteImage, powers: Mapping[str, float | None],
         grid=grid,
         islanded=item.islanded,
         silent_since=item.silent_since,
+        load_known=load_known(item, state.now),
         hours_left=_finite(island.hours_left) if island else None,
         discharge_stopped=item.stopped or image.stopped,
         locked=sum(1 for e in evses if e.locks),

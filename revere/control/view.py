@@ -114,6 +114,8 @@ class SiteRow(ViewBase, frozen=True, kw_only=True):
     discharge_stopped: bool
     silent_since: dt.datetime | None = None
     """Since when it is silent as if its grid had died, until that is proven or disproven."""
+    load_known: bool = True
+    """Whether its building's load is known; nothing is given behind a meter until it is."""
     locked: int = 0
     """How many of its stations a technician has locked."""
 
@@ -157,6 +159,16 @@ class AlarmView(ViewBase, frozen=True, kw_only=True):
     acknowledged_by: str = ""
 
 
+class HeldBack(ViewBase, frozen=True, kw_only=True):
+    """A part of the discharge nameplate that cannot be given now, and why; ``until`` when those away are due back."""
+
+    reason: str
+    words: str
+    kw: float
+    vehicles: int
+    until: dt.datetime | None = None
+
+
 class StopView(ViewBase, frozen=True, kw_only=True):
     """What became of an order to stop all discharge, by the stations' own meters.
 
@@ -198,6 +210,8 @@ class ConsoleView(ViewBase, frozen=True, kw_only=True):
     discharge_nameplate_kw: float
     usable_kwh: float
     available_discharge_kw: float
+    held_back: tuple[HeldBack, ...]
+    """Why the rest of the nameplate is not available, the most first."""
     vehicles: int
     vehicles_in: int
     stations: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Literal
 
+from revere.control.bounds import load_known, may_give
 from revere.control.image import MOVING_KW
 from revere.control.locks import power_under_lock_kw
 from revere.control.outlook import late_text, outlook
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from revere.control.image import Image
     from revere.control.scribe import Scribe
     from revere.control.snapshot import Snapshot
+    from revere.core.ids import SiteId
     from revere.plan.schedule import Plan
 
 OFFLINE_TOLD_AFTER = dt.timedelta(minutes=10)
 METER_TOLD_FOR = dt.timedelta(minutes=15)
 """So long after its last impossible value a meter is still spoken of."""
 LOCK_PROVEN_WITHIN = dt.timedelta(minutes=1)
+LOAD_TOLD_AFTER = dt.timedelta(minutes=15)
+"""Two five-minute values of every meter of the site, and some patience."""
 SHORT_TOLD_KWH = 0.5
 
 
@@ -38,6 +42,7 @@ class Watch:
         self._scribe = scribe
         self._silence = Silence(image)
         self._promises: dict[str, object] = {}
+        self._unmetered: dict[SiteId, dt.datetime] = {}
         self._told: dict[str, bool] = {}  # alarms that this life raised or cleared, journaled yet or not
 
     def look(self, now: dt.datetime) -> None:
@@ -46,6 +51,7 @@ class Watch:
         self._locks(now)
         self._links(now)
         self._meters(now)
+        self._loads(now)
 
     def promises(self, snapshot: Snapshot, plan: Plan, now: dt.datetime) -> None:
         """Tell which nomination cannot be met any more and why; tell it anew when the story is another."""
@@ -58,7 +64,7 @@ class Watch:
                 self._promises[key] = broken.kind()
                 self.clear(key, now)
             text = broken.text(self._image.fleet.programme.zone)
-            self.alarm(key, "critical", broken.event.grid_event_id, text, now)
+            self.alarm(key, "warning" if broken.event.drill else "critical", broken.event.grid_event_id, text, now)
 
     def _departures(self, now: dt.datetime) -> None:
         """Tell the operator now, with kWh and minutes, when a departure cannot be met."""
@@ -121,6 +127,23 @@ class Watch:
             said = "its clock is over a minute off" if why == "clock" else why
             text = f"{asset} is not believed: {said}. Its last good value stands for a while, then none. "
             self.alarm(key, "warning", asset, text + "Check the unit, the wiring and the clock of this meter.", now)
+
+    def _loads(self, now: dt.datetime) -> None:
+        """Say which building's meter has been missed for longer than a start takes: nothing is given behind it."""
+        for site_id, item in self._image.sites.items():
+            key = f"load:{site_id}"
+            evses = self._image.site_evses[site_id]
+            asked = any(evse.online and evse.station.discharge_kw > 0 for evse in evses)
+            since = self._unmetered.setdefault(site_id, now)
+            if load_known(item, now) or not asked or not may_give(self._image, item):
+                self._unmetered[site_id] = now
+                self.clear(key, now)
+            elif now - since >= LOAD_TOLD_AFTER:
+                at = f"{local(since, self._image.fleet.programme.zone):%H:%M}"
+                text = (
+                    f"{item.site.name}: the building's load has not been known since {at}, so nothing is given there. "
+                )
+                self.alarm(key, "warning", site_id, text + "Check its main meter and the link to it.", now)
 
     def clock(self, now: dt.datetime, *, synchronised: bool) -> None:
         """Say that nothing settles while our own clock may be wrong."""

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from revere.control import locks as rules
 from revere.control.desk import LiftLock, Receipt, SetLock
+from revere.control.headroom import headroom
 from revere.control.image import Image
 from revere.control.office import Office
-from revere.control.publisher import available
 from revere.control.snapshot import read_slots
 from revere.core import facts as f
 from revere.core.errors import Refused
@@ -143,10 +143,12 @@ def test_nobody_counts_on_a_locked_station() -> None:
             assert plan is not None
             assert snapshot is not None
             now = house.clock.now()
+            room = headroom(house.image, read_slots(house.image, now), now)
             found[name] = (
                 float(abs(plan.net_kw[0]).max()),
                 float(-plan.net_kw[0].min() - plan.net_kw[1].min()),
-                *available(house.image, read_slots(house.image, now), now),
+                room.usable_kwh,
+                room.available_kw,
             )
             if name == "free":
                 asked = asyncio.ensure_future(office.do(lock()))

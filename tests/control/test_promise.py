@@ -121,6 +121,50 @@ def test_a_promise_that_cannot_be_kept_is_told_with_its_cause(change: Callable[[
         assert len(text) < 400
 
 
+def _unmetered(image: Image) -> None:
+    image.sites[SiteId("north")].building_kw = None
+
+
+def _both_unmetered(image: Image) -> None:
+    for one in image.sites.values():
+        one.building_kw = None
+
+
+@pytest.mark.parametrize(
+    ("start_min", "nominated", "change", "said"),
+    [
+        (0, True, _both_unmetered, "(when it was planned at 12:00); the plan gives 0 kW at its lowest. Held back: Nor"),
+        (-30, False, _both_unmetered, "(it was under way before it could be planned); the plan gives 0 kW"),
+        (0, True, _nothing, "Held back: nothing above the floors"),
+        (60, False, _both_unmetered, None),
+    ],
+    ids=["promised nothing", "first start under way", "the meters are back", "not yet promised"],
+)  # fmt: skip
+def test_who_is_promised_nothing_hears_why(
+    start_min: float, nominated: bool, change: Callable[[Image], None], said: str | None
+) -> None:
+    image = promised(0.0 if nominated else 60.0, NOON + minutes(start_min))
+    if not nominated:
+        image.events[E1].nominated_kw = image.events[E1].nominated_at = None
+    change(image)
+    found = [one.text(ZONE) for one in broken(image)]
+    assert len(found) == (said is not None)
+    for text in found:
+        assert text.startswith("Promised nothing for ")
+        assert str(said) in text
+        assert len(text) <= 400
+
+
+def test_an_unread_meter_is_the_reason_where_a_promise_breaks_now_and_none_for_later() -> None:
+    now, later = promised(70.0, start=NOON), promised(70.0, start=NOON + minutes(60))
+    for image in (now, later):
+        _unmetered(image)
+    assert [str(missing) for one in broken(now) for missing in one.missing] == [
+        "North 35 kW: waiting for the building's meter (bus-cs1)"
+    ]
+    assert broken(later) == []
+
+
 def test_an_alarm_names_as_many_sites_as_fit() -> None:
     why = (("not plugged in", ("bus-a-cs01", "bus-a-cs02", "bus-a-cs03")),)
     missing = tuple(
@@ -184,14 +228,18 @@ def test_in_the_event_only_what_is_left_of_it_counts() -> None:
     assert broken(image) == []
 
 
-def test_where_nothing_was_promised_nothing_is_broken() -> None:
-    """A bus that must charge in the event: relief below 0 against a promise of 0."""
+def test_where_nothing_was_promised_charging_breaks_nothing_more() -> None:
+    """A bus that must charge in the event: relief below 0 against a promise of 0, which is told as such."""
     image = promised(0.0, start=NOON)
     image.apply(f.DischargeStopped(at=NOON, by="x"))
     image.apply(f.DepartureSet(at=NOON, vehicle_id=VehicleId("bus-cs1"), departs=START, soc_required=0.99, by="x"))
     snapshot, plan = plan_of(image)
     assert planned_relief(snapshot, plan, image.events[E1])[1].min() < -10
-    assert broken(image) == []
+    (nothing,) = broken(image)
+    assert nothing.text(ZONE).startswith(
+        "Promised nothing for 12:00 to 15:00 (when it was planned at 12:00); the plan "
+    )
+    assert "North 60 kW: discharge stopped (bus-cs1)" in nothing.text(ZONE)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,182 @@
+"""What the fleet could give now, and why the rest of its nameplate could not: nothing is left without a reason.
+
+::
+
+    discharge nameplate 1,968 kW
+    |== available 607 kW ==|-- 21 buses on the road, back by 16:02 --|-- waiting for a meter --|
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from revere.control.bounds import EFFICIENCY, energy_bounds_kwh, load_known, power_bounds_kw
+from revere.control.roster import LATE_STEP
+from revere.control.view import HeldBack
+from revere.core.time import local
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from revere.control.image import Image
+    from revere.control.snapshot import Slot
+    from revere.core.ids import SiteId
+
+NAMED_MAX = 3
+REST_KW = 0.05
+
+Reason = Literal[
+    "locked",
+    "no_grid",
+    "silent",
+    "stopped",
+    "away",
+    "unplugged",
+    "offline",
+    "not_ours",
+    "unmetered",
+    "blind",
+    "vehicle",
+    "floor",
+]
+WORDS: dict[Reason, str] = {
+    "locked": "locked by a technician",
+    "no_grid": "no grid",
+    "silent": "grid not proven live",
+    "stopped": "discharge stopped",
+    "away": "not plugged in",
+    "unplugged": "not plugged in",
+    "offline": "out of reach",
+    "not_ours": "not ours to command",
+    "unmetered": "waiting for the building's meter",
+    "blind": "charge state unknown",
+    "vehicle": "vehicle gives nothing",
+    "floor": "nothing above its floor",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """AC kWh above every floor, kW that could start now, and what holds the rest back, the most first."""
+
+    usable_kwh: float
+    available_kw: float
+    held: tuple[HeldBack, ...]
+
+
+def obstacle(image: Image, slot: Slot, now: dt.datetime) -> Reason | None:
+    """Why a vehicle gives nothing now, its energy apart; None where nothing speaks against it."""
+    evse, vehicle = slot.evse, slot.evse.vehicle
+    site = image.sites[evse.station.site_id]
+    found: Reason | None = None
+    if evse.locks:
+        found = "locked"
+    elif not slot.fed:
+        found = "no_grid"
+    elif site.silent_since is not None:
+        found = "silent"
+    elif not slot.free:
+        found = "stopped"
+    elif evse.session_id is None:
+        until = slot.presence.away_until
+        found = "away" if until not in {None, now + LATE_STEP} else "unplugged"
+    elif not evse.online:
+        found = "offline"
+    elif not evse.commanded():
+        found = "not_ours"
+    elif not evse.soc_fresh(now):
+        found = "blind"
+    elif not load_known(site, now):
+        found = "unmetered"
+    elif vehicle is None or power_bounds_kw(evse, vehicle, now)[1] <= 0:
+        found = "vehicle"
+    return found
+
+
+def headroom(image: Image, slots: tuple[Slot, ...], now: dt.datetime) -> Headroom:
+    """The fleet's; available and held back add up to the discharge nameplate of the stations with a vehicle."""
+    usable_kwh = available_kw = 0.0
+    held: dict[Reason, list[tuple[Slot, float]]] = defaultdict(list)
+    for slot in slots:
+        rating_kw = slot.evse.station.discharge_kw
+        if slot.evse.vehicle is None or rating_kw <= 0:
+            continue
+        above_kwh = usable(image, slot, now)
+        usable_kwh += above_kwh
+        reason = obstacle(image, slot, now) or (None if above_kwh > 0 else "floor")
+        give_kw = 0.0 if reason else power_bounds_kw(slot.evse, slot.evse.vehicle, now)[1]
+        available_kw += give_kw
+        if rating_kw - give_kw > REST_KW:
+            held[reason or "vehicle"].append((slot, rating_kw - give_kw))
+    found = [_held_back(image, reason, parts) for reason, parts in held.items()]
+    return Headroom(usable_kwh, available_kw, tuple(sorted(found, key=lambda one: (-one.kw, one.reason))))
+
+
+def usable(image: Image, slot: Slot, now: dt.datetime) -> float:
+    """AC kWh above a vehicle's floor, where we know its charge and may command it."""
+    evse, vehicle = slot.evse, slot.evse.vehicle
+    if (
+        vehicle is None
+        or evse.locks
+        or not evse.soc_fresh(now)
+        or not evse.commanded()
+        or evse.station.discharge_kw <= 0
+    ):
+        return 0.0
+    floor_kwh, _ = energy_bounds_kwh(evse, vehicle, image.sites[evse.station.site_id].site)
+    return max(slot.energy_kwh - floor_kwh, 0.0) * EFFICIENCY
+
+
+def _held_back(image: Image, reason: Reason, parts: list[tuple[Slot, float]]) -> HeldBack:
+    until = None
+    if reason == "away":
+        until = max(slot.presence.away_until for slot, _ in parts if slot.presence.away_until is not None)
+    return HeldBack(
+        reason=reason,
+        words=_words(image, reason, [slot for slot, _ in parts], until),
+        kw=round(sum(kw for _, kw in parts), 3),
+        vehicles=len(parts),
+        until=until,
+    )
+
+
+def _words(image: Image, reason: Reason, slots: list[Slot], until: dt.datetime | None) -> str:
+    """A sentence's part that says who is held back and by what."""
+    who = _who(slots)
+    sites = _sites(image, [slot.evse.station.site_id for slot in slots])
+    if reason == "away":
+        back = f", back by {local(until, image.fleet.programme.zone):%H:%M}" if until is not None else ""
+        return f"{who} on the road{back}"
+    return {
+        "locked": f"{who} at chargers that a technician has locked",
+        "no_grid": f"no grid at {sites}",
+        "silent": f"the grid is not proven live at {sites}",
+        "stopped": f"discharge is stopped at {sites}",
+        "unplugged": f"{who} not plugged in",
+        "offline": f"{who} at chargers out of reach",
+        "not_ours": f"{who} at chargers that are not ours to command",
+        "unmetered": f"waiting for the building's meter at {sites}",
+        "blind": f"charge state of {who} not known yet",
+        "vehicle": f"{who} give less than their chargers could",
+        "floor": f"{who} with nothing above the floor",
+    }[reason]
+
+
+def _who(slots: list[Slot]) -> str:
+    buses = sum(1 for slot in slots if slot.evse.vehicle is not None and slot.evse.vehicle.kind == "bus")
+    parts = [(buses, "bus", "buses"), (len(slots) - buses, "car", "cars")]
+    return " and ".join(f"{count} {one if count == 1 else many}" for count, one, many in parts if count)
+
+
+def _sites(image: Image, site_ids: list[SiteId]) -> str:
+    """Their names, homes as a number: there are many, and nobody reads them all."""
+    sites = [image.sites[site_id].site for site_id in dict.fromkeys(site_ids)]
+    homes = sum(1 for site in sites if site.kind == "home")
+    names = [site.name for site in sites if site.kind != "home" or homes == 1]
+    homes = 0 if homes == 1 else homes
+    more = len(names) - NAMED_MAX
+    shown = [*names[:NAMED_MAX], *([f"{more} more sites" if more > 1 else "1 more site"] if more > 0 else [])]
+    shown += [f"{homes} homes"] if homes else []
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
