@@ -6,7 +6,7 @@ the values that stand here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
@@ -85,6 +85,10 @@ class DeviceModel:
         """The station itself sets a variable."""
         self._entries[component, name, None, None].value = value
 
+    def _meets(self, entry: Entry, criterion: str) -> bool:
+        state = self._entries.get((entry.component, criterion, entry.evse_id, None))
+        return criterion != "Problem" if state is None else state.value == "true"
+
     def _find(self, wanted: Payload) -> Entry | str:
         component, variable = wanted["component"], wanted["variable"]
         evse = component.get("evse")
@@ -140,10 +144,28 @@ class DeviceModel:
         self._changed(found.component, found.name)
         return "Accepted", ""
 
-    def report(self, request_id: int, base: str, generated_at: str) -> list[Payload]:
-        """The NotifyReport messages of a base report, in chunks of ``REPORT_CHUNK``."""
+    def report(
+        self,
+        request_id: int,
+        base: str,
+        generated_at: str,
+        *,
+        wanted: list[tuple[str, str | None]] | None = None,
+        criteria: Sequence[str] = (),
+    ) -> list[Payload]:
+        """The NotifyReport messages of a report, in chunks of ``REPORT_CHUNK``; none where nothing is to be told.
+
+        ``wanted``: (component, variable or None for all of them). ``criteria``: a component is told when any of these
+        is a variable of it and true; one without the variable counts as active, available and enabled.
+        """
         writable = base == "ConfigurationInventory"
-        rows = [_row(entry) for entry in self._entries.values() if not writable or entry.access != "ReadOnly"]
+        rows = [
+            _row(entry)
+            for entry in self._entries.values()
+            if (not writable or entry.access != "ReadOnly")
+            and (wanted is None or any(name == entry.component and part in (None, entry.name) for name, part in wanted))
+            and (not criteria or any(self._meets(entry, criterion) for criterion in criteria))
+        ]
         chunks = [rows[i : i + REPORT_CHUNK] for i in range(0, len(rows), REPORT_CHUNK)]
         return [
             {

@@ -65,11 +65,15 @@ class BadRequest(Exception):
 
 @dataclass(slots=True)
 class Message:
-    """Something to send; ``keep`` = belongs to a transaction and survives a lost link."""
+    """Something to send; ``keep`` = belongs to a transaction and survives a lost link.
+
+    ``asked``: the central system has asked for it, so that it goes even before the station was accepted.
+    """
 
     action: str
     payload: Payload
     keep: bool = False
+    asked: bool = False
     on_result: Callable[[Payload], None] | None = None
     future: asyncio.Future[Payload] | None = None
     attempts: int = 0
@@ -363,7 +367,7 @@ class Line:
             return
         if self._urgent:
             message = self._urgent.popleft()
-        elif self._outbox and self.accepted and self._patience is None:
+        elif self._outbox and (self.accepted or self._outbox[0].asked) and self._patience is None:
             message = self._outbox[0]
         else:
             return

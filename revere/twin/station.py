@@ -7,6 +7,7 @@ ones stand on the station's own clock, skew included.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from revere.core.scenario import PlantFacts
     from revere.twin.loop import TwinClock
     from revere.twin.plant import EvseReading, Plant, SiteReading
+    from revere.twin.upkeep import Upkeep
 
 LOG_SHARE: Final = 0.5
 """Share of site hardware that remembers an outage in which its link was dead."""
@@ -32,6 +34,7 @@ class Station:
     """One station: its line, its clock, its meters. A protocol fills in the words (2.1 or 1.6)."""
 
     subprotocol = ""
+    upkeep: Upkeep
 
     def __init__(
         self, plant: Plant, row: int, clock: TwinClock, url: str, secret: str, seed: int, nature: PlantFacts
@@ -46,6 +49,7 @@ class Station:
         skew_s = float(self.rng.uniform(-1.0, 1.0)) * nature.clock_skew_max_s
         self.time = StationTime(clock=clock, skew_s=skew_s)
         self.booted = False
+        self._boot_wanted = asyncio.Event()
         self.offline_since_s: float | None = None
         self.refusals: dict[str, int] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -78,6 +82,14 @@ class Station:
 
     async def boot(self) -> None:
         """Introduce the station; returns when it was accepted."""
+        raise NotImplementedError
+
+    def tell_status(self) -> None:
+        """Tell the connector's status."""
+        raise NotImplementedError
+
+    def cut_off(self, reason: str) -> None:
+        """End the session, if one runs, for a reason in the protocol's own word."""
         raise NotImplementedError
 
     def answer(self, action: str, payload: Payload) -> Payload:
@@ -191,6 +203,23 @@ class Station:
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
+
+    async def wait_to_boot(self, interval_s: float) -> None:
+        """Not accepted: boot again after a while, or when it is asked for."""
+        self._boot_wanted.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(interval_s, 1.0)):
+                await self._boot_wanted.wait()
+
+    def boot_at_once(self) -> None:
+        """End that wait."""
+        self._boot_wanted.set()
+
+    def go_down(self, down_s: float) -> None:
+        """Lose power or start anew: no link, no power, and a boot afterwards."""
+        self.booted = False
+        self.cancel("begin")
+        self.line.drop(down_s)
 
     # ---- the link --------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ words is read here. Limits are W and never below 0: this station has no way to d
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +17,7 @@ from revere.twin.device21 import MEASURANDS
 from revere.twin.line import BadRequest, CallRefused, LinkDown, Message, Payload
 from revere.twin.profiles21 import PROFILES_MAX, STACK_LEVEL_MAX, Abilities, Moment, ProfileStore, Refusal
 from revere.twin.station import Station
+from revere.twin.upkeep16 import UpkeepDesk16
 
 if TYPE_CHECKING:
     from revere.twin.plant import EvseReading, SiteReading
@@ -63,6 +63,7 @@ class Station16(Station):
         self.configuration = {**INTERVALS, **LISTS}
         self.transaction: int | None = None
         self.transaction_start_s = 0.0
+        self.upkeep = UpkeepDesk16(self)
         self._unnumbered = itertools.count(-1, -1)
         self._handlers = {
             "ChangeConfiguration": self._change,
@@ -72,33 +73,39 @@ class Station16(Station):
             "GetCompositeSchedule": self._composite,
             "RemoteStartTransaction": self._remote_start,
             "RemoteStopTransaction": self._remote_stop,
-            "TriggerMessage": self._trigger,
+            **self.upkeep.handlers,
         }
 
     # ---- boot ----------------------------------------------------------------------------------
 
-    async def boot(self) -> None:
-        """BootNotification until accepted, then the connector's status."""
-        identity = {
+    def identity(self) -> Payload:
+        """Who it says that it is."""
+        return {
             "chargePointVendor": self.asset.vendor[:20],
             "chargePointModel": self.asset.model[:20],
             "chargePointSerialNumber": self.serial[:25],
             "firmwareVersion": "twin-1",
         }
+
+    async def boot(self) -> None:
+        """BootNotification until accepted, then the connector's status."""
         while True:
-            answer = await self.line.call("BootNotification", identity)
+            answer = await self.line.call("BootNotification", self.identity())
             self.time.told(answer["currentTime"])
             if answer["status"] == "Accepted":
                 break
-            await asyncio.sleep(max(float(answer["interval"]), 1.0))
+            await self.wait_to_boot(float(answer["interval"]))
         self.booted = True
         self.configuration["HeartbeatInterval"] = str(int(answer["interval"]) or 300)
-        self._status()
+        self.tell_status()
         if self.plugged:
             self.plugged_in()
 
-    def _status(self) -> None:
+    def tell_status(self) -> None:
+        """The connector's status."""
         idle = "Preparing" if self.plugged else "Available"
+        if self.upkeep.out:
+            idle = "Unavailable"
         status = idle if self.transaction is None else "Charging"
         self.line.post(
             Message(
@@ -123,8 +130,8 @@ class Station16(Station):
 
     def plugged_in(self) -> None:
         """The cable is in: the vehicle's own tag authorises after a moment."""
-        if self.booted and self.transaction is None:
-            self._status()
+        if self.booted and not self.upkeep.out and self.transaction is None:
+            self.tell_status()
             self.later("begin", float(self.rng.uniform(*SETTLE_S)), lambda: self.work(self._begin(self.vehicle.token)))
 
     def unplugged(self) -> None:
@@ -132,7 +139,7 @@ class Station16(Station):
         self.cancel("begin")
         self._end("EVDisconnected")
         if self.booted:
-            self._status()
+            self.tell_status()
 
     async def _begin(self, token: str) -> None:
         try:
@@ -142,7 +149,7 @@ class Station16(Station):
             allowed = True  # offline: a known vehicle may charge, the central system hears later
         except CallRefused:
             allowed = False
-        if not allowed or not self.plugged or self.transaction is not None:
+        if not allowed or not self.plugged or self.upkeep.out or self.transaction is not None:
             return
         self.transaction = next(self._unnumbered)
         self.transaction_start_s = self.time.now_s()
@@ -156,7 +163,7 @@ class Station16(Station):
         self.line.post(
             Message("StartTransaction", payload, keep=True, on_result=lambda result: self._numbered(own, result))
         )
-        self._status()
+        self.tell_status()
         self.reapply()
         self.arm_samples()
 
@@ -172,6 +179,10 @@ class Station16(Station):
             self.transaction = number
             if result["idTagInfo"]["status"] != "Accepted":
                 self._end("DeAuthorized")
+
+    def cut_off(self, reason: str) -> None:
+        """End the transaction, if one runs."""
+        self._end(reason)
 
     def _end(self, reason: str) -> None:
         if self.transaction is None:
@@ -190,6 +201,7 @@ class Station16(Station):
         self.line.post(Message("StopTransaction", payload, keep=True))
         self.profiles.end_transaction(str(self.transaction))
         self.transaction = None
+        self.upkeep.session_over()
 
     # ---- meters --------------------------------------------------------------------------------
 
@@ -239,6 +251,10 @@ class Station16(Station):
         if in_transaction:
             payload["transactionId"] = self.transaction
         self.line.post(Message("MeterValues", payload, keep=in_transaction))
+
+    def tell_meter(self) -> None:
+        """The connector's meter now, for the asking."""
+        self._meter_values(1, self._values(self.read(), "Trigger", "MeterValuesSampledData"))
 
     # ---- power ---------------------------------------------------------------------------------
 
@@ -365,7 +381,7 @@ class Station16(Station):
 
     def _remote_start(self, payload: Payload) -> Payload:
         request = msgspec.convert(payload, wire.RemoteStartTransaction)
-        if not self.plugged or self.transaction is not None:
+        if not self.booted or self.upkeep.out or not self.plugged or self.transaction is not None:
             return {"status": "Rejected"}
         self.work(self._begin(request.idTag))
         return {"status": "Accepted"}
@@ -375,18 +391,6 @@ class Station16(Station):
         if request.transactionId != self.transaction:
             return {"status": "Rejected"}
         self._end("Remote")
-        return {"status": "Accepted"}
-
-    def _trigger(self, payload: Payload) -> Payload:
-        match payload["requestedMessage"]:
-            case "StatusNotification":
-                self._status()
-            case "Heartbeat":
-                self.beat()
-            case "MeterValues":
-                self._meter_values(1, self._values(self.read(), "Trigger", "MeterValuesSampledData"))
-            case _:
-                return {"status": "NotImplemented"}
         return {"status": "Accepted"}
 
 

@@ -6,7 +6,6 @@ with a setpoint is visible only in the plant's meters.
 
 from __future__ import annotations
 
-import asyncio
 import math
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -18,6 +17,7 @@ from revere.twin.device21 import CONTROLS, DeviceModel
 from revere.twin.line import BadRequest, CallRefused, LinkDown, Message, Payload
 from revere.twin.profiles21 import Abilities, Bounds, Moment, ProfileStore, Refusal
 from revere.twin.station import Station
+from revere.twin.upkeep21 import UpkeepDesk
 from revere.twin.v2x21 import V2xDesk
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Station21(Station):
         self._mode = "ChargingOnly"
         self._authorized = False
         self._charging = False
+        self.upkeep = UpkeepDesk(self)
         self.v2x = V2xDesk(self)
         self.der = DerDesk(self, CONTROLS if self.asset.discharge_kw > 0 else ())
         self._handlers = {
@@ -71,7 +72,7 @@ class Station21(Station):
             "GetCompositeSchedule": self._composite,
             "RequestStartTransaction": self._remote_start,
             "RequestStopTransaction": self._remote_stop,
-            "TriggerMessage": self._trigger,
+            **self.upkeep.handlers,
             **self.v2x.handlers,
             **self.der.handlers,
         }
@@ -89,7 +90,7 @@ class Station21(Station):
 
     async def boot(self) -> None:
         """BootNotification until accepted, then the connector's status."""
-        reason = "PowerUp" if self.line.counters.connects == 1 else "Unknown"
+        reason = self.upkeep.take_boot_reason("PowerUp" if self.line.counters.connects == 1 else "Unknown")
         while True:
             answer = await self.line.call(
                 "BootNotification",
@@ -106,20 +107,22 @@ class Station21(Station):
             self.time.told(answer["currentTime"])
             if answer["status"] == "Accepted":
                 break
-            await asyncio.sleep(max(float(answer["interval"]), 1.0))
+            await self.wait_to_boot(float(answer["interval"]))
         self.booted = True
         self.device.put("OCPPCommCtrlr", "HeartbeatInterval", str(int(answer["interval"]) or 300))
-        self._status()
+        self.tell_status()
         if self.plugged:
             self.plugged_in()
 
-    def _status(self) -> None:
+    def tell_status(self) -> None:
+        """The connector's status."""
+        word = "Unavailable" if self.upkeep.out else "Occupied" if self.plugged else "Available"
         self.line.post(
             Message(
                 "StatusNotification",
                 {
                     "timestamp": self.time.stamp(),
-                    "connectorStatus": "Occupied" if self.plugged else "Available",
+                    "connectorStatus": word,
                     "evseId": 1,
                     "connectorId": 1,
                 },
@@ -152,9 +155,9 @@ class Station21(Station):
 
     def plugged_in(self) -> None:
         """The cable is in: status, then a transaction once the vehicle has shaken hands."""
-        if not self.booted or self.transaction_id is not None:
+        if not self.booted or self.upkeep.out or self.transaction_id is not None:
             return
-        self._status()
+        self.tell_status()
         delay_s = float(self.rng.uniform(*SETTLE_S))
         self.later("begin", delay_s, lambda: self.work(self._begin(self.vehicle.token)))
 
@@ -163,14 +166,14 @@ class Station21(Station):
         self.cancel("begin")
         self._end("EVCommunicationLost", "EVDisconnected")
         if self.booted:
-            self._status()
+            self.tell_status()
 
     def mark_offline(self, payload: Payload) -> None:
         """Say that a TransactionEvent was made or held while offline."""
         payload["offline"] = True
 
     async def _begin(self, token: str) -> None:
-        if self.transaction_id is not None or not self.plugged:
+        if self.transaction_id is not None or not self.plugged or self.upkeep.out:
             return
         self._authorized = True
         self.v2x.begun()
@@ -244,6 +247,10 @@ class Station21(Station):
             }
         return needs
 
+    def cut_off(self, reason: str) -> None:
+        """End the transaction because the station starts anew."""
+        self._end("ResetCommand", reason)
+
     def _end(self, trigger: str, reason: str) -> None:
         if self.transaction_id is None:
             return
@@ -252,6 +259,7 @@ class Station21(Station):
         self._event("Ended", trigger, self.read(), "Transaction.End", "TxEndedMeasurands", state="Idle", stopped=reason)
         self.profiles.end_transaction(self.transaction_id)
         self.transaction_id = None
+        self.upkeep.session_over()
 
     def _event(
         self,
@@ -322,6 +330,17 @@ class Station21(Station):
             meter_value = {"timestamp": self.time.stamp(at_s), "sampledValue": values}
             self.line.post(Message("MeterValues", {"evseId": evse_id, "meterValue": [meter_value]}))
 
+    def tell_meter(self) -> None:
+        """The EVSE's meter now, for the asking."""
+        self._meter_values(1, self._aligned_values(self.read(), "Trigger"))
+
+    def tell_transaction(self) -> bool:
+        """The transaction as it stands, for the asking; False where none runs."""
+        if self.transaction_id is None:
+            return False
+        self._event("Updated", "Trigger", self.read(), "Trigger", "TxUpdatedMeasurands", state="Charging")
+        return True
+
     # ---- power ---------------------------------------------------------------------------------
 
     def moment(self) -> Moment:
@@ -375,7 +394,7 @@ class Station21(Station):
         if request.reportBase not in ("FullInventory", "ConfigurationInventory"):
             return {"status": "NotSupported"}
         for part in self.device.report(request.requestId, request.reportBase, self.time.stamp()):
-            self.line.post(Message("NotifyReport", part))
+            self.line.post(Message("NotifyReport", part, asked=True))
         return {"status": "Accepted"}
 
     def _set_profile(self, payload: Payload) -> Payload:
@@ -443,6 +462,8 @@ class Station21(Station):
 
     def _remote_start(self, payload: Payload) -> Payload:
         request = self.asked(payload, wire.RequestStartTransactionRequest)
+        if not self.booted or self.upkeep.out:
+            return {"status": "Rejected", "statusInfo": {"reasonCode": "NotEnabled"}}
         if request.evseId not in (None, 1) or not self.plugged or self.transaction_id is not None:
             return {"status": "Rejected", "statusInfo": {"reasonCode": "TxInProgress"}}
         self.work(self._begin(request.idToken.idToken))
@@ -453,18 +474,6 @@ class Station21(Station):
         if request.transactionId != self.transaction_id:
             return {"status": "Rejected", "statusInfo": {"reasonCode": "TxNotFound"}}
         self._end("RemoteStop", "Remote")
-        return {"status": "Accepted"}
-
-    def _trigger(self, payload: Payload) -> Payload:
-        match payload["requestedMessage"]:
-            case "StatusNotification":
-                self._status()
-            case "Heartbeat":
-                self.beat()
-            case "MeterValues":
-                self._meter_values(1, self._aligned_values(self.read(), "Trigger"))
-            case _:
-                return {"status": "NotImplemented"}
         return {"status": "Accepted"}
 
     # ---- the grid ------------------------------------------------------------------------------

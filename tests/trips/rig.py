@@ -24,6 +24,8 @@ from revere.twin.world import World
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from revere.links.ocppj.door import DoorRules
+
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ROOT / "scenarios" / "small.toml"
@@ -96,6 +98,7 @@ async def _open(
     passwords: dict[str, str],
     world: World,
     port: int,
+    door: DoorRules | None = None,
 ) -> House:
     store = await Store.open(dsn, clock, scenario.fleet.programme.id, require_durable=False)
     await store.save_fleet(scenario.fleet)
@@ -111,6 +114,7 @@ async def _open(
             client_secret=world.utility.client_secret,
         ),
         port=port,
+        door=door,
         ping_interval_s=None,
         publish=False,
     )
@@ -124,6 +128,7 @@ def take_trip(
     *,
     day: int = 0,
     seed: int = 1,
+    door: DoorRules | None = None,
 ) -> T:
     """Open house and world over ``dsn`` at a local time of the event day (+ ``day``), do ``work``, close both."""
     epoch = at_local(scenario.run.event_day + dt.timedelta(days=day), start, scenario.fleet.programme.zone)
@@ -133,7 +138,7 @@ def take_trip(
         world = World(scenario, synthetic_inputs(scenario, epoch, 2.0, rng), seed, clock)
         key = secrets.token_bytes(32)
         passwords = {str(station.id): new_station_secret() for station in scenario.fleet.stations}
-        house = await _open(scenario, clock, dsn, key, passwords, world, 0)
+        house = await _open(scenario, clock, dsn, key, passwords, world, 0, door)
         trip = Trip(scenario=scenario, clock=clock, dsn=dsn, key=key, passwords=passwords, world=world, house=house)
         try:
             await world.start(f"ws://127.0.0.1:{house.port}/ocpp", passwords)

@@ -315,7 +315,7 @@ def test_a_lost_link_queues_the_transaction_and_falls_to_the_default() -> None:
 def test_hostile_and_unknown_calls_get_errors_not_silence() -> None:
     async def body(world: World, central: Central, clock: TwinClock) -> None:
         await asyncio.sleep(60)
-        assert (await central.call(BUS, "Reset", {}))["error"] == "NotImplemented"
+        assert (await central.call(BUS, "ReserveNow", {}))["error"] == "NotImplemented"
         assert (await central.call(BUS, "SetChargingProfile", {}))["error"] == "FormatViolation"
         frame = setpoint_frame("tx", operationMode="CentralSetpoint", setpoint=0, dischargeLimit=5)
         assert (await central.call(BUS, "SetChargingProfile", frame))["error"] == "FormatViolation"

@@ -278,6 +278,8 @@ class Session16:
             return self.line.answer("Accepted", "sent a moment ago")
         request = wire.ClearChargingProfile(chargingProfilePurpose="TxDefaultProfile")
         await self.ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
+        if self.line.default_just_sent():
+            return self.line.answer("Accepted", "sent meanwhile")  # a boot's own, which waited for the line
         problems = await self._install_default()
         await self.line.renew_problem(NO_DEFAULT, problems)
         return self.line.answer("Rejected" if problems else "Accepted", "; ".join(problems))

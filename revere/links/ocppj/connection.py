@@ -247,7 +247,7 @@ class StationLink:
             return
         if self._memory.standing == "Pending" and self._memory.inspection is None:
             self._provisioning = True
-            self._spawn(self._provision(self.session.inspect()))
+            self._spawn(self._look_at())
         if not self.session.booted or self._provisioning:
             return
         if not (self._schedule_read and self._memory.provisioned):
@@ -256,6 +256,12 @@ class StationLink:
         elif self.session.default_profile_due():
             self._provisioning = True
             self._spawn(self._provision(self.session.refresh_default_profile()))
+
+    async def _look_at(self) -> None:
+        """Set and read a station that must wait. The boot that is triggered may come before its trigger is answered."""
+        await self._provision(self.session.inspect())
+        if self.session.booted:
+            self._follow_up()
 
     async def _welcome(self) -> None:
         """First hear what it follows, untouched by what we ask anew; then set what must hold."""

@@ -181,6 +181,25 @@ def test_tc_f_14() -> None:
     play(story)
 
 
+def _idle(order: TriggerReport, action: str) -> None:
+    async def story() -> None:
+        async with scene() as s:
+            await _triggered(s, order, {"requestedMessage": action})
+            assert await s.call(action, {"status": "Idle"}) == {}
+
+    play(story)
+
+
+@case("TC_F_15_CSMS", steps="1-2 status of the log upload triggered; 3-4 Idle comes and is answered")
+def test_tc_f_15() -> None:
+    _idle(TriggerReport(report="log-status"), "LogStatusNotification")
+
+
+@case("TC_F_18_CSMS", steps="1-2 status of the firmware update triggered; 3-4 Idle comes and is answered")
+def test_tc_f_18() -> None:
+    _idle(TriggerReport(report="firmware-status"), "FirmwareStatusNotification")
+
+
 @case("TC_F_20_CSMS", steps="1-2 heartbeat triggered; 3-4 it comes and hears our time")
 def test_tc_f_20() -> None:
     async def story() -> None:

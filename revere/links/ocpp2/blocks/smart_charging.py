@@ -61,6 +61,8 @@ async def restore_fallback(dialog: Dialog) -> Answer:
     criteria = wire.ClearChargingProfile(chargingProfilePurpose="TxDefaultProfile")
     request = wire.ClearChargingProfileRequest(chargingProfileCriteria=criteria)
     await dialog.ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
+    if dialog.line.default_just_sent():
+        return dialog.line.answer("Accepted", "sent meanwhile")  # a boot's own, which waited for the line
     problems = await install_default(dialog)
     await dialog.line.renew_problem(NO_DEFAULT, problems)
     return dialog.line.answer("Rejected" if problems else "Accepted", "; ".join(problems))
