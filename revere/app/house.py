@@ -17,6 +17,7 @@ from revere.control.image import Image
 from revere.control.inbox import Inbox
 from revere.control.office import Office
 from revere.control.rotation import Rotation
+from revere.control.upgrade import Upgrade
 from revere.core import facts as f
 from revere.core.facts import evse_asset
 from revere.core.ids import CommandId
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from revere.core.addresses import AllowedAddresses
     from revere.core.assets import Fleet
+    from revere.core.ports import CertificateSigner
     from revere.core.time import Clock
     from revere.store.store import Store
 
@@ -117,6 +119,7 @@ async def open_house(
     tls: ssl.SSLContext | None = None,
     door: DoorRules | None = None,
     files: AllowedAddresses | None = None,
+    signer: CertificateSigner | None = None,
     ping_interval_s: float | None = 20.0,
     offload: Callable[[Callable[[], Any]], Awaitable[Any]] = run_inline,
     speed: float = 1.0,
@@ -131,7 +134,9 @@ async def open_house(
     inbox = Inbox(store, image)
     profiles, _short = fallback_profiles(fleet)
     directory = Directory(fleet, key, macs, profiles, image, offered_macs)
-    server = OcppServer(inbox, directory, clock, ping_interval_s=ping_interval_s, rules=door, files=files)
+    server = OcppServer(
+        inbox, directory, clock, ping_interval_s=ping_interval_s, rules=door, files=files, signer=signer
+    )
     await remember(store, image, clock.now())
     ven = await _ven(utility, fleet, store, inbox, clock)
     heart = Heart(
@@ -149,16 +154,13 @@ async def open_house(
     )
     heart.tracker.resume(clock.now())
     heart.scribe.write(abandoned(image, clock.now()))
-    rotation = Rotation(directory, store, server, inbox, clock)
-    office = Office(heart, inbox, asyncio.get_running_loop(), rotation)
+    office = _office(heart, inbox, directory, store)
     if publish:
         heart.publish = office.publish
     listening = await server.serve(host, port, tls=tls)
-    tasks = [asyncio.create_task(heart.run(), name="heart")]
     hours = await _hours(store, fleet, inbox, clock)
-    tasks.append(asyncio.create_task(hours.run(), name="hours"))
-    if ven is not None:
-        tasks.append(asyncio.create_task(ven.run(), name="ven"))
+    parts = {"heart": heart.run, "hours": hours.run} | ({} if ven is None else {"ven": ven.run})
+    tasks = [asyncio.create_task(run(), name=name) for name, run in parts.items()]
     return House(
         store=store,
         image=image,
@@ -172,6 +174,13 @@ async def open_house(
         port=listening,
         tasks=tasks,
     )
+
+
+def _office(heart: Heart, inbox: Inbox, directory: Directory, store: Store) -> Office:
+    """Where people ask, with what renews secrets and raises security profiles."""
+    rotation = Rotation(directory, store, heart.link, inbox, heart.clock)
+    upgrade = Upgrade(directory, store, inbox, heart.clock)
+    return Office(heart, inbox, asyncio.get_running_loop(), rotation, upgrade)
 
 
 async def _hours(store: Store, fleet: Fleet, inbox: Inbox, clock: Clock) -> HourKeeper:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from revere.core.errors import Refused, RevereError
@@ -31,6 +31,7 @@ ORGANISATION = "Revere test PKI"
 EARLIER = dt.timedelta(hours=1)
 """Certificates begin this long ago: stations' clocks are late."""
 DAYS_MAX = 3_650
+PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def _make_root(folder: Path, span: tuple[dt.datetime, dt.datetime]) -> list[Path
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(f"{ORGANISATION} root")
     certificate = (
-        _builder(name, name, key, span)
+        _builder(name, name, key.public_key(), span)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .sign(key, hashes.SHA256())
@@ -146,6 +147,28 @@ def _issue(
 ) -> list[Path]:
     """Make a key and have the root sign for it; no certificate outlives its root."""
     key = ec.generate_private_key(ec.SECP256R1())
+    return _write(stem, _certify(root, subject, key.public_key(), extensions, span), key)
+
+
+def sign_for(
+    root: Authority,
+    common: str,
+    key: PublicKey,
+    extensions: Sequence[tuple[x509.ExtensionType, bool]],
+    now: dt.datetime,
+    days: int,
+) -> x509.Certificate:
+    """A certificate for somebody else's key, in our own name form; it begins a little before ``now``."""
+    return _certify(root, _name(common), key, extensions, (now - EARLIER, now + dt.timedelta(days=days)))
+
+
+def _certify(
+    root: Authority,
+    subject: x509.Name,
+    key: PublicKey,
+    extensions: Sequence[tuple[x509.ExtensionType, bool]],
+    span: tuple[dt.datetime, dt.datetime],
+) -> x509.Certificate:
     until = min(span[1], root.certificate.not_valid_after_utc)
     builder = (
         _builder(subject, root.certificate.subject, key, (span[0], until))
@@ -155,21 +178,21 @@ def _issue(
     )
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical=critical)
-    return _write(stem, builder.sign(root.key, hashes.SHA256()), key)
+    return builder.sign(root.key, hashes.SHA256())
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, span: tuple[dt.datetime, dt.datetime]
+    subject: x509.Name, issuer: x509.Name, key: PublicKey, span: tuple[dt.datetime, dt.datetime]
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(span[0])
         .not_valid_after(span[1])
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 
 
@@ -188,7 +211,11 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def _read_root(folder: Path) -> Authority:
-    cert, key = _file(folder / ROOT, CERT), _file(folder / ROOT, KEY)
+    return read_authority(_file(folder / ROOT, CERT), _file(folder / ROOT, KEY))
+
+
+def read_authority(cert: Path, key: Path) -> Authority:
+    """Who signs, from two files. Raises where they cannot be read or do not belong together."""
     try:
         certificate = x509.load_pem_x509_certificate(cert.read_bytes())
         private = serialization.load_pem_private_key(key.read_bytes(), password=None)

@@ -22,7 +22,7 @@ from revere.app.settings import (
     Settings,
     secret_file,
 )
-from revere.app.tls import StationTls, check_profiles, station_tls
+from revere.app.tls import StationTls, check_profiles, station_signer, station_tls
 from revere.core.addresses import AllowedAddresses
 from revere.core.errors import RevereError
 from revere.core.ids import TenantId
@@ -166,6 +166,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
                 inspect_first=settings.ocpp.inspect_first,
             ),
             files=AllowedAddresses(settings.ocpp.file_hosts),
+            signer=station_signer(settings.ocpp),
             offload=asyncio.to_thread,
             clock_synchronised=lambda: settings.clock == "trusted" or kernel_clock_synchronised(),
         )

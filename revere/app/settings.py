@@ -26,7 +26,8 @@ class OcppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Where stations connect: beyond loopback only by TLS (OCPP security profiles 2 and 3).
 
     With ``tls_cert`` and ``tls_key`` (PEM files) we speak it ourselves; ``behind_tls_proxy`` says that a proxy in front
-    ends it and that nobody else reaches this port. ``tls_station_root`` signs the certificates of profile 3 stations.
+    ends it and that nobody else reaches this port. ``tls_station_root`` signs the certificates of profile 3 stations;
+    with its key beside it, ``tls_station_root_key``, stations get new ones over OCPP.
     ``bench`` lets stations of profile 0 in, who prove nothing. ``file_hosts`` names where stations may fetch firmware
     and bring logs, such as ``https://files.example.org``: nowhere unless it is named. ``inspect_first`` holds a charger
     that boots for the first time (Pending) until it is set and its device model is read.
@@ -37,6 +38,7 @@ class OcppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_station_root: Path | None = None
+    tls_station_root_key: Path | None = None
     behind_tls_proxy: bool = False
     bench: bool = False
     file_hosts: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from revere.app.settings import OcppSettings
     from revere.core.assets import Station
+    from revere.core.ports import CertificateSigner
 
 log = logging.getLogger(__name__)
 
@@ -155,6 +156,22 @@ def station_tls(settings: OcppSettings) -> StationTls | None:
         expected="127.0.0.1, ::1 or localhost",
         remedy="Set ocpp.tls_cert and ocpp.tls_key, or ocpp.behind_tls_proxy = true where a proxy ends TLS",
     )
+
+
+def station_signer(settings: OcppSettings) -> CertificateSigner | None:
+    """Who signs stations' new certificates; None where the root's key is not here. Raises for files that do not fit."""
+    if settings.tls_station_root_key is None:
+        return None
+    if settings.tls_station_root is None:
+        raise ScenarioError(
+            "a key without its root",
+            where="ocpp.tls_station_root_key",
+            got=str(settings.tls_station_root_key),
+            remedy="Name its certificate: ocpp.tls_station_root",
+        )
+    from revere.app.signer import RootSigner  # cryptography is heavy, and few need it
+
+    return RootSigner.open(settings.tls_station_root, settings.tls_station_root_key)
 
 
 def check_profiles(settings: OcppSettings, stations: Iterable[Station]) -> None:

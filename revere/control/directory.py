@@ -6,6 +6,8 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from revere.control.cards import Cards
 from revere.core.assets import StationIdentity
 from revere.core.ports import StationConfig
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from revere.control.image import Image
-    from revere.core.assets import Authorization, Fleet
+    from revere.core.assets import Authorization, Fleet, SecurityProfile
     from revere.core.commands import DefaultProfile, LockState
     from revere.core.ids import SessionId, StationId
 
@@ -56,6 +58,8 @@ class Directory:
         self._offered = dict(offered or {})
         self.on_used: Callable[[StationId, bytes], None] | None = None
         """Called when a station comes in with its next secret, which is then the one in force."""
+        self.on_raised: Callable[[StationId, SecurityProfile], None] | None = None
+        """Called when a station comes in by its next security profile."""
         self._cards = Cards(fleet)
         zone = fleet.programme.zone
         self._configs: dict[str, StationConfig] = {
@@ -69,6 +73,7 @@ class Directory:
                 default_profile=profiles[station.id],
                 zone=zone,
                 security_profile=station.security_profile,
+                next_profile=station.next_security_profile,
                 charger_model=station.charger_model,
                 master_group=fleet.programme.master_group,
             )
@@ -95,6 +100,20 @@ class Directory:
             if self.on_used is not None:
                 self.on_used(config.station_id, given)
         return config
+
+    def offer_profile(self, station_id: StationId, profile: SecurityProfile | None) -> None:
+        """Let a higher security profile open the door too, until it is used or withdrawn (None)."""
+        self._configs[station_id] = msgspec.structs.replace(self._configs[station_id], next_profile=profile)
+
+    def raise_profile(self, station_id: StationId) -> StationConfig:
+        """The station came in by its next security profile."""
+        config = self._configs[station_id]
+        assert config.next_profile is not None, station_id
+        raised = msgspec.structs.replace(config, security_profile=config.next_profile, next_profile=None)
+        self._configs[station_id] = raised
+        if self.on_raised is not None:
+            self.on_raised(station_id, raised.security_profile)
+        return raised
 
     def mac_of(self, station_id: StationId, secret: str) -> bytes:
         """What is kept of a secret."""

@@ -113,6 +113,8 @@ class Station(Struct, frozen=True, kw_only=True):
     can_form_grid: bool = False
     meters_site: bool = False
     security_profile: SecurityProfile = 1
+    next_security_profile: SecurityProfile | None = None
+    """The higher one that it was told to come in by, until it has."""
     charger_model: str = ""
     """The kind of charger where it is named; else what it says at its boot decides."""
 

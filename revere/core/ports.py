@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -12,7 +13,6 @@ from revere.core.commands import DefaultProfile
 from revere.core.ids import SiteId, StationId
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Sequence
 
     from revere.core.assets import Authorization
@@ -45,6 +45,8 @@ class StationConfig(msgspec.Struct, frozen=True, kw_only=True):
     default_profile: DefaultProfile
     zone: str
     security_profile: SecurityProfile = 1
+    next_profile: SecurityProfile | None = None
+    """A higher one that lets it in too, and that counts from then on."""
     charger_model: str = ""
     """The kind of charger where it is named, else it is chosen by what the station says of itself."""
     master_group: str = ""
@@ -62,6 +64,10 @@ class StationDirectory(Protocol):
 
     def authenticate(self, station_id: str, password: str) -> StationConfig | None:
         """The station's configuration when the secret is right, else None, in constant time."""
+        ...
+
+    def raise_profile(self, station_id: StationId) -> StationConfig:
+        """The station came in by its next security profile, which is its only one from now on."""
         ...
 
     def identity(self, station_id: StationId) -> StationIdentity | None:
@@ -90,6 +96,26 @@ class StationDirectory(Protocol):
 
     def runs_elsewhere(self, station_id: StationId, transaction_id: str) -> bool:
         """Whether a transaction of that name is known to run, at other stations alone."""
+        ...
+
+
+STATION_URI = "urn:revere:station:"
+"""How a certificate that we signed over OCPP says for which station it is: an alternative name, then its id."""
+
+
+class SignedCertificate(msgspec.Struct, frozen=True, kw_only=True):
+    """A new certificate of a station, PEM, and until when it is good."""
+
+    chain: str
+    serial: str
+    ends: dt.datetime
+
+
+class CertificateSigner(Protocol):
+    """Who signs stations' certificates."""
+
+    def sign(self, station_id: StationId, names: tuple[str, ...], csr: str, now: dt.datetime) -> SignedCertificate:
+        """Sign the key of a request (PEM) whose common name is one of ``names``. Raises ``Refused`` with the fault."""
         ...
 
 

@@ -9,6 +9,7 @@ import json
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
@@ -116,6 +117,12 @@ class Directory:
     def authenticate(self, station_id: str, password: str) -> StationConfig | None:
         found = self.configs.get(StationId(station_id))
         return found if found is not None and password == PASSWORD else None
+
+    def raise_profile(self, station_id: StationId) -> StationConfig:
+        config = self.configs[station_id]
+        raised = msgspec.structs.replace(config, security_profile=config.next_profile, next_profile=None)
+        self.configs[station_id] = raised
+        return raised
 
     def identity(self, station_id: StationId) -> StationIdentity | None:
         return self.identities.get(station_id)

@@ -21,7 +21,7 @@ from revere.core.ids import SessionId
 from revere.core.orders import kind_of
 from revere.links.ocpp16 import files, translate, wire
 from revere.links.ocpp16.orders import ORDERS
-from revere.links.ocppj import registration, security
+from revere.links.ocppj import registration, security, signing
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut, Reply
 from revere.links.ocppj.framing import Call, CallFailed
 from revere.links.ocppj.line import (
@@ -211,6 +211,21 @@ class Session16:
         facts = security.told(self.line.config, request.type, request.timestamp, request.techInfo or "", now)
         await self.line.record(facts)
         return Answered(wire.SecurityEventNotificationResponse())
+
+    async def _sign(self, request: wire.SignCertificate) -> Answered:
+        try:
+            signed = signing.sign(self.line, request.csr)
+        except Refused as error:
+            await self.line.record(signing.refusal_facts(self.line, error))
+            return Answered(wire.SignCertificateResponse(status="Rejected"))
+        await self.line.record(signing.signed_facts(self.line, signed))
+
+        async def give() -> str:
+            chain = wire.CertificateSigned(certificateChain=signed.chain)
+            return (await self.ask("CertificateSigned", chain, wire.CertificateSignedResponse)).value.status
+
+        answer = wire.SignCertificateResponse(status="Accepted")
+        return Answered(answer, beside=lambda: signing.deliver(self.line, signed, give))
 
     async def _data(self, _request: wire.DataTransfer) -> Answered:
         return Answered(wire.DataTransferResponse(status="UnknownVendorId"))
@@ -469,6 +484,7 @@ _ROUTES: Final = {
     "StopTransaction": _route(wire.StopTransaction, Session16._stop),
     "MeterValues": _route(wire.MeterValues, Session16._meter_values),
     "SecurityEventNotification": _route(wire.SecurityEventNotification, Session16._security),
+    "SignCertificate": _route(wire.SignCertificate, Session16._sign),
     "DataTransfer": _route(wire.DataTransfer, Session16._data),
     "FirmwareStatusNotification": _route(wire.FirmwareStatusNotification, files.firmware_status),
     "SignedFirmwareStatusNotification": _route(wire.SignedFirmwareStatusNotification, files.signed_status),

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from revere.core.facts import AlarmCleared, AlarmRaised, Fact, SecurityEventReported
+from revere.core.ports import STATION_URI
 from revere.links.ocppj import login
 from revere.links.ocppj.bounds import Counters
 from revere.links.ocppj.security import Audits
@@ -99,7 +100,7 @@ class Door:
         else:
             user, password = login.credentials(request)
             secret_right = self._directory.authenticate(station_id, password) is not None and user == station_id
-            why = self._fault(config, socket, secret_right=secret_right)
+            config, why = self._judge(config, socket, secret_right=secret_right)
             if not why and config is not None:
                 self._note_certificate(config, socket)
                 return config
@@ -108,6 +109,16 @@ class Door:
         if config is not None:
             self._tell(config.station_id, why, who[0], now_s)
         return None
+
+    def _judge(
+        self, config: StationConfig | None, socket: StationSocket, *, secret_right: bool
+    ) -> tuple[StationConfig | None, str]:
+        """Why the station may not come in, empty when it may; by its next profile, which then is its own."""
+        if config is not None and config.next_profile is not None:
+            following = msgspec.structs.replace(config, security_profile=config.next_profile)
+            if not self._fault(following, socket, secret_right=secret_right):
+                return self._directory.raise_profile(config.station_id), ""
+        return config, self._fault(config, socket, secret_right=secret_right)
 
     def _fault(self, config: StationConfig | None, socket: StationSocket, *, secret_right: bool) -> str:
         """Why the station may not come in; empty when it may."""
@@ -232,8 +243,10 @@ def certificate_fault(
     if certificate.get("issuer") not in roots:
         return "its certificate is not signed by our root itself"
     names = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
-    if names != [station_id]:
-        return f"a certificate of {', '.join(names)[:64] or 'nobody'}"
+    others = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "URI"]
+    ours = [value.removeprefix(STATION_URI) for value in others if value.startswith(STATION_URI)]
+    if (ours or names) != [station_id]:
+        return f"a certificate of {', '.join(ours or names)[:64] or 'nobody'}"
     begins, ends = moment(certificate, "notBefore"), moment(certificate, "notAfter")
     if now < begins:
         return f"its certificate begins at {begins:%Y-%m-%d %H:%M} UTC"

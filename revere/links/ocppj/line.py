@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from revere.core.commands import ReportingCommand, SetpointCommand
     from revere.core.facts import Standing
     from revere.core.orders import OrderBase
-    from revere.core.ports import FactSink, StationConfig, StationDirectory
+    from revere.core.ports import CertificateSigner, FactSink, StationConfig, StationDirectory
     from revere.core.time import Clock
     from revere.links.models import ChargerModel
     from revere.links.ocppj.bounds import Counters
@@ -286,6 +286,8 @@ class StationMemory:
         self.default_sent_s = -inf
         """Loop time of the last default profile; strict stations refuse another within a minute."""
         self.audits = security.Audits()
+        self.signed_s = -inf
+        """Loop time of the last certificate that we signed for it."""
         self.generation = 0
         self.takeovers_s: deque[float] = deque(maxlen=16)
         self.cut_s = -inf
@@ -328,6 +330,7 @@ class Line:
         clock: Clock,
         counters: Counters,
         models: tuple[ChargerModel, ...],
+        signer: CertificateSigner | None = None,
         inspect_first: bool = False,
     ) -> None:
         self.config = config
@@ -339,6 +342,7 @@ class Line:
         self.counters = counters
         self.inspect_first = inspect_first
         self._models = models
+        self.signer = signer
         self._power_locks: dict[int, asyncio.Lock] = {}
 
     @asynccontextmanager

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from revere.core.commands import ReportingCommand, SetpointCommand
     from revere.core.orders import Order
-    from revere.core.ports import FactSink, StationConfig, StationDirectory
+    from revere.core.ports import CertificateSigner, FactSink, StationConfig, StationDirectory
     from revere.core.time import Clock
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,9 @@ class OcppServer:
         rules: DoorRules | None = None,
         models: tuple[ChargerModel, ...] | None = None,
         files: AllowedAddresses | None = None,
+        signer: CertificateSigner | None = None,
     ) -> None:
+        self._signer = signer
         self._files = files or AllowedAddresses()
         self.counters = Counters()
         self._sink = sink
@@ -218,6 +220,7 @@ class OcppServer:
             clock=self._clock,
             counters=self.counters,
             models=self._models,
+            signer=self._signer,
             inspect_first=self._rules.inspect_first,
         )
         session: Session = Session16(line) if config.protocol == "ocpp1.6" else Session2(line)

@@ -1,4 +1,4 @@
-"""Block M: root certificates in a station, and what a station asks of the world of ISO 15118 through us.
+"""Blocks A and M: a station's own certificate signed anew, roots in it, what it asks of the world of ISO 15118.
 
 We relay no OCSP and no contract certificates yet: a station hears that plainly, and does not wait for more.
 """
@@ -13,6 +13,7 @@ from revere.core.errors import Refused
 from revere.core.orders import CertificateUse, DeleteCertificate, InstallCertificate, ListCertificates
 from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
 from revere.links.ocpp2.wire import v21 as wire
+from revere.links.ocppj import signing
 from revere.links.ocppj.files import hash_fields, hash_text
 from revere.links.ocppj.line import Answered
 
@@ -88,7 +89,30 @@ async def _contract(_dialog: Dialog, _request: wire.Get15118EVCertificateRequest
     return Answered(wire.Get15118EVCertificateResponse(status="Failed", statusInfo=NOT_RELAYED, exiResponse=""))
 
 
+async def _sign(dialog: Dialog, request: wire.SignCertificateRequest) -> Answered:
+    line = dialog.line
+    try:
+        if request.certificateType not in (None, "ChargingStationCertificate"):
+            raise Refused("only a station's own certificate is signed here", got=request.certificateType)
+        signed = signing.sign(line, request.csr)
+    except Refused as error:
+        await line.record(signing.refusal_facts(line, error))
+        info = wire.StatusInfo(reasonCode="InvalidCSR", additionalInfo=error.what[:1024])
+        return Answered(wire.SignCertificateResponse(status="Rejected", statusInfo=info))
+    await line.record(signing.signed_facts(line, signed))
+    chain = wire.CertificateSignedRequest(
+        certificateChain=signed.chain, certificateType="ChargingStationCertificate", requestId=request.requestId
+    )
+
+    async def give() -> str:
+        return (await dialog.ask("CertificateSigned", chain, wire.CertificateSignedResponse)).value.status
+
+    answer = wire.SignCertificateResponse(status="Accepted")
+    return Answered(answer, beside=lambda: signing.deliver(line, signed, give))
+
+
 ROUTES: Final[Routes] = {
+    "SignCertificate": Route(wire.SignCertificateRequest, _sign),
     "GetCertificateStatus": Route(wire.GetCertificateStatusRequest, _ocsp),
     "GetCertificateChainStatus": Route(wire.GetCertificateChainStatusRequest, _chain),
     "Get15118EVCertificate": Route(wire.Get15118EVCertificateRequest, _contract),
