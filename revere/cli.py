@@ -105,6 +105,7 @@ def run(
         if bar.live.is_started:
             bar.stop()
     say(summary_table(summary))
+    say(f"Journal hash {summary['journal_hash']} over {_shown(summary['facts'])} facts")
     if json_file is not None:
         json_file.write_text(json.dumps(summary, indent=2, sort_keys=True, default=str) + "\n")
 
@@ -134,7 +135,6 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("messages", "OCPP messages", ""),
     ("simulated_s", "simulated, s", ""),
     ("wall_s", "wall, s", ""),
-    ("journal_hash", "journal hash", "facts"),
 )
 
 
@@ -158,7 +158,7 @@ def _shown(value: object) -> str:
         return f"{value:,.3f}".rstrip("0").rstrip(".")
     if isinstance(value, int):
         return f"{value:,}"
-    return str(value)[:24]
+    return str(value)
 
 
 @app.command

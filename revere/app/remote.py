@@ -78,6 +78,12 @@ def list_events(folder: Path) -> Table:
 
 def stop_discharge(folder: Path, site: str | None, why: str) -> str:
     """Stop discharge everywhere or at one site; returns the server's sentence."""
+    if site is not None and not site.strip():
+        raise Refused(
+            "nothing was stopped: --site is empty",
+            expected="a site's id",
+            remedy="Name the site (`revere site list`), or leave --site out to stop everywhere",
+        )
     return _detail(_post(folder, "/api/v1/discharge/stop", {"site_id": site, "why": why or "from the command line"}))
 
 

@@ -110,15 +110,8 @@ class CallingDesk:
         if request.opt_in:
             detail = f"The programme takes part in {event.grid_event_id}."
         else:
-            detail = f"The programme is out of {event.grid_event_id}. {self._cost_of_leaving(event, now)}"
+            detail = f"The programme is out of {event.grid_event_id}. {self._contracts.leaving(event, now)}"
         return Receipt(accepted=True, detail=detail, reference=event.grid_event_id)
-
-    def _cost_of_leaving(self, event: EventImage, now: dt.datetime) -> str:
-        if event.drill:
-            return "It is a drill: that costs nothing."
-        if now >= event.start:
-            return "It has begun, so registers decide: the mean is taken over the whole event, what is left of it too."
-        return f"By the rule: {'; '.join(self._contracts.declining(event))}."
 
     async def withdraw(self, request: WithdrawEvent, now: dt.datetime) -> Receipt:
         """Take a call by hand back, as if it had never stood."""

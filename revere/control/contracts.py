@@ -97,9 +97,14 @@ class Contracts:
             found += [f"{rule.version.key}: {text}" for _, text in check.reasons]
         return found if rules else ["no rule in force pays a site that it reaches"]
 
-    def declining(self, event: EventImage) -> list[str]:
-        """What declining an event costs, by rule and by what authority."""
-        return [declined_words(rule) for rule in self.rules(event)] or ["no rule pays for it, so it costs nothing"]
+    def leaving(self, event: EventImage, now: dt.datetime) -> str:
+        """What opting out of an event costs at a moment, by which rule and by what authority."""
+        if event.drill:
+            return "It is a drill: that costs nothing."
+        if now >= event.start:
+            return "It has begun, so registers decide: the mean is taken over the whole event, what is left of it too."
+        said = [declined_words(rule) for rule in self.rules(event)] or ["no rule pays for it, so it costs nothing"]
+        return f"By the rule: {'; '.join(said)}."
 
     def baseline(self, called: ProgramId | None, day: dt.date) -> str:
         """What baseline counts on a local date in the contracts that a call of ``called`` reaches (None: in all).

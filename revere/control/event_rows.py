@@ -75,6 +75,7 @@ def event_rows(image: Image, contracts: Contracts, now: dt.datetime) -> tuple[Ev
             cancelled_by=event.cancelled_by,
             why=event.why,
             terms="" if event.drill else contracts.terms(event),
+            leaving="" if event.cancelled or event.end <= now else contracts.leaving(event, now),
         )
         for event in listed[-LISTED_MAX:]
     )

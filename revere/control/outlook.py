@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from revere.control.bounds import EFFICIENCY, LEASE_OVER, UNPLUG_BEFORE, power_bounds_kw
 from revere.control.snapshot import Slot
+from revere.core.time import duration_text
 from revere.plan.departure import Readiness, readiness
 
 if TYPE_CHECKING:
@@ -78,5 +79,5 @@ def late_text(vehicle_id: str, trip: str, result: Readiness) -> str:
     text = f"{vehicle_id} will be {result.short_kwh:.1f} kWh short for {trip!r}"
     if math.isfinite(result.slack_min):
         late_min = max(-result.slack_min, 0.0)
-        return f"{text}; charging at full power it would be ready {late_min:.0f} min late"
+        return f"{text}; charging at full power it would be ready {duration_text(late_min)} late"
     return f"{text}: {result.reason}"

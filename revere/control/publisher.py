@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from revere.plan.island import IslandPlan
 
 POWER_STALE = dt.timedelta(minutes=3)
-BUS_ROWS_FIRST = {"will_miss": 0, "at_risk": 1, "unknown": 2, "ready": 3, "away": 4}
+BUS_ROWS_FIRST = {"will_miss": 0, "at_risk": 1, "unknown": 2, "ready": 3, "no_trip": 4, "away": 5}
 
 
 @dataclass(slots=True)
@@ -182,11 +182,13 @@ def _vehicle_state(evse: EvseImage, plugged: bool) -> Literal["away", "charging"
     return "discharging" if power_kw < -MOVING_KW else "idle"
 
 
-def _verdict(result: Readiness | None, plugged: bool) -> Literal["ready", "at_risk", "will_miss", "away", "unknown"]:
+def _verdict(
+    result: Readiness | None, plugged: bool
+) -> Literal["ready", "at_risk", "will_miss", "away", "unknown", "no_trip"]:
     if not plugged:
         return "away"
     if result is None:
-        return "ready"
+        return "no_trip"
     if result.health == "unknown":
         return "unknown"
     if result.health == "late":
@@ -199,7 +201,7 @@ def _why(evse: EvseImage, result: Readiness | None, plugged: bool, slot: Slot, s
         until = slot.presence.away_until
         return "out, no return known" if until is None else "out on its trip"
     setpoint = state.reasons.get(evse_asset(evse.station.id, 1), "")
-    first = result.reason if result else "no departure ahead"
+    first = result.reason if result else "no trip planned"
     return f"{first}; {setpoint}" if setpoint else first
 
 

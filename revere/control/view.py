@@ -60,6 +60,8 @@ class EventRow(ViewBase, frozen=True, kw_only=True):
     """Why it was taken back."""
     terms: str
     """The rules that pay it, with their rates and whether they are verified; empty for a drill and where none does."""
+    leaving: str
+    """What opting out would cost now."""
 
 
 class ProgramRow(ViewBase, frozen=True, kw_only=True):
@@ -85,7 +87,7 @@ class ReadinessRow(ViewBase, frozen=True, kw_only=True):
     expected_soc: float | None
     slack_min: float | None
     short_kwh: float
-    verdict: Literal["ready", "at_risk", "will_miss", "away", "unknown"]
+    verdict: Literal["ready", "at_risk", "will_miss", "away", "unknown", "no_trip"]
     why: str
 
 

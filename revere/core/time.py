@@ -83,6 +83,17 @@ def floor_to(ts: dt.datetime, step_s: int) -> dt.datetime:
     return dt.datetime.fromtimestamp(seconds - seconds % step_s, UTC)
 
 
+def duration_text(minutes: float) -> str:
+    """A length of time as people say it: "42 min", "1 h 12 min", "2 days 3 h"; never negative."""
+    total = round(abs(minutes))
+    hours, left = divmod(total, 60)
+    if not hours:
+        return f"{total} min"
+    if hours < 48:
+        return f"{hours} h {left} min" if left else f"{hours} h"
+    return f"{hours // 24} days {hours % 24} h"
+
+
 def iso(ts: dt.datetime) -> str:
     """RFC 3339 with a trailing Z and milliseconds, as OCPP and OpenADR write it."""
     return ts.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

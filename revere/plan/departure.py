@@ -17,6 +17,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from revere.core.time import duration_text
 from revere.plan.problem import refuse
 
 SOC_AGE_MAX_S = 900.0
@@ -204,7 +205,7 @@ def readiness(
         why = "enough now"
     else:
         health = "on_time" if slack_min > TIGHT_MIN else "tight"
-        why = f"{slack_min:.0f} min to spare"
+        why = f"{duration_text(slack_min)} to spare"
     if soc_age_s is None or not soc_age_s <= SOC_AGE_MAX_S:
         why = f"{why}; state of charge is old"
     return _line(expected=expected, need=need_kwh, slack_min=slack_min, short=0.0, health=health, why=why)

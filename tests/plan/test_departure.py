@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revere.core.errors import RevereError
+from revere.core.time import duration_text
 from revere.plan.departure import (
     NO_TAPER,
     START_DELAY_S,
@@ -94,7 +95,7 @@ def test_without_power_everything_must_already_be_there() -> None:
     ("given", "health", "ok", "reason"),
     [
         ({"energy_kwh": 110.0}, "ready", True, "enough now"),
-        ({"energy_kwh": 80.0}, "on_time", True, "96 min to spare"),
+        ({"energy_kwh": 80.0}, "on_time", True, "1 h 36 min to spare"),
         ({"energy_kwh": 20.0}, "tight", True, "29 min to spare"),
         ({"energy_kwh": 20.0, "charge_kw": 30.0}, "late", False, "26.9 kWh short at full power"),
         ({"energy_kwh": None}, "unknown", False, "state of charge unknown"),
@@ -140,3 +141,12 @@ def test_a_taper_that_is_none_is_refused() -> None:
     with pytest.raises(RevereError, match="taper"):
         Taper(from_soc=1.0, end_share=0.5)
     assert NO_TAPER.end_share == 1.0
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"),
+    [(0, "0 min"), (59.4, "59 min"), (60, "1 h"), (96, "1 h 36 min"), (2879, "47 h 59 min"), (2880, "2 days 0 h"),
+     (14251, "9 days 21 h"), (-12, "12 min")],
+)  # fmt: skip
+def test_a_length_of_time_reads_as_people_say_it(minutes: float, text: str) -> None:
+    assert duration_text(minutes) == text

@@ -24,7 +24,8 @@ COMMANDS = {
     ("token",): ("add", "list", "revoke"),
     ("station",): ("add", "list", "accept", "renew", "security"),
     ("site",): ("add", "list"),
-    ("event",): ("call",),
+    ("event",): ("call", "list", "opt", "withdraw"),
+    ("event", "call"): ("--drill",),
     ("run",): ("--days", "--seed", "--data", "--json", "--event-day"),
     ("twin",): ("--connect",),
 }  # fmt: skip
@@ -66,6 +67,15 @@ def test_a_run_of_one_home_writes_its_figures(tmp_path: Path) -> None:
     assert figures["missed_departures"] == 0
     assert len(figures["journal_hash"]) == 64
     assert "missed departures" in done.stdout
+    assert f"Journal hash {figures['journal_hash']} over" in done.stdout
+
+
+@pytest.mark.parametrize("site", ["", " "])
+def test_a_stop_for_an_empty_site_says_that_nothing_was_stopped(site: str, place: Site) -> None:
+    said = place.command("stop-discharge", "--site", site, check=False)
+    assert said.returncode == 2
+    assert "nothing was stopped: --site is empty" in said.stderr
+    assert "leave --site out to stop everywhere" in said.stderr
 
 
 GROUPS_CSV = (

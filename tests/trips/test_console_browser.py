@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from revere.control.desk import AcknowledgeAlarm
+from revere.control.desk import AcknowledgeAlarm, CallEvent, OptEvent, WithdrawEvent
 from revere.web.settings import STATIC_FOLDER
 from tests.web.conftest import Web, close_web, open_web
 from tests.web.fake_desk import PASSWORD, FakeDesk, person
@@ -103,6 +103,61 @@ def test_an_operator_stops_and_releases(browser: Browser, web: Web) -> None:
     release.click()
     page.get_by_text("Discharge follows the plan").wait_for()
     page.wait_for_function("document.querySelector('[data-testid=power-now]').ariaLabel.startsWith('giving')")
+    seen.assert_clean()
+    seen.context.close()
+
+
+def test_an_operator_declines_withdraws_and_calls_a_drill(browser: Browser, web: Web) -> None:
+    seen = Watched(browser, web.base)
+    page = seen.page
+    page.goto(f"{web.base}/login/once?token={web.links.issue(person('operator'))}")
+    cards = page.get_by_test_id("event-card")
+    drill = cards.filter(has_text="Tue, Sep 12")
+    drill.wait_for()
+    assert "drill" in drill.inner_text()
+    today = cards.first
+    today.get_by_role("button", name="Decline").click()
+    today.get_by_text("counts 0 kW in the season's mean").wait_for()
+    assert today.get_by_role("button", name="Decline").is_disabled(), "a reason first"
+    today.get_by_label("Reason").fill("a bus is late")
+    today.get_by_role("button", name="Decline").click()
+    today.get_by_text("Declined by some-operator: a bus is late").wait_for()
+
+    drill.get_by_role("button", name="Withdraw").click()
+    drill.get_by_label("Reason").fill("the depot is shut")
+    drill.get_by_role("button", name="Withdraw").click()
+    page.get_by_text("over or taken back").click()
+    page.get_by_text("some-operator: the depot is shut").wait_for()
+
+    page.get_by_role("button", name="Call one").click()
+    page.get_by_label("A drill").check()
+    page.get_by_label("Day", exact=True).fill("2023-09-13")
+    page.get_by_label("From", exact=True).fill("15:30")
+    page.get_by_label("To", exact=True).fill("17:00")
+    page.get_by_role("button", name="Set the drill").click()
+    page.get_by_test_id("call-result").get_by_text("is recorded").wait_for()
+    declined, withdrawn, called = web.desk.asked
+    assert isinstance(declined, OptEvent)
+    assert isinstance(withdrawn, WithdrawEvent)
+    assert isinstance(called, CallEvent)
+    # 15:30 in New York, whatever the zone of the browser.
+    assert (called.drill, called.start.isoformat(), called.end.isoformat()) == (
+        True, "2023-09-13T19:30:00+00:00", "2023-09-13T21:00:00+00:00",
+    )  # fmt: skip
+    seen.assert_clean()
+    seen.context.close()
+
+
+def test_what_is_not_available_is_said_beside_the_figure(browser: Browser, web: Web) -> None:
+    seen = Watched(browser, web.base)
+    page = seen.page
+    page.goto(f"{web.base}/login/once?token={web.links.issue(person('operator'))}")
+    page.get_by_test_id("held-back").wait_for()
+    assert page.get_by_test_id("available").inner_text() == "1,391 kW"
+    assert "+262 kW" in page.get_by_test_id("held-back").inner_text()
+    assert "on the road, back by 18:12" in page.get_by_test_id("held-back").inner_text()
+    page.get_by_text("135 kW for another reason").click()
+    page.get_by_text("2 buses with nothing above the floor").wait_for()
     seen.assert_clean()
     seen.context.close()
 

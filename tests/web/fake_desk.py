@@ -210,6 +210,7 @@ def _event(event_id: str, start: dt.datetime, **changes: object) -> EventRow:
         cancelled_by="",
         why="",
         terms="CI-DAILY at $200 a kW and season, RES-v2 at $275 a kW and season (not verified)",
+        leaving="By the rule: counts 0 kW in the season's mean under CI-DAILY (assumed: a declined call is as missed).",
     )
     return msgspec.structs.replace(row, **changes)
 
@@ -221,7 +222,16 @@ def _events() -> list[EventRow]:
         _event("cs-2023-09-05", START - 2 * day, performance_kw=1043.0),
         _event("cs-2023-09-07", START),
         _event("manual-1694104200-1", START + day, by_hand=True, called_by="maria", nominated_kw=996.0),
-        _event("drill-1694104260-2", START + 5 * day, drill=True, by_hand=True, called_by="maria", nominated_kw=None),
+        _event(
+            "drill-1694104260-2",
+            START + 5 * day,
+            drill=True,
+            by_hand=True,
+            called_by="maria",
+            nominated_kw=None,
+            terms="",
+            leaving="It is a drill: that costs nothing.",
+        ),
         _event(
             "manual-1694104300-3",
             START + 6 * day,

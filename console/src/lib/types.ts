@@ -15,6 +15,47 @@ export interface EventView {
   plan_kw: number | null;
   /** Why nothing is paid for it (yet), by site. */
   held: Record<string, string>;
+  /** An exercise of our own: measured, never paid. */
+  drill: boolean;
+}
+
+/** A call ahead, under way or of the last week, taken back or not. */
+export interface EventRow {
+  grid_event_id: string;
+  program_id: string;
+  program: string;
+  start: string;
+  end: string;
+  phase: Phase;
+  drill: boolean;
+  by_hand: boolean;
+  called_by: string;
+  opt: "in" | "out" | "undecided";
+  opted_by: string;
+  opted_why: string;
+  nominated_kw: number | null;
+  performance_kw: number | null;
+  cancelled: boolean;
+  cancelled_by: string;
+  why: string;
+  /** The rules that pay it, with their rates; "" for a drill and where none does. */
+  terms: string;
+  /** What opting out would cost now. */
+  leaving: string;
+}
+
+export interface ProgramRow {
+  program_id: string;
+  name: string;
+}
+
+/** A part of the discharge nameplate that cannot be given now, and why. */
+export interface HeldBack {
+  reason: string;
+  words: string;
+  kw: number;
+  vehicles: number;
+  until: string | null;
 }
 
 export interface ReadinessRow {
@@ -31,7 +72,7 @@ export interface ReadinessRow {
   expected_soc: number | null;
   slack_min: number | null;
   short_kwh: number;
-  verdict: "ready" | "at_risk" | "will_miss" | "away" | "unknown";
+  verdict: "ready" | "at_risk" | "will_miss" | "away" | "unknown" | "no_trip";
   why: string;
 }
 
@@ -55,6 +96,8 @@ export interface SiteRow {
   hours_left: number | null;
   discharge_stopped: boolean;
   silent_since: string | null;
+  /** Nothing is given behind a meter until its building's load is known. */
+  load_known: boolean;
   /** How many of its stations a technician has locked. */
   locked: number;
 }
@@ -125,6 +168,8 @@ export interface ConsoleView {
   discharge_nameplate_kw: number;
   usable_kwh: number;
   available_discharge_kw: number;
+  /** Why the rest of the nameplate is not available, the most first. */
+  held_back: HeldBack[];
   vehicles: number;
   vehicles_in: number;
   stations: number;
@@ -133,6 +178,8 @@ export interface ConsoleView {
   discharge_stopped: boolean;
   stop: StopView | null;
   event: EventView | null;
+  events: EventRow[];
+  programs: ProgramRow[];
   readiness: ReadinessRow[];
   sites: SiteRow[];
   station_rows: StationRow[];
@@ -152,6 +199,7 @@ export interface PublicView {
   event_phase: Phase | null;
   event_start: string | null;
   event_end: string | null;
+  event_drill: boolean;
   nominated_kw: number | null;
   relief_mean_kw: number | null;
   schools: number;

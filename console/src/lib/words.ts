@@ -95,6 +95,29 @@ export function clockFrom(moment: string, now: string, zone: string): string {
   return same ? clock(moment, zone) : `${weekday} ${clock(moment, zone)}`;
 }
 
+/** The local date of a moment as "2023-09-07". */
+export function dateOf(moment: string, zone: string): string {
+  const parts = format(zone, { year: "numeric", month: "2-digit", day: "2-digit" }).formatToParts(new Date(moment));
+  const part = (type: string) => parts.find((one) => one.type === type)?.value ?? "";
+  return `${part("year")}-${part("month")}-${part("day")}`;
+}
+
+/** The moment at which clocks in the zone show a date ("2023-09-07") and a time ("16:00"). */
+export function momentOf(date: string, time: string, zone: string): string {
+  const wanted = Date.parse(`${date}T${time}:00Z`);
+  let found = wanted;
+  for (let turn = 0; turn < 2; turn += 1) {
+    const at = new Date(found).toISOString();
+    found += wanted - Date.parse(`${dateOf(at, zone)}T${clock(at, zone)}:00Z`);
+  }
+  return new Date(found).toISOString();
+}
+
+/** "Tue, Sep 12" in the zone. */
+export function shortDay(moment: string, zone: string): string {
+  return format(zone, { weekday: "short", month: "short", day: "numeric" }).format(new Date(moment));
+}
+
 export function zoneName(zone: string): string {
   return (zone.split("/").pop() ?? zone).replaceAll("_", " ");
 }
