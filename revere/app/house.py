@@ -55,7 +55,10 @@ REMEMBERED: tuple[tuple[dt.timedelta | None, tuple[str, ...]], ...] = (
         ),
     ),
     (dt.timedelta(days=31), ("ExternalLimitReported", "ExternalLimitLifted")),
-    (dt.timedelta(days=1), ("StationBooted", "ScheduleRead", "ClockSkewMeasured", "CommandIssued", "CommandEnded")),
+    (
+        dt.timedelta(days=1),
+        ("StationBooted", "ScheduleRead", "ClockSkewMeasured", "CommandIssued", "CommandEnded", "StationOrdered"),
+    ),
     (dt.timedelta(hours=1), ("MeterReading",)),
 )  # fmt: skip
 """How far back each kind is read at a start. The groups touch different parts of the image; readings come last."""

@@ -7,8 +7,9 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from revere.control.view import ConsoleView
+from revere.control.view import ConsoleView, ScheduleView, StationView
 from revere.core.orders import Order
+from revere.core.portrait import FrameShown
 
 
 class StopDischarge(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +143,22 @@ class Desk(Protocol):
 
     def view(self) -> ConsoleView | None:
         """The last published picture, None before the first tick."""
+        ...
+
+    async def station(self, station_id: str) -> StationView:
+        """What is known of one station. Raises ``Refused`` for an unknown one."""
+        ...
+
+    async def variables(self, station_id: str) -> tuple[tuple[str, str], ...]:
+        """Its device model, as it told it last, by name."""
+        ...
+
+    async def frames(self, station_id: str) -> tuple[FrameShown, ...]:
+        """Its last messages, both ways, without secrets, the oldest first."""
+        ...
+
+    async def schedule(self, station_id: str) -> ScheduleView:
+        """What it says now that it will follow. Raises ``Unavailable`` or ``Refused`` where it does not say."""
         ...
 
     async def ask(self, request: Ask) -> Receipt:

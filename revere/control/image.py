@@ -17,6 +17,7 @@ from revere.control.external import ExternalLimits
 from revere.control.held import Held
 from revere.control.registers import Registers, building_mean, keep_aligned, net_wh_of
 from revere.control.screen import building_range_kw, told_by_station
+from revere.control.told import Told
 from revere.core import facts as f
 from revere.core.assets import StationIdentity, program_of
 from revere.core.commands import NOT_CONNECTED
@@ -197,6 +198,7 @@ class Image:
         """Open alarms that somebody has seen, and who."""
         self.open_commands: dict[str, f.CommandIssued] = {}
         self.campaigns: dict[CampaignId, Campaign] = {}
+        self.told = Told()
         self._members: dict[ProgramId, frozenset[SiteId]] = {}
         self.held = Held(self.sites, self.stations_of)
         self._stopped_at: dt.datetime | None = None
@@ -245,6 +247,8 @@ class Image:
             self._station(fact)
             return
         if isinstance(fact, f.RecordFact):
+            if isinstance(fact, f.StationOrdered):
+                self.told.apply(fact)
             return
         match fact:
             case f.MeterReading():
@@ -292,6 +296,7 @@ class Image:
                 campaign.ended(fact)
 
     def _command(self, fact: f.CommandIssued | f.CommandEnded) -> None:
+        self.told.apply(fact)
         if isinstance(fact, f.CommandIssued):
             self.open_commands[fact.command_id] = fact
             for evse in self.stations_of(fact.station_id) if fact.kind == "setpoint" else ():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from typing import TYPE_CHECKING, Literal, assert_never
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, assert_never
 
 import msgspec
 
@@ -26,6 +26,7 @@ from revere.control.desk import (
     TellStation,
     WithdrawEvent,
 )
+from revere.control.looking import Looking
 from revere.control.outlook import departure_outlook
 from revere.core import facts as f
 from revere.core.assets import StationIdentity
@@ -36,14 +37,17 @@ from revere.core.orders import Order, SetNetworkProfile, kind_of
 from revere.core.time import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from revere.control.heart import Heart
     from revere.control.image import EvseImage
     from revere.control.inbox import Inbox
     from revere.control.rotation import Rotation
     from revere.control.upgrade import Upgrade
-    from revere.control.view import ConsoleView
+    from revere.control.view import ConsoleView, ScheduleView, StationView
+    from revere.core.portrait import FrameShown
+
+T = TypeVar("T")
 
 ASK_DEADLINE_S = 15.0
 STATION_ANSWERS_S = 12.0
@@ -69,6 +73,7 @@ class Office:
         self._rotation = rotation
         self._upgrade = upgrade
         self._calling = CallingDesk(heart.image, inbox, heart.contracts)
+        self._looking = Looking(heart)
         self._view: ConsoleView | None = None
         self._serial = 0
 
@@ -80,11 +85,31 @@ class Office:
         """The last published picture."""
         return self._view
 
+    async def station(self, station_id: str) -> StationView:
+        """What is known of one station."""
+        return await self._there(self._looking.station(station_id))
+
+    async def variables(self, station_id: str) -> tuple[tuple[str, str], ...]:
+        """Its device model."""
+        return await self._there(self._looking.variables(station_id))
+
+    async def frames(self, station_id: str) -> tuple[FrameShown, ...]:
+        """Its last messages."""
+        return await self._there(self._looking.frames(station_id))
+
+    async def schedule(self, station_id: str) -> ScheduleView:
+        """What it says that it will follow."""
+        return await self._there(self._looking.schedule(station_id))
+
     async def ask(self, request: Ask) -> Receipt:
         """Do it on control's loop and come back with the receipt."""
+        return await self._there(self.do(request))
+
+    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run it on control's loop, from whatever thread."""
         if asyncio.get_running_loop() is self._loop:
-            return await self.do(request)
-        handed = asyncio.run_coroutine_threadsafe(self.do(request), self._loop)
+            return await work
+        handed = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             async with asyncio.timeout(ASK_DEADLINE_S):
                 return await asyncio.wrap_future(handed)

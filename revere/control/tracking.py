@@ -157,7 +157,7 @@ class CommandTracker:
         old = self.open.pop(asset_id, None)
         if old is not None:
             self._count(old, "superseded")
-            ended.append(f.CommandEnded(at=now, command_id=old.command_id, outcome="superseded"))
+            ended.append(f.CommandEnded(at=now, command_id=old.command_id, outcome="superseded", said=said(old)))
         self._serial += 1
         self._again_at.pop(asset_id, None)
         self.figures.issued += 1
@@ -212,7 +212,9 @@ class CommandTracker:
                 del self.open[asset_id]
                 self._count(command, "superseded")
                 facts.append(
-                    f.CommandEnded(at=now, command_id=command.command_id, outcome="superseded", why="unplugged")
+                    f.CommandEnded(
+                        at=now, command_id=command.command_id, outcome="superseded", why="unplugged", said=said(command)
+                    )
                 )
             elif measured_at(evse) > command.issued_at and (
                 _agrees(evse, command.setpoint_kw) or _carries_island(evse, command.setpoint_kw, image)
@@ -245,7 +247,9 @@ class CommandTracker:
     def _confirmed(self, command: OpenCommand, evse: EvseImage, image: Image, now: dt.datetime) -> list[f.Fact]:
         self._count(command, "confirmed")
         self.forget(command.asset_id)
-        facts: list[f.Fact] = [f.CommandEnded(at=now, command_id=command.command_id, outcome="confirmed")]
+        facts: list[f.Fact] = [
+            f.CommandEnded(at=now, command_id=command.command_id, outcome="confirmed", said=said(command))
+        ]
         if not _moved(evse, command):  # standing still proves nothing about following
             return facts
         self._failures.pop(command.asset_id, None)
@@ -259,7 +263,7 @@ class CommandTracker:
     def _expired(self, command: OpenCommand, evse: EvseImage, now: dt.datetime) -> list[f.Fact]:
         shown = "nothing" if evse.power_kw is None else f"{evse.power_kw:.1f} kW"
         why = f"asked {command.setpoint_kw:.1f} kW, meter shows {shown}"
-        ended = f.CommandEnded(at=now, command_id=command.command_id, outcome="expired", why=why)
+        ended = f.CommandEnded(at=now, command_id=command.command_id, outcome="expired", why=why, said=said(command))
         self._ask_later(command.asset_id, now)
         return [ended, *self._failed(command.asset_id, why, now)]
 
@@ -285,6 +289,11 @@ class CommandTracker:
     def trusted(self, asset_id: str, now: dt.datetime) -> bool:
         """Whether the EVSE may be counted on; after a pause it is tried again."""
         return now >= self._retry_at.get(asset_id, now)
+
+
+def said(command: OpenCommand) -> Literal["", "accepted"]:
+    """What the station answered, for the record of a command's end."""
+    return "accepted" if command.accepted else ""
 
 
 def measured_at(evse: EvseImage) -> dt.datetime:

@@ -150,6 +150,69 @@ class StationRow(ViewBase, frozen=True, kw_only=True):
     """When its meter first showed 0 kW under the lock; None: not proven that it rests."""
 
 
+class TellingView(ViewBase, frozen=True, kw_only=True):
+    """One thing that a station was told: what it said, and whether its meter proved it (setpoints alone are judged)."""
+
+    command_id: str
+    at: dt.datetime
+    kind: str
+    by: str
+    setpoint_kw: float | None = None
+    ended_at: dt.datetime | None = None
+    said: Literal["accepted", "refused", "nothing"] | None = None
+    """None while its answer is awaited."""
+    proof: Literal["awaited", "confirmed", "not confirmed", "replaced", "not judged"] = "not judged"
+    why: str = ""
+
+
+class ScheduleStep(ViewBase, frozen=True, kw_only=True):
+    """From this moment on: the setpoint where one holds, else the most that it would charge with; charging positive."""
+
+    start: dt.datetime
+    kw: float
+
+
+class ScheduleView(ViewBase, frozen=True, kw_only=True):
+    """What a station said at ``asked_at`` that it follows until ``end``; ``fallback`` is its charge-only default."""
+
+    asked_at: dt.datetime
+    end: dt.datetime
+    steps: tuple[ScheduleStep, ...]
+    fallback: tuple[ScheduleStep, ...]
+
+
+class StationView(ViewBase, frozen=True, kw_only=True):
+    """What is known of one station beyond its row: who it is, what it was told, what is wrong with it.
+
+    ``stranger`` names another charger that answers in its place. ``variables`` counts what its device model told.
+    """
+
+    station_id: str
+    vendor: str
+    model: str
+    serial: str
+    firmware: str
+    stranger: str
+    booted_at: dt.datetime | None
+    registered_protocol: str
+    security_profile: int
+    charge_kw: float
+    discharge_kw: float
+    controllable: bool
+    gives: bool
+    """Whether we can make it discharge, where its hardware does."""
+    charger_model: str
+    charger_model_why: str
+    way: str
+    profile_interval_s: float
+    certificate_ends: dt.datetime | None
+    connected_at: dt.datetime | None
+    offline_at: dt.datetime | None
+    problems: tuple[str, ...]
+    variables: int
+    told: tuple[TellingView, ...]
+
+
 class AlarmView(ViewBase, frozen=True, kw_only=True):
     """Something that a person should know."""
 

@@ -336,6 +336,8 @@ class CommandEnded(FactBase, frozen=True, tag=True, kw_only=True):
     command_id: CommandId
     outcome: Literal["confirmed", "rejected", "expired", "superseded"]
     why: str = ""
+    said: Literal["", "accepted"] = ""
+    """Whether the station had accepted it, whatever its meter showed."""
 
 
 class StationOrdered(FactBase, frozen=True, tag=True, kw_only=True):

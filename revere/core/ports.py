@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from revere.core.facts import Fact
     from revere.core.ids import SessionId
     from revere.core.orders import Order
+    from revere.core.portrait import FrameShown, StationPortrait
 
 
 class FactSink(Protocol):
@@ -138,6 +139,14 @@ class ChargingLink(Protocol):
         self, station_id: StationId, evse_id: int, duration_s: int
     ) -> list[tuple[dt.datetime, float]]:
         """What the station says it would do, (from, kW). Raises ``Unavailable`` or ``Refused``."""
+        ...
+
+    def portrait(self, station_id: StationId) -> StationPortrait:
+        """What the link knows of a station: its kind of charger, certificate, device model."""
+        ...
+
+    def frames(self, station_id: StationId) -> tuple[FrameShown, ...]:
+        """The last messages of a station, both ways, the oldest first, without secrets."""
         ...
 
     async def restore_fallback(self, station_id: StationId) -> Answer:

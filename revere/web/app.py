@@ -23,6 +23,7 @@ from revere.core.time import wall_now
 from revere.web.acting import discharge_routes, lock_routes, programme_routes, station_routes
 from revere.web.calling import event_routes
 from revere.web.gate import PUBLIC, Gate, check_declared, open_to
+from revere.web.inspecting import inspection_routes
 from revere.web.limits import LoginLimits
 from revere.web.live import LiveFeed
 from revere.web.login import PasswordCheck, login_routes
@@ -79,6 +80,7 @@ def create_app(
         *event_routes(desk),
         *station_routes(desk),
         *lock_routes(desk),
+        *inspection_routes(desk, history),
         *login_routes(
             accounts, sessions, links or OneTimeLinks(now_s), LoginLimits(now_s), settings, check or PasswordCheck()
         ),
@@ -131,7 +133,17 @@ def page_routes(settings: WebSettings) -> list[BaseRouteHandler | Router]:
         """The operator's page; strangers go to the login page."""
         return shell()
 
-    pages: list[BaseRouteHandler | Router] = [open_pages, operator_page, no_icon]
+    @get(
+        "/stations/{station_id:str}",
+        opt=open_to("operator", "auditor", "site_manager", page=True),
+        include_in_schema=False,
+        sync_to_thread=False,
+    )
+    def station_page() -> Response[bytes]:
+        """A station's page; strangers go to the login page."""
+        return shell()
+
+    pages: list[BaseRouteHandler | Router] = [open_pages, operator_page, station_page, no_icon]
     assets = settings.static_folder / "assets"
     if assets.is_dir():
         pages.append(create_static_files_router("/assets", [assets], opt=PUBLIC, include_in_schema=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import get_args
 
@@ -11,6 +12,7 @@ import msgspec
 from revere.control.view import shown
 from revere.core.assets import Fleet
 from revere.core.errors import Refused
+from revere.core.facts import SecurityEventReported
 from revere.core.ids import ParticipantId
 from revere.core.time import wall_now
 from revere.settle.ledger import LedgerLine, from_fields
@@ -19,9 +21,11 @@ from revere.settle.statement import STATE_WORDS, STATES, Statement, build_statem
 from revere.store.access import User
 from revere.store.ledger import LEDGER_PAGE_LINES
 from revere.store.reader import AccessDesk, Reader
-from revere.web.ports import ROLES, Account, FleetSeries, LedgerState, StatementLine, StatementView
+from revere.web.ports import ROLES, Account, FleetSeries, LedgerState, SecurityRow, StatementLine, StatementView
 
 LINES_MAX = 20_000
+SECURITY_MAX = 200
+SECURITY_FOR = dt.timedelta(days=31)
 
 
 class StoreAccounts:
@@ -99,6 +103,17 @@ class StoreHistory:
             baseline_kw=(None,) * steps,
             relief_kw=tuple(None if kw is None else shown(-kw, 2) for kw in power),
         )
+
+    async def security_events(self, station_id: str) -> Sequence[SecurityRow]:
+        """Those of the last month, at most 200, the newest first."""
+        found: deque[SecurityRow] = deque(maxlen=SECURITY_MAX)
+        since = wall_now() - SECURITY_FOR
+        async for fact in self._reader.journal(since=since, kinds=("SecurityEventReported",)):
+            if isinstance(fact, SecurityEventReported) and fact.station_id == station_id:
+                found.append(
+                    SecurityRow(ts=fact.ts, type=fact.type, source=fact.source, detail=fact.detail, count=fact.count)
+                )
+        return tuple(reversed(found))
 
     async def statements(self) -> Sequence[StatementView]:
         """Newest month first, then by participant. Raises ``Refused`` beyond 20,000 ledger lines."""

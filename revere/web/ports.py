@@ -97,11 +97,25 @@ class StatementView(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[StatementLine, ...] = ()
 
 
+class SecurityRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Something of security at a station: told by itself, or refused by our door under its id."""
+
+    ts: dt.datetime
+    type: str
+    source: str
+    detail: str
+    count: int
+
+
 class History(Protocol):
     """What the store remembers, for pages."""
 
     async def fleet_series(self, start: dt.datetime, end: dt.datetime, step_s: int) -> FleetSeries:
         """Means of ``[start, end)`` in steps of ``step_s`` seconds."""
+        ...
+
+    async def security_events(self, station_id: str) -> Sequence[SecurityRow]:
+        """A station's security events of late, the newest first."""
         ...
 
     async def statements(self) -> Sequence[StatementView]:

@@ -30,6 +30,7 @@ from revere.core.ids import (
     VehicleId,
 )
 from revere.core.orders import Order
+from revere.core.portrait import FrameShown, StationPortrait
 from revere.core.tariff import Tariff
 from revere.settle.rules import load_rulebook
 
@@ -348,6 +349,12 @@ class FakeLink:
         if station_id not in self.follows:
             raise Refused("no composite schedule", where=station_id)
         return self.follows[station_id]
+
+    def portrait(self, station_id: StationId) -> StationPortrait:
+        return StationPortrait(model="native-21", variables=(("EVSE@1.Power", "60000"),))
+
+    def frames(self, station_id: StationId) -> tuple[FrameShown, ...]:
+        return ()
 
     async def restore_fallback(self, station_id: StationId) -> Answer:
         self.restored.append(station_id)

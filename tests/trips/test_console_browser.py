@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from revere.control.desk import AcknowledgeAlarm, CallEvent, OptEvent, WithdrawEvent
+from revere.control.desk import AcknowledgeAlarm, CallEvent, LiftLock, OptEvent, OrderStation, WithdrawEvent
+from revere.core.orders import ResetStation, TakeInventory
 from revere.web.settings import STATIC_FOLDER
 from tests.web.conftest import Web, close_web, open_web
 from tests.web.fake_desk import PASSWORD, FakeDesk, person
@@ -216,6 +217,45 @@ def test_a_site_opens_its_stations_and_is_stopped_alone(browser: Browser, web: W
     page.get_by_role("button", name="Yes, stop discharge at Beverly Public Schools").click()
     page.get_by_text("discharge stopped by a person").first.wait_for()
     assert [getattr(ask, "site_id", None) for ask in web.desk.asked] == ["beverly"]
+    seen.assert_clean()
+    seen.context.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_a_station_has_a_page_where_it_is_locked_and_given_orders(
+    browser: Browser, web: Web, width: int, scheme: str
+) -> None:
+    seen = Watched(browser, web.base, color_scheme=scheme, viewport={"width": width, "height": 900})
+    page = seen.page
+    page.goto(f"{web.base}/login/once?token={web.links.issue(person('operator'))}")
+    page.get_by_role("button", name="Boston Public Schools", exact=True).click()
+    page.get_by_text("locked by ann since 15:40: new cable").wait_for()
+    page.get_by_role("link", name="boston-cs05").click()
+    page.get_by_role("heading", name="Locked: 0 kW by its meter").wait_for()
+    page.get_by_text("native-2.1: OCPP 2.1 set-points, both ways").wait_for()
+    page.get_by_text("ends in 20 days").wait_for()
+    page.get_by_text("accepted, ▲ not shown by its meter").wait_for()
+    page.get_by_text("UpdateDynamicSchedule call").first.wait_for()
+    page.get_by_label("What it follows").locator("canvas").wait_for()
+    page.get_by_label("What it follows").get_by_role("button", name="Table").click()
+    page.get_by_role("cell", name="at most drawing 22 kW").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    lift = page.get_by_role("button", name="Lift")
+    assert lift.is_disabled()
+    page.get_by_label("Reason", exact=True).fill("seen closed and tested")
+    lift.click()
+    page.get_by_text("Done.").wait_for()
+    page.get_by_role("button", name="Read inventory").click()
+    page.get_by_label("Ask", exact=True).get_by_text("Done.").wait_for()
+    page.get_by_label("Start anew").get_by_role("button", name="Now").click()
+    assert len(web.desk.asked) == 2  # asked in place first
+    page.get_by_role("button", name="Reset it now, session and all").click()
+    page.get_by_label("Start anew").get_by_text("Done.").wait_for()
+    assert web.desk.asked == [
+        LiftLock(by="some-operator", why="seen closed and tested", station_id="boston-cs05"),
+        OrderStation(station_id="boston-cs05", order=TakeInventory(), by="some-operator"),
+        OrderStation(station_id="boston-cs05", order=ResetStation(when="now"), by="some-operator"),
+    ]
     seen.assert_clean()
     seen.context.close()
 

@@ -34,14 +34,20 @@ from revere.control.view import (
     EventRow,
     EventView,
     HeldBack,
+    LockView,
     ProgramRow,
     ReadinessRow,
+    ScheduleStep,
+    ScheduleView,
     SiteRow,
     StationRow,
+    StationView,
     StopView,
 )
 from revere.core.errors import Unavailable
-from revere.web.ports import Account, FleetSeries, Role, StatementLine, StatementView
+from revere.core.portrait import FrameShown
+from revere.web.ports import Account, FleetSeries, Role, SecurityRow, StatementLine, StatementView
+from tests.web.fake_station import frames_shown, station_view
 
 UTC = dt.UTC
 START = dt.datetime(2023, 9, 7, 20, 0, tzinfo=UTC)  # 16:00 in Massachusetts
@@ -145,6 +151,19 @@ class FakeHistory:
             power_kw=tuple(powers),
             baseline_kw=tuple(bases),
             relief_kw=tuple(reliefs),
+        )
+
+    async def security_events(self, station_id: str) -> Sequence[SecurityRow]:
+        """A reset, and somebody at the door."""
+        return (
+            SecurityRow(ts=START, type="ResetOrReboot", source="station", detail="", count=1),
+            SecurityRow(
+                ts=START - dt.timedelta(hours=5),
+                type="LoginRefused",
+                source="door",
+                detail="wrong secret, from 203.0.113.7",
+                count=4,
+            ),
         )
 
     async def statements(self) -> Sequence[StatementView]:
@@ -264,6 +283,11 @@ def fleet_kw(ts: dt.datetime) -> float:
     return max(4.0, baseline_kw(ts) * (1.25 if hour < 6 or hour > 21 else 0.9) + wobble)
 
 
+LOCKS = {
+    "boston-bus05": (LockView(by="ann", why="new cable", since=START - dt.timedelta(minutes=20), whole_site=False),)
+}
+
+
 class FakeDesk:
     """The heart as the web sees it. ``advance`` moves its time; what it was asked stays in ``asked``."""
 
@@ -332,6 +356,44 @@ class FakeDesk:
         self.events = [
             msgspec.structs.replace(row, **changes) if row.grid_event_id == event_id else row for row in self.events
         ]
+
+    async def station(self, station_id: str) -> StationView:
+        """A charger that was exchanged, told three things and has a certificate for another 20 days."""
+        return station_view(station_id, self.now)
+
+    async def variables(self, station_id: str) -> tuple[tuple[str, str], ...]:
+        """A few of a device model."""
+        return (
+            ("AlignedDataCtrlr.Interval", "300"),
+            ("EVSE@1.Power", "60000"),
+            ("OCPPCommCtrlr.HeartbeatInterval", "300"),
+            ("SampledDataCtrlr.TxUpdatedInterval", "10"),
+            ("V2XChargingCtrlr@1.SupportedOperationModes", "ChargingOnly,CentralSetpoint,CentralFrequency"),
+        )
+
+    async def frames(self, station_id: str) -> tuple[FrameShown, ...]:
+        """A meter value, a setpoint and their answers, over and over."""
+        return frames_shown(self.now)
+
+    async def schedule(self, station_id: str) -> ScheduleView:
+        """It gives until the event's end, then charges by its default."""
+        if station_id.startswith("home"):
+            raise Unavailable("station is not connected", where=station_id)
+        hour = dt.timedelta(hours=1)
+        return ScheduleView(
+            asked_at=self.now,
+            end=self.now + hour,
+            steps=(
+                ScheduleStep(start=self.now, kw=-28.5),
+                ScheduleStep(start=self.now + 0.35 * hour, kw=0.0),
+                ScheduleStep(start=self.now + 0.7 * hour, kw=12.0),
+            ),
+            fallback=(
+                ScheduleStep(start=self.now, kw=0.0),
+                ScheduleStep(start=self.now + 4 * hour, kw=22.0),
+                ScheduleStep(start=self.now + 13 * hour, kw=11.0),
+            ),
+        )
 
     def _build(self) -> ConsoleView:
         rows, stations, sites = self._fleet()
@@ -502,6 +564,8 @@ class FakeDesk:
             why="discharge stopped by a person" if stopped else "grid event",
             soc=row.soc,
             skew_s=0.4,
+            locks=LOCKS.get(row.vehicle_id, ()),
+            lock_proven_at=START if row.vehicle_id in LOCKS else None,
             last_reading=self.now - dt.timedelta(seconds=6),
         )
 

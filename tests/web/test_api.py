@@ -197,6 +197,32 @@ def test_a_desk_that_declines_is_a_409(web: Web) -> None:
     assert "technician's lock" in answer.json()["detail"]
 
 
+MINE, THEIRS = "beverly-cs01", "boston-cs05"
+
+
+@pytest.mark.parametrize("part", ["", "/variables", "/security", "/schedule"])
+def test_a_site_manager_looks_into_the_stations_of_his_site_alone(web: Web, part: str) -> None:
+    manager = web.client("site_manager")
+    assert manager.get(f"/api/v1/stations/{MINE}{part}").status_code == 200
+    theirs, none = (manager.get(f"/api/v1/stations/{name}{part}") for name in (THEIRS, "nowhere"))
+    assert (theirs.status_code, none.status_code) == (404, 404)
+    assert theirs.json()["detail"] == none.json()["detail"]
+
+
+def test_a_stations_page_has_its_row_what_is_known_and_its_alarms(web: Web) -> None:
+    found = web.client("operator").get(f"/api/v1/stations/{THEIRS}").json()
+    assert (found["row"]["station_id"], found["site"]) == (THEIRS, "Boston Public Schools")
+    assert found["row"]["locks"][0]["by"] == "ann"
+    assert found["station"]["told"][0]["proof"] == "awaited"
+    frames = web.client("operator").get(f"/api/v1/stations/{THEIRS}/frames").json()["frames"]
+    assert frames[0]["at"] > frames[-1]["at"]
+
+
+def test_a_station_that_does_not_say_what_it_follows_is_a_503(web: Web) -> None:
+    answer = web.client("operator").get("/api/v1/stations/home-17-cs01/schedule")
+    assert (answer.status_code, "not connected" in answer.json()["detail"]) == (503, True)
+
+
 @pytest.mark.parametrize("place", ["stations/boston-cs05", "sites/boston"])
 def test_the_command_line_locks_but_only_a_named_person_lifts(start: Start, place: str) -> None:
     """The same person could sit at both ends of it."""

@@ -17,6 +17,7 @@ from tests.web.fake_desk import END, START, FakeAccounts, FakeDesk, FakeHistory,
 ALL = set(ROLES)
 EYES: set[Role] = {"operator", "auditor"}
 OWNERS: set[Role] = {"operator", "auditor", "site_manager", "resident"}
+LOOKERS: set[Role] = {"operator", "auditor", "site_manager"}
 ACTORS: set[Role] = {"operator", "site_manager", "resident"}
 SPAN = "from=2023-09-07T00:00:00Z&to=2023-09-07T12:00:00Z"
 
@@ -59,11 +60,18 @@ TABLE: dict[tuple[str, str], set[Role] | None] = {
     ("POST", "/api/v1/stations/{station_id:str}/secret"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/charger"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/orders"): {"operator"},
+    ("GET", "/stations/{station_id:str}"): LOOKERS,
+    ("GET", "/api/v1/stations/{station_id:str}"): LOOKERS,
+    ("GET", "/api/v1/stations/{station_id:str}/variables"): LOOKERS,
+    ("GET", "/api/v1/stations/{station_id:str}/security"): LOOKERS,
+    ("GET", "/api/v1/stations/{station_id:str}/schedule"): {"operator", "site_manager"},
+    ("GET", "/api/v1/stations/{station_id:str}/frames"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/lock"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/unlock"): {"operator"},
     ("POST", "/api/v1/sites/{site_id:str}/lock"): {"operator"},
     ("POST", "/api/v1/sites/{site_id:str}/unlock"): {"operator"},
 }
+PAGES = {"/operator", "/stations/{station_id:str}"}
 FILL = {
     "{site_id:str}": "beverly",
     "{station_id:str}": "beverly-cs01",
@@ -127,10 +135,10 @@ def test_route_by_role(web: Web, role: Role | None) -> None:
         if roles is None:
             good = status != 403 and (status != 401 or path in {"/login", "/login/once"})
         elif role is None:
-            good = status == (303 if path == "/operator" else 401)
+            good = status == (303 if path in PAGES else 401)
         elif role in roles:
             # A resident owns home 1, not Beverly: 404 says that the gate was passed and the scope was not.
-            good = status < 300 or (status == 404 and role == "resident") or (status == 503 and path == "/operator")
+            good = status < 300 or (status == 404 and role == "resident") or (status == 503 and path in PAGES)
         else:
             good = status == 403
         if not good:

@@ -139,6 +139,27 @@ def _load(path: Path) -> ChargerModel:
     return found
 
 
+WAY_WORDS: Final[dict[Way, str]] = {
+    "native21": "OCPP 2.1 set-points, both ways",
+    "draft21": "the draft of OCPP 2.1's set-points over 2.0.1",
+    "negative-limit": "limits below 0 mean giving",
+    "charge-only": "limits; it only charges",
+    "data-transfer": "its vendor's own message",
+    "vendor-cloud": "not at all: only its vendor's cloud commands it",
+}
+
+
+def why(model: ChargerModel, who: tuple[str, str, str], named: str = "") -> str:
+    """Why a charger that says it is ``who`` was taken for this model, for people."""
+    if named == model.name:
+        return "named in the registry"
+    said = ", ".join(part for part in who if part) or "nothing of itself"
+    if not model.says()[0]:
+        return f"nothing narrower fits what it said: {said}"
+    wanted = ", ".join((model.vendor, model.model, model.firmware))
+    return f"it said {said}, which fits {wanted}"
+
+
 def choose(
     models: tuple[ChargerModel, ...], protocol: Protocol, who: tuple[str, str, str], named: str = ""
 ) -> ChargerModel:

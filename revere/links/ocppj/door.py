@@ -155,6 +155,10 @@ class Door:
             self._ends[config.station_id] = moment(shown, "notAfter")
             self._send(self._warning(config.station_id, self._clock.now()))
 
+    def certificate_ends(self, station_id: StationId) -> dt.datetime | None:
+        """When the certificate ends with which the station came in last; None without one."""
+        return self._ends.get(station_id)
+
     def watch(self) -> None:
         """Warn of certificates that end soon; once an hour is enough, however often it is called."""
         now_s = asyncio.get_running_loop().time()

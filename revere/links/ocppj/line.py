@@ -35,6 +35,7 @@ from revere.core.facts import (
 )
 from revere.links.models import choose
 from revere.links.ocppj import security
+from revere.links.ocppj.frames import FrameRing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -262,6 +263,9 @@ class StationMemory:
         """EVSE to the loop time of the last SetChargingProfile."""
         self.model: ChargerModel | None = None
         """What kind of charger it is, once it has said who it is."""
+        self.who = ("", "", "")
+        """Vendor, model and firmware by which that was chosen."""
+        self.frames = FrameRing()
         self.model_told = ""
         self.model_problem = ""
         """What is wrong with that choice."""
@@ -414,6 +418,7 @@ class Line:
     def recognise(self, vendor: str, model: str, firmware: str) -> None:
         """Choose the kind of charger anew, by its own word where a name means nothing here."""
         who, memory = (vendor, model, firmware), self.memory
+        memory.who = who
         try:
             memory.model = choose(self._models, self.config.protocol, who, self.config.charger_model)
             memory.model_problem = "" if memory.model.controllable else NOT_CONTROLLABLE

@@ -19,7 +19,8 @@ from revere.core.errors import Refused, RevereError, Unavailable
 from revere.core.facts import AlarmRaised, Fact, StationConnected, StationDisconnected
 from revere.core.ids import StationId
 from revere.core.orders import FileOrder, StartSession, StopSession, TriggerReport
-from revere.links.models import ChargerModel, our_models
+from revere.core.portrait import FrameShown, StationPortrait
+from revere.links.models import WAY_WORDS, ChargerModel, our_models, why
 from revere.links.ocpp2.session import Session2
 from revere.links.ocpp16.session import Session16
 from revere.links.ocppj import login
@@ -38,7 +39,9 @@ from revere.links.ocppj.bounds import (
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTable, CallTimedOut, errand
 from revere.links.ocppj.connection import StationLink
 from revere.links.ocppj.door import Door, DoorRules
+from revere.links.ocppj.frames import NotedTransport
 from revere.links.ocppj.line import Line, Session, StationMemory
+from revere.links.ocppj.showing import shown
 from revere.links.ocppj.transport import Disconnected, StationSocket, Transport, WebSocketTransport
 
 if TYPE_CHECKING:
@@ -205,6 +208,7 @@ class OcppServer:
         """A station's behaviour on a socket of any kind; it lives once it is run."""
         memory = self._memories.setdefault(config.station_id, StationMemory())
         memory.generation += 1
+        transport = NotedTransport(transport, memory.frames, self._clock)
         calls = CallTable(
             transport,
             self.counters,
@@ -381,6 +385,25 @@ class OcppServer:
             raise Refused(str(error), where=station_id) from error
         except (CallTimedOut, CallOverflow, Disconnected) as error:
             raise Unavailable(str(error), where=station_id) from error
+
+    def portrait(self, station_id: StationId) -> StationPortrait:
+        """The kind of charger, its certificate and its variables, as far as this life of ours has heard."""
+        memory, config = self._memories.get(station_id), self._directory.registered(station_id)
+        if memory is None or memory.model is None or config is None:
+            return StationPortrait()
+        return StationPortrait(
+            model=memory.model.name,
+            model_why=memory.model_problem or why(memory.model, memory.who, config.charger_model),
+            way=WAY_WORDS[memory.model.way],
+            profile_interval_s=memory.model.profile_interval_s,
+            certificate_ends=self._door.certificate_ends(station_id),
+            variables=tuple(sorted(memory.variables.items())),
+        )
+
+    def frames(self, station_id: StationId) -> tuple[FrameShown, ...]:
+        """The last messages of the station, both ways, the oldest first, without secrets."""
+        memory = self._memories.get(station_id)
+        return () if memory is None else shown(memory.frames.read())
 
     async def _ask(self, station_id: StationId, ask: Callable[[Session], Awaitable[Answer]]) -> Answer:
         link = self._links.get(station_id)

@@ -1,0 +1,103 @@
+"""One station in depth: who it is, what it was told and did, its variables, schedule, frames, security events."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+from litestar import get
+from litestar.handlers.base import BaseRouteHandler
+
+from revere.control.desk import Desk
+from revere.control.view import AlarmView, ScheduleView, StationRow, StationView
+from revere.core.portrait import FrameShown
+from revere.web.gate import Asked, open_to
+from revere.web.ports import History, SecurityRow
+from revere.web.reading import Id, current, find_station
+
+LOOKERS = open_to("operator", "auditor", "site_manager")
+
+
+class StationPicture(msgspec.Struct, frozen=True, kw_only=True):
+    """A station now: its row of the picture, what is known of it, its open alarms."""
+
+    now: dt.datetime
+    zone: str
+    site: str
+    row: StationRow
+    station: StationView
+    alarms: tuple[AlarmView, ...]
+
+
+class VariableRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One variable of the device model, as the station told it last."""
+
+    name: str
+    value: str
+
+
+class VariableList(msgspec.Struct, frozen=True, kw_only=True):
+    """A station's device model, by name."""
+
+    variables: tuple[VariableRow, ...]
+
+
+class FrameList(msgspec.Struct, frozen=True, kw_only=True):
+    """A station's last messages, the newest first."""
+
+    frames: tuple[FrameShown, ...]
+
+
+class SecurityList(msgspec.Struct, frozen=True, kw_only=True):
+    """A station's security events, the newest first."""
+
+    events: tuple[SecurityRow, ...]
+
+
+def inspection_routes(desk: Desk, history: History) -> list[BaseRouteHandler]:
+    """Each finds the station among the asker's own first: 404 for another's, as for none."""
+
+    @get("/api/v1/stations/{station_id:str}", opt=LOOKERS, summary="One station now")
+    async def station(request: Asked, station_id: Id) -> StationPicture:
+        """Who it is and why it is taken for that, what it was told, what it said, what its meter proved."""
+        view = current(desk)
+        row = find_station(view, station_id, request.user)
+        return StationPicture(
+            now=view.now,
+            zone=view.zone,
+            site=next((site.name for site in view.sites if site.site_id == row.site_id), row.site_id),
+            row=row,
+            station=await desk.station(station_id),
+            alarms=tuple(alarm for alarm in view.alarms if alarm.subject in (station_id, f"{station_id}/1")),
+        )
+
+    @get("/api/v1/stations/{station_id:str}/variables", opt=LOOKERS, summary="A station's device model")
+    async def variables(request: Asked, station_id: Id) -> VariableList:
+        """As it told it last; empty until it has since our start. The order `take-inventory` asks anew."""
+        find_station(current(desk), station_id, request.user)
+        found = await desk.variables(station_id)
+        return VariableList(variables=tuple(VariableRow(name=name, value=value) for name, value in found))
+
+    @get(
+        "/api/v1/stations/{station_id:str}/schedule",
+        opt=open_to("operator", "site_manager"),
+        summary="What a station says that it will follow",
+    )
+    async def schedule(request: Asked, station_id: Id) -> ScheduleView:
+        """Asked of the station now (its composite schedule of the next hour), at most every 10 s."""
+        find_station(current(desk), station_id, request.user)
+        return await desk.schedule(station_id)
+
+    @get("/api/v1/stations/{station_id:str}/security", opt=LOOKERS, summary="A station's security events")
+    async def security(request: Asked, station_id: Id) -> SecurityList:
+        """Of the last month: what it told, and what our door refused under its id."""
+        find_station(current(desk), station_id, request.user)
+        return SecurityList(events=tuple(await history.security_events(station_id)))
+
+    @get("/api/v1/stations/{station_id:str}/frames", opt=open_to("operator"), summary="A station's last messages")
+    async def frames(request: Asked, station_id: Id) -> FrameList:
+        """At most 200, both ways, as they were on the wire; passwords, tokens and certificates are masked."""
+        find_station(current(desk), station_id, request.user)
+        return FrameList(frames=tuple(reversed(await desk.frames(station_id))))
+
+    return [station, variables, schedule, security, frames]
