@@ -203,7 +203,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "repeat": (1, MAX_STATIONS),
     "seed": (0, 2**63 - 1),
     "event_hours": (0.25, 6.0),
-    "hours": (0.0, 24.0 * 14),
+    "hours": (0.01, 24.0 * 14),
     "count": (1, MAX_STATIONS),
     "stagger_min": (0.0, 240.0),
     "latitude": (-90.0, 90.0),
@@ -531,10 +531,23 @@ def _check_whole(entry: Entry, sites: list[assets.Site], stations: list[assets.S
         if twice:
             raise ScenarioError(f"{what} id used twice", where=file, got=", ".join(sorted(twice)))
     site_ids = {site.id for site in sites}
-    for outage in entry.outages:
+    for index, outage in enumerate(entry.outages):
         _check_choice("outages.site is not a site", outage.site, {str(i) for i in site_ids}, file)
+        _check_in_run(entry.run, outage, f"{file}: outages[{index}]")
     for card in entry.cards:
         for station_id in card.stations:
             _check_choice("cards.stations has no station", station_id, {str(station.id) for station in stations}, file)
     programs = {str(program.id) for program in entry.programs}
     _check_choice("run.program is not a program", entry.run.program, programs, file)
+
+
+def _check_in_run(run: Run, outage: Outage, where: str) -> None:
+    """Refuse an outage that no run of this file would ever see: it starts at 00:00 of the day before the event."""
+    if not -1 <= outage.day < run.days - 1:
+        raise ScenarioError(
+            "an outage outside the run",
+            where=f"{where}.day and start",
+            got=f"day {outage.day} at {outage.start:%H:%M}",
+            expected=f"from 00:00 of day -1, for the {run.days} days of run.days (day 0 is the event's)",
+            remedy="Move the outage, or raise run.days",
+        )

@@ -137,6 +137,19 @@ BAD = (
         "a number in words that is none", "load_peak_kw = 90.0", 'load_peak_kw = "nan"', ("load_peak_kw", "nan", "0 to")
     ),
     Bad("a night above its day", "low_c = 22.0", "low_c = 42.0", ("plant", "low_c", "42", "at most 33")),
+    Bad("an outage of no length", "hours = 1.0", "hours = 0.0", ("outages[0]", "hours", "got 0.0", "0.01 to 336")),
+    Bad(
+        "an outage after the run",
+        "start = 16:20:00\nhours",
+        "day = 1\nstart = 16:20:00\nhours",
+        ("outages[0].day", "got day 1 at 16:20", "2 days of run.days", "Move the outage, or raise run.days"),
+    ),
+    Bad(
+        "an outage before the run",
+        "start = 16:20:00\nhours",
+        "day = -2\nstart = 23:59:59\nhours",
+        ("outages[0].day and start", "got day -2 at 23:59", "00:00 of day -1", "Move the outage"),
+    ),
     Bad("an outage nowhere", 'site = "fire-station"', 'site = "elsewhere"', ("outages.site", "elsewhere")),
     Bad(
         "a contract that is not there",
