@@ -96,18 +96,21 @@ def run(
         days_done = done_s / 86400
         bar.update(task, total=total_s, completed=done_s, description=f"day {days_done:.2f} of {total_s / 86400:g}")
 
+    def tell(summary: dict[str, Any]) -> None:
+        bar.stop()
+        say(summary_table(summary))
+        say(f"Journal hash {summary['journal_hash']} over {_shown(summary['facts'])} facts")
+        if json_file is not None:
+            json_file.write_text(json.dumps(summary, indent=2, sort_keys=True, default=str) + "\n")
+
     options = PlayOptions(
-        days=days, seed=seed, event_day=event_day, data_dir=data, progress=progress, guide_file=guide_file
+        days=days, seed=seed, event_day=event_day, data_dir=data, progress=progress, guide_file=guide_file, tell=tell
     )
     try:
-        summary = play(loaded, options)
+        play(loaded, options)
     finally:
         if bar.live.is_started:
             bar.stop()
-    say(summary_table(summary))
-    say(f"Journal hash {summary['journal_hash']} over {_shown(summary['facts'])} facts")
-    if json_file is not None:
-        json_file.write_text(json.dumps(summary, indent=2, sort_keys=True, default=str) + "\n")
 
 
 ROWS: tuple[tuple[str, str, str], ...] = (

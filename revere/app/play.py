@@ -27,6 +27,7 @@ from revere.twin.loop import TwinClock, run_twin
 from revere.twin.realdata import real_inputs
 from revere.twin.world import World
 from revere.web.guide.figures import gather
+from revere.web.guide.groups import require_publishable
 from revere.web.guide.render import render
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ EJ_FILE = "ej/ma_ej_block_groups_2023.csv"
 class PlayOptions:
     """How to play. ``progress`` is told (simulated seconds done, of how many).
 
-    ``look`` may read house and world after the figures are taken, before both are closed.
+    ``tell`` gets the summary as soon as it is whole: nothing that fails afterwards can lose it. ``look`` may read house
+    and world after that, before both are closed.
     """
 
     days: float | None = None
@@ -56,6 +58,7 @@ class PlayOptions:
     event_day: dt.date | None = None
     progress: Callable[[float, float], None] | None = None
     guide_file: Path | None = None
+    tell: Callable[[dict[str, Any]], None] | None = None
     look: Callable[[House, World], Awaitable[None]] | None = None
 
 
@@ -96,6 +99,8 @@ def play(scenario: Scenario, options: PlayOptions) -> dict[str, Any]:
     scenario = of_the_twin(on_day(scenario, options.event_day))
     if options.data_dir is not None and (file := options.data_dir / EJ_FILE).is_file():
         scenario = msgspec.structs.replace(scenario, fleet=with_block_groups(scenario.fleet, file))
+    if options.guide_file is not None:
+        require_publishable(scenario.fleet)
     start = start_of(scenario, scenario.run.event_day)
     with tempfile.TemporaryDirectory(prefix="revere-") as folder:
         Path(folder).chmod(0o711)  # the database's own user must be able to pass; what is inside is closed
@@ -156,12 +161,16 @@ async def _play(
             await world.start(f"ws://127.0.0.1:{house.port}/ocpp", station_secrets)
             await _until(house, clock, start, days, options)
             await world.stop()
-            figures = await _figures(scenario, house, world, inputs, days, seed, options.guide_file)
+            figures = await _figures(scenario, house, world, inputs, days, seed)
+            figures["wall_s"] = round(wall_s() - wall_start, 2)
+            if options.tell is not None:
+                options.tell(figures)
+            if options.guide_file is not None:
+                render(await gather(house.store, world.clock.now()), options.guide_file)
             if options.look is not None:
                 await options.look(house, world)
         finally:
             await house.close()
-        figures["wall_s"] = round(wall_s() - wall_start, 2)
         return figures
     finally:
         await postgres.stop()
@@ -187,7 +196,6 @@ async def _figures(
     inputs: PlantInputs,
     days: float,
     seed: int,
-    guide_file: Path | None,
 ) -> dict[str, Any]:
     judge = world.judge
     events = [event for event in house.image.events.values() if not (event.cancelled or event.drill)]
@@ -216,6 +224,4 @@ async def _figures(
         await asyncio.sleep(0.05)
     figures["journal_hash"] = await house.store.journal_hash()
     figures["ledger_hash"] = await house.store.ledger_hash()
-    if guide_file is not None:
-        render(await gather(house.store, world.clock.now()), guide_file)
     return figures

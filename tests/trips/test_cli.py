@@ -10,11 +10,15 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import revere.app.play
+from revere.app.play import PlayOptions, play
+from revere.core.errors import RevereError
 from revere.store.postgres import APPLICATION, OWNER, EmbeddedPostgres
-from tests.trips.rig import ONE_HOME, SMALL
+from tests.trips.rig import ONE_HOME, SMALL, small
 from tests.trips.walls import ROOT, Site, registered
 
 COMMANDS = {
@@ -76,6 +80,27 @@ def test_a_stop_for_an_empty_site_says_that_nothing_was_stopped(site: str, place
     assert said.returncode == 2
     assert "nothing was stopped: --site is empty" in said.stderr
     assert "leave --site out to stop everywhere" in said.stderr
+
+
+def test_a_guide_that_cannot_be_made_is_refused_before_the_run(tmp_path: Path) -> None:
+    words = ("--days", "1", "--json", "summary.json", "--guide", "guide.pdf")
+    done = _revere("run", str(ONE_HOME), *words, cwd=tmp_path, TMPDIR=str(tmp_path))
+    assert done.returncode == 2
+    assert "too few participants for a public guide (got 1 homes and nobody else" in done.stderr
+    assert list(tmp_path.iterdir()) == [], "nothing started"
+
+
+def test_a_guide_that_fails_after_the_run_loses_no_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fails(*_: object) -> None:
+        raise RevereError("the printer is out of ink")
+
+    monkeypatch.setattr(revere.app.play, "render", fails)
+    told: list[dict[str, Any]] = []
+    options = PlayOptions(days=0.05, guide_file=tmp_path / "guide.pdf", tell=told.append)
+    with pytest.raises(RevereError, match="out of ink"):
+        play(small(), options)
+    assert told[0]["simulated_s"] == 0.05 * 86400
+    assert {"journal_hash", "wall_s"} <= told[0].keys()
 
 
 GROUPS_CSV = (
