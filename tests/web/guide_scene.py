@@ -308,14 +308,19 @@ def ledger(homes: int = HOMES) -> list[LedgerEntry]:
 
 
 def figures_of(
-    dsn: str, homes: int = HOMES, now: dt.datetime = NOW, more: tuple[f.Fact, ...] = (), **options: Any
+    dsn: str,
+    homes: int = HOMES,
+    now: dt.datetime = NOW,
+    more: tuple[f.Fact, ...] = (),
+    edit: Callable[[Fleet], Fleet] = lambda whole: whole,
+    **options: Any,
 ) -> GuideFigures:
-    """Fill the database with the scene, and ``more`` facts, and gather the guide's figures from it."""
+    """Fill the database with the scene, edited, and ``more`` facts, and gather the guide's figures from it."""
 
     async def work() -> GuideFigures:
         store = await Store.open(dsn, WallClock(), TENANT, require_durable=False)
         try:
-            await store.save_fleet(fleet(homes))
+            await store.save_fleet(edit(fleet(homes)))
             await store.record(sorted([*facts(homes), *more], key=lambda fact: fact.at))
             await store.post(ledger(homes))
             return await gather(store, now, **options)

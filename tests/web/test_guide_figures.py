@@ -5,27 +5,35 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import math
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from revere.core import facts as f
 from revere.core.errors import RevereError
 from revere.core.ids import GridEventId
 from revere.core.time import WallClock
+from revere.settle.rules import load_rulebook
 from revere.store.store import Store
 from revere.web.guide.chapters import main_event
 from revere.web.guide.chronicle import Chronicle, Plugged
 from revere.web.guide.delivery import delivered_chapter, events_chapter
 from revere.web.guide.evidence import money_chapter
 from revere.web.guide.figures import gather
+from revere.web.guide.groups import programme_figures, shown_of
+from revere.web.guide.money import equity_figures, money_figures
 from revere.web.guide.readiness import departures
+from revere.web.guide.shapes import HOMES_LEAST
 from revere.web.guide.tracks import Stored, Track, counted_wh, edges_expected
 from tests.databases import fresh_database
 from tests.web.guide_scene import EVENT, HOMES, NOW, START, STEP, TENANT, at, figures_of, fleet
 
 if TYPE_CHECKING:
+    from revere.core.assets import Fleet
     from revere.store.postgres import EmbeddedPostgres
     from revere.web.guide.shapes import GuideFigures
 
@@ -160,13 +168,83 @@ def test_what_is_not_verified_is_listed_with_its_assumption(figures: GuideFigure
     assert all(listed.values())
 
 
-def test_few_homes_are_in_totals_alone(pg_dsn: str) -> None:
-    figures = figures_of(pg_dsn, homes=4)
-    assert [g.label for g in figures.programme.groups] == ["Schools", "Municipal"]
-    assert figures.events[0].groups == ()  # total less schools would be the homes' own figure
-    assert [p.label for p in figures.events[0].payments] == ["All"]
-    assert figures.outages.homes_lost is None
-    assert [g.label for g in figures.readiness.groups] == ["Schools", "Municipal"]
+@pytest.mark.parametrize("homes", [1, HOMES_LEAST - 1])
+def test_few_homes_change_no_figure_at_all(pg: EmbeddedPostgres, homes: int) -> None:
+    """Whatever they did: a total that held them would tell it, less the others."""
+    with fresh_database(pg) as name, fresh_database(pg) as without:
+        few, none = figures_of(pg.dsn_of(name), homes=homes), figures_of(pg.dsn_of(without), homes=0)
+    assert (few.programme.homes_left_out, none.programme.homes_left_out) == (True, False)
+    assert (few.events[0].reported_kw, few.events[0].nominated_kw) == (None, None), "told of all that were called"
+    assert _bare(few) == _bare(none)
+
+
+def _bare(figures: GuideFigures) -> GuideFigures:
+    """The figures without the marks of the record and without saying that homes are left out."""
+    replace = msgspec.structs.replace
+    assert figures.equity is not None
+    return replace(
+        figures,
+        journal_hash="",
+        money=replace(figures.money, ledger_hash=""),
+        programme=replace(figures.programme, homes_left_out=False),
+        equity=replace(figures.equity, homes_text=""),
+        events=tuple(replace(event, nominated_kw=None, reported_kw=None) for event in figures.events),
+    )
+
+
+def test_a_handful_of_homes_that_an_event_calls_is_left_out_of_it_and_of_the_sums(pg_dsn: str) -> None:
+    utilities = {"home1": "Town Light", "home2": "Town Light"}  # no program pays them, so the event calls four of six
+
+    def move(whole: Fleet) -> Fleet:
+        sites = [msgspec.structs.replace(s, utility=utilities.get(s.id, s.utility)) for s in whole.sites]
+        return msgspec.structs.replace(whole, sites=tuple(sites))
+
+    figures = figures_of(pg_dsn, edit=move)
+    (event,) = figures.events
+    assert [(p.label, p.expected_cents) for p in event.payments] == [("Schools", 839_500)]
+    assert (event.sites, event.performance_kw) == (1, pytest.approx(72.0))
+    assert figures.money.expected_cents == 839_500
+    assert [g.label for g in figures.programme.groups] == ["Schools", "Municipal", "Homes"]
+
+
+households = st.lists(st.tuples(st.floats(1, 20), st.integers(0, 10**6), st.booleans()), max_size=8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(households)
+def test_law_no_total_less_its_groups_is_a_handful_of_homes(drawn: list[tuple[float, int, bool]]) -> None:
+    whole = fleet(len(drawn))
+    replace = msgspec.structs.replace
+    by_home = {f"home{n}": values for n, values in enumerate(drawn, 1)}
+    whole = replace(
+        whole,
+        stations=tuple(
+            replace(s, charge_kw=by_home[s.site_id][0]) if s.site_id in by_home else s for s in whole.stations
+        ),
+        participants=tuple(
+            replace(
+                p,
+                grant_usd=Decimal(by_home[p.id[2:]][1]) / 100,
+                block_group="bg-yes" if by_home[p.id[2:]][2] else "bg-no",
+            )
+            if p.id[2:] in by_home
+            else p
+            for p in whole.participants
+        ),
+    )
+    found, none = shown_of(whole), shown_of(fleet(0))
+    book, day = load_rulebook(), START.date()
+    programme, money, equity = programme_figures(found, book, day), money_figures(found, [], ""), equity_figures(found)
+    assert equity is not None
+    assert programme.charge_kw == pytest.approx(sum(group.charge_kw for group in programme.groups))
+    assert money.grants_cents == sum(group.grants_cents for group in money.grants)
+    assert equity.total_cents == money.grants_cents
+    if 0 < len(drawn) < HOMES_LEAST:
+        assert replace(programme, homes_left_out=False) == programme_figures(none, book, day)
+        assert money == money_figures(none, [], "")
+        bare = equity_figures(none)
+        assert bare is not None
+        assert replace(equity, homes_text="") == replace(bare, homes_text="")
 
 
 def test_a_record_that_is_over_ends_with_its_last_fact(pg_dsn: str) -> None:

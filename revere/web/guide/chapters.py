@@ -150,8 +150,9 @@ def _programme(figures: GuideFigures) -> Block:
             ],
         ),
     ]
-    if 0 < programme.homes < HOMES_LEAST:
-        blocks.append(note(f"Fewer than {HOMES_LEAST} homes take part as well. They are in totals alone."))
+    if programme.homes_left_out:
+        words = f"Fewer than {HOMES_LEAST} homes take part as well. No figure here holds anything of theirs."
+        blocks.append(note(words))
     blocks += _enrolment(figures)
     return chapter("The programme", blocks)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from revere.core.assets import program_of
 from revere.core.errors import Refused
 from revere.core.facts import BY_HAND
@@ -22,7 +24,7 @@ from revere.settle.performance import (
     outside_outages,
     performance_kw,
 )
-from revere.web.guide.groups import shown_groups, splits_safely
+from revere.web.guide.groups import shown_groups, shown_sites
 from revere.web.guide.shapes import EventFigures, GroupPower, IntervalFigure, Payment, RuleUsed
 
 if TYPE_CHECKING:
@@ -44,13 +46,21 @@ EVENTS_MOST = 400
 async def event_figures(
     reader: Reads, fleet: Fleet, book: Rulebook, chronicle: Chronicle, ledger: Sequence[PostedLine], now: dt.datetime
 ) -> tuple[EventFigures, ...]:
-    """All events in the order of their start. Raises ``Refused`` for more than ``EVENTS_MOST``."""
+    """All events in the order of their start. A handful of called homes is left out, and an event that calls no others.
+
+    Raises ``Refused`` for more than ``EVENTS_MOST``.
+    """
     if len(chronicle.called) > EVENTS_MOST:
         raise Refused("too many events for one guide", got=len(chronicle.called), expected=EVENTS_MOST)
     found = []
     for key in sorted(chronicle.called, key=lambda key: (chronicle.called[key].start, key)):
+        called = _called_sites(fleet, chronicle.called[key])
+        members = shown_sites(called)
+        if called and not members:
+            continue
         lines = [line for line in ledger if line.entry.grid_event_id == key]
-        found.append(await _one(reader, fleet, book, chronicle, key, lines, now))
+        one = await _one(reader, fleet, book, chronicle, key, members, lines, now)
+        found.append(one if len(members) == len(called) else _without_the_rest(one, chronicle, members))
     return tuple(found)
 
 
@@ -60,13 +70,13 @@ async def _one(
     book: Rulebook,
     chronicle: Chronicle,
     key: str,
+    members: tuple[Site, ...],
     lines: Sequence[PostedLine],
     now: dt.datetime,
 ) -> EventFigures:
     call = chronicle.called[key]
     nominated = chronicle.nominated.get(key)
     reported = chronicle.reported.get(key)
-    members = _called_sites(fleet, call)
     source = chronicle.first_called[key].source
     by_hand = source.startswith(BY_HAND)
     state = _state(call.cancelled, call.start, call.end, now)
@@ -104,11 +114,36 @@ async def _one(
         sites=len(members),
         meters=sum(station.site_id in ids for station in fleet.stations),
         discharge_kw=sum(station.discharge_kw for station in fleet.stations if station.site_id in ids),
-        groups=_group_powers(members, measured) if splits_safely(members) else (),
+        groups=_group_powers(members, measured),
         intervals=intervals,
         payments=() if call.drill else _payments(members, lines),
         rules=() if call.drill else _rules(fleet, book, members, lines, local(call.start, fleet.programme.zone).date()),
     )
+
+
+def shown_lines(fleet: Fleet, chronicle: Chronicle, ledger: Sequence[PostedLine]) -> list[PostedLine]:
+    """The ledger less what concerns a handful of homes: of all that take part, or of those that an event called."""
+    homes = {site.participant_id for site in fleet.sites if site.kind == "home"}
+    shown: dict[str | None, set[str]] = {None: _people(shown_sites(fleet.sites))}
+    for key, call in chronicle.called.items():
+        shown[key] = _people(shown_sites(_called_sites(fleet, call)))
+
+    def may(who: str, key: str | None) -> bool:
+        return who not in homes or who in shown.get(key, ())
+
+    return [line for line in ledger if may(line.entry.participant_id, line.entry.grid_event_id)]
+
+
+def _people(sites: tuple[Site, ...]) -> set[str]:
+    return {site.participant_id for site in sites}
+
+
+def _without_the_rest(one: EventFigures, chronicle: Chronicle, members: tuple[Site, ...]) -> EventFigures:
+    """The figures that were told of all called sites, as far as they can be told of those that are shown."""
+    nominated = chronicle.nominated.get(one.grid_event_id)
+    by_site = nominated.by_site_kw if nominated else {}
+    known = [by_site[site.id] for site in members if site.id in by_site]
+    return msgspec.structs.replace(one, nominated_kw=sum(known) if known else None, reported_kw=None)
 
 
 def _called_sites(fleet: Fleet, call: GridEventReceived) -> tuple[Site, ...]:
@@ -208,9 +243,8 @@ def _group_powers(members: tuple[Site, ...], measured: Sequence[EventPerformance
 def _payments(members: tuple[Site, ...], lines: Sequence[PostedLine]) -> tuple[Payment, ...]:
     """Participants' money by group, each party's figure apart."""
     own = [line.entry for line in lines if line.entry.kind in PARTICIPANT_KINDS]
-    groups = shown_groups(members) if splits_safely(members) else {"All": members}
     found = []
-    for label, sites in groups.items():
+    for label, sites in shown_groups(members).items():
         people = {site.participant_id for site in sites}
         cents: dict[str, int] = {}
         for entry in own:

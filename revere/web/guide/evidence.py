@@ -334,8 +334,8 @@ def method_chapter(figures: GuideFigures) -> Block:
                         "can give."
                     ),
                     (
-                        f"Privacy: homes in groups of {HOMES_LEAST} or more, else left out; no resident's vehicle is "
-                        "listed."
+                        f"Privacy: homes in groups of {HOMES_LEAST} or more, else left out of every figure, totals "
+                        "included; no resident's vehicle is listed."
                     ),
                 ]
             ),

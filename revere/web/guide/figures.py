@@ -13,8 +13,8 @@ from revere.core.time import floor_to, local
 from revere.settle.performance import INTERVAL_S
 from revere.settle.rules import load_rulebook
 from revere.web.guide.chronicle import read_chronicle
-from revere.web.guide.events import event_figures
-from revere.web.guide.groups import LABELS, programme_figures, require_publishable, shown_groups
+from revere.web.guide.events import event_figures, shown_lines
+from revere.web.guide.groups import LABELS, programme_figures, require_publishable, shown_groups, shown_of
 from revere.web.guide.money import equity_figures, money_figures, read_ledger
 from revere.web.guide.readiness import departures, judge, readiness
 from revere.web.guide.shapes import (
@@ -101,25 +101,32 @@ async def gather(
             expected=f"at most {PERIOD_MOST.days} days",
             remedy="Give a later start.",
         )
-    ledger = await read_ledger(reader)
+    shown = shown_of(fleet)
+    ledger = shown_lines(fleet, chronicle, await read_ledger(reader))
+    events = await event_figures(reader, fleet, book, chronicle, ledger, end)
+    fleet = shown.fleet
     sums = await _read_stations(reader, fleet, chronicle, start, end)
     groups = shown_groups(fleet.sites)
-    events = await event_figures(reader, fleet, book, chronicle, ledger, end)
     return GuideFigures(
         made_at=now,
         start=start,
         end=end,
         simulated=fleet.programme.simulated,
-        programme=programme_figures(fleet, book, local(end, fleet.programme.zone).date()),
+        programme=programme_figures(shown, book, local(end, fleet.programme.zone).date()),
         events=events,
-        readiness=readiness(sums.departed, groups, len(chronicle.orders)),
+        readiness=readiness(sums.departed, groups, _orders(fleet, chronicle)),
         outages=await _outages(reader, fleet, chronicle),
-        money=money_figures(fleet, ledger, await reader.ledger_hash()),
-        equity=equity_figures(fleet),
+        money=money_figures(shown, ledger, await reader.ledger_hash()),
+        equity=equity_figures(shown),
         quality=_quality(fleet, groups, chronicle, sums, start, end),
         unverified=_unverified(fleet, events),
         journal_hash=await reader.journal_hash(),
     )
+
+
+def _orders(fleet: Fleet, chronicle: Chronicle) -> int:
+    vehicles = {vehicle.id for vehicle in fleet.vehicles}
+    return sum(order.vehicle_id in vehicles for order in chronicle.orders)
 
 
 async def _read_stations(
@@ -168,6 +175,7 @@ def _quality(
         for label, sites in groups.items()
     }
     ended = chronicle.outcomes
+    skews = [chronicle.skew_s[station.id] for station in fleet.stations if station.id in chronicle.skew_s]
     severities = [("critical", 0), ("warning", 0), ("info", 0)]
     still_open = Counter(chronicle.open_alarms.values())
     return Quality(
@@ -191,8 +199,8 @@ def _quality(
             export_wh=sums.stored.export_wh,
             stored_wh=round(sums.stored.stored_wh),
         ),
-        skew_worst_s=max(chronicle.skew_s.values(), default=None),
-        skew_stations=sum(skew > SKEW_LIMIT_S for skew in chronicle.skew_s.values()),
+        skew_worst_s=max(skews, default=None),
+        skew_stations=sum(skew > SKEW_LIMIT_S for skew in skews),
         alarms=tuple((name, chronicle.alarms[name], still_open[name]) for name, _ in severities),
         stops=chronicle.stops,
         plans=chronicle.plans,

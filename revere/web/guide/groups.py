@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from revere.core.errors import RevereError
 from revere.program.enrolment import enrolments
@@ -20,18 +23,52 @@ SIMPLIFIED_MOST_KW = 25.0
 LABELS: dict[SiteKind, str] = {"school": "Schools", "municipal": "Municipal", "home": "Homes"}
 
 
+def shown_sites(sites: tuple[Site, ...]) -> tuple[Site, ...]:
+    """The sites without their homes, where these are fewer than ``HOMES_LEAST``."""
+    public = tuple(site for site in sites if site.kind != "home")
+    return public if len(sites) - len(public) < HOMES_LEAST else sites
+
+
 def shown_groups(sites: tuple[Site, ...]) -> dict[str, tuple[Site, ...]]:
-    """Sites by group, in the order of ``LABELS``; homes are left out where they are fewer than ``HOMES_LEAST``."""
-    groups = {label: tuple(site for site in sites if site.kind == kind) for kind, label in LABELS.items()}
-    if len(groups[LABELS["home"]]) < HOMES_LEAST:
-        del groups[LABELS["home"]]
+    """Sites that are shown by group, in the order of ``LABELS``."""
+    shown = shown_sites(sites)
+    groups = {label: tuple(site for site in shown if site.kind == kind) for kind, label in LABELS.items()}
     return {label: members for label, members in groups.items() if members}
 
 
-def splits_safely(sites: tuple[Site, ...]) -> bool:
-    """Whether a total may stand beside its groups: not where the rest would be a handful of homes."""
-    homes = sum(site.kind == "home" for site in sites)
-    return homes == 0 or homes >= HOMES_LEAST
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The fleet that a public guide is about, and the whole one.
+
+    A handful of homes is left out of every figure, totals included: else theirs would be a total less the others.
+    """
+
+    fleet: Fleet
+    whole: Fleet
+
+    @property
+    def homes_left_out(self) -> bool:
+        """Whether homes take part that are too few to be shown."""
+        return self.fleet is not self.whole
+
+
+def shown_of(fleet: Fleet) -> Shown:
+    """Leave a handful of homes out, with all that is theirs."""
+    sites = shown_sites(fleet.sites)
+    if len(sites) == len(fleet.sites):
+        return Shown(fleet, fleet)
+    ids = {site.id for site in sites}
+    stations = tuple(station for station in fleet.stations if station.site_id in ids)
+    plugs = {station.id for station in stations}
+    people = {site.participant_id for site in sites}
+    rest = msgspec.structs.replace(
+        fleet,
+        sites=sites,
+        stations=stations,
+        vehicles=tuple(vehicle for vehicle in fleet.vehicles if vehicle.station_id in plugs),
+        participants=tuple(one for one in fleet.participants if one.id in people or one.kind != "home"),
+    )
+    return Shown(rest, fleet)
 
 
 def require_publishable(fleet: Fleet) -> None:
@@ -47,8 +84,9 @@ def require_publishable(fleet: Fleet) -> None:
         )
 
 
-def programme_figures(fleet: Fleet, book: Rulebook, on_date: dt.date) -> ProgrammeFigures:
+def programme_figures(shown: Shown, book: Rulebook, on_date: dt.date) -> ProgrammeFigures:
     """Who takes part with what, and who can enrol in a program that pays, as the rules stand on a local date."""
+    fleet = shown.fleet
     standings = {item.site_id: item for item in enrolments(fleet, book, on_date)}
     homes = [site for site in fleet.sites if site.kind == "home"]
     can = sum(standings[site.id].enrolled for site in homes)
@@ -72,6 +110,7 @@ def programme_figures(fleet: Fleet, book: Rulebook, on_date: dt.date) -> Program
         groups=tuple(_size(fleet, label, sites) for label, sites in shown_groups(fleet.sites).items()),
         utilities=tuple(rows),
         homes=len(homes),
+        homes_left_out=shown.homes_left_out,
         homes_can_enrol=can if safe else None,
         charge_kw=sum(station.charge_kw for station in fleet.stations),
         discharge_kw=fleet.discharge_nameplate_kw(),

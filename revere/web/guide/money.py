@@ -14,12 +14,13 @@ from revere.web.guide.shapes import HOMES_LEAST, Equity, EquityRow, GroupMoney, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from revere.core.assets import Fleet
     from revere.program.grants import FundingRow
     from revere.store.ledger import PostedLine
     from revere.store.reader import Reads
+    from revere.web.guide.groups import Shown
 
 LEDGER_MOST_LINES = 1_000_000
+FEW_HOMES = f"Fewer than {HOMES_LEAST} homes take part; the share and the sums are of schools and towns alone."
 
 
 async def read_ledger(reader: Reads) -> list[PostedLine]:
@@ -33,8 +34,9 @@ async def read_ledger(reader: Reads) -> list[PostedLine]:
     return lines
 
 
-def money_figures(fleet: Fleet, lines: Sequence[PostedLine], ledger_hash: str) -> Money:
+def money_figures(shown: Shown, lines: Sequence[PostedLine], ledger_hash: str) -> Money:
     """Grants by kind of participant, and participants' sums by state (None: no line in that state)."""
+    fleet = shown.fleet
     grants = []
     for kind, label in LABELS.items():
         people = [person for person in fleet.participants if person.kind == kind]
@@ -61,8 +63,9 @@ def money_figures(fleet: Fleet, lines: Sequence[PostedLine], ledger_hash: str) -
     )
 
 
-def equity_figures(fleet: Fleet) -> Equity | None:
+def equity_figures(shown: Shown) -> Equity | None:
     """The equity share as ``program`` computes it; None where no census data are registered."""
+    fleet = shown.fleet
     if not fleet.block_groups:
         return None
     found = funding(fleet.participants, grants_of(fleet.participants), block_groups_of(fleet.block_groups))
@@ -82,17 +85,15 @@ def equity_figures(fleet: Fleet) -> Equity | None:
             for row in found.rows
             if row.kind != "home"
         ),
-        homes_text=_homes_text(homes),
+        homes_text=FEW_HOMES if shown.homes_left_out else _homes_text(homes),
         block_groups=len(fleet.block_groups),
     )
 
 
 def _homes_text(homes: Sequence[FundingRow]) -> str:
-    """The homes in one sentence: by status where each group is large enough, else as a whole, else not at all."""
+    """The homes in one sentence: by status where each group is large enough, else as a whole."""
     if not homes:
         return "No home takes part."
-    if len(homes) < HOMES_LEAST:
-        return f"Fewer than {HOMES_LEAST} homes take part; their grants are in the sums alone."
     counts = {status: sum(row.ej == status for row in homes) for status in ("yes", "no", "unknown")}
     total = sum(to_cents(row.usd) for row in homes) // 100
     if any(0 < count < HOMES_LEAST for count in counts.values()):

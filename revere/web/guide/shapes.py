@@ -71,6 +71,8 @@ class ProgrammeFigures(Figure, frozen=True, kw_only=True):
     groups: tuple[GroupSize, ...]
     utilities: tuple[UtilityRow, ...]
     homes: int
+    homes_left_out: bool
+    """Fewer than ``HOMES_LEAST`` take part: no figure holds anything of theirs, or it would be found by difference."""
     homes_can_enrol: int | None
     charge_kw: float
     discharge_kw: float
