@@ -55,9 +55,13 @@ REMEMBERED: tuple[tuple[dt.timedelta | None, tuple[str, ...]], ...] = (
         ),
     ),
     (dt.timedelta(days=31), ("ExternalLimitReported", "ExternalLimitLifted")),
+    (dt.timedelta(days=400), ("CampaignStarted", "CampaignTold", "CampaignStep", "CampaignEnded")),
     (
         dt.timedelta(days=1),
-        ("StationBooted", "ScheduleRead", "ClockSkewMeasured", "CommandIssued", "CommandEnded", "StationOrdered"),
+        (
+            "StationBooted", "StationProvisioned", "FirmwareReported", "ScheduleRead", "ClockSkewMeasured",
+            "CommandIssued", "CommandEnded", "StationOrdered",
+        ),
     ),
     (dt.timedelta(hours=1), ("MeterReading",)),
 )  # fmt: skip

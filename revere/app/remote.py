@@ -39,23 +39,23 @@ def call_event(folder: Path, program: str, start: dt.datetime, end: dt.datetime,
                 remedy="Add it",
             )
     body: dict[str, object] = {"program_id": program, "start": iso(start), "end": iso(end), "drill": drill}
-    return _detail(_post(folder, "/api/v1/events", body))
+    return detail(post(folder, "/api/v1/events", body))
 
 
 def withdraw_event(folder: Path, grid_event_id: str, why: str) -> str:
     """Take a call by hand back; returns the server's sentence."""
-    return _detail(_post(folder, f"/api/v1/events/{quote(grid_event_id, safe='')}/withdraw", {"why": why}))
+    return detail(post(folder, f"/api/v1/events/{quote(grid_event_id, safe='')}/withdraw", {"why": why}))
 
 
 def opt_event(folder: Path, grid_event_id: str, why: str, *, opt_in: bool) -> str:
     """Take part in an event or not; returns the server's sentence."""
     body: dict[str, object] = {"opt_in": opt_in, "why": why}
-    return _detail(_post(folder, f"/api/v1/events/{quote(grid_event_id, safe='')}/opt", body))
+    return detail(post(folder, f"/api/v1/events/{quote(grid_event_id, safe='')}/opt", body))
 
 
 def list_events(folder: Path) -> Table:
     """Calls ahead, under way and of the last week, as the server knows them."""
-    found = msgspec.convert(_get(folder, "/api/v1/events"), EventList)
+    found = msgspec.convert(get(folder, "/api/v1/events"), EventList)
     table = Table("event", "what", "program", f"from ({found.zone})", "to", "state", "answer", "promised", "given")
     for event in found.events:
         start, end = local(event.start, found.zone), local(event.end, found.zone)
@@ -84,17 +84,17 @@ def stop_discharge(folder: Path, site: str | None, why: str) -> str:
             expected="a site's id",
             remedy="Name the site (`revere site list`), or leave --site out to stop everywhere",
         )
-    return _detail(_post(folder, "/api/v1/discharge/stop", {"site_id": site, "why": why or "from the command line"}))
+    return detail(post(folder, "/api/v1/discharge/stop", {"site_id": site, "why": why or "from the command line"}))
 
 
 def accept_charger(folder: Path, station_id: str, serial: str) -> str:
     """Take the charger with this serial number for the station's own; returns the server's sentence."""
-    return _detail(_post(folder, f"/api/v1/stations/{quote(station_id, safe='')}/charger", {"serial": serial}))
+    return detail(post(folder, f"/api/v1/stations/{quote(station_id, safe='')}/charger", {"serial": serial}))
 
 
 def renew_secret(folder: Path, station_id: str) -> str:
     """Have the running server give a connected station a new secret; returns the server's sentence."""
-    return _detail(_post(folder, f"/api/v1/stations/{quote(station_id, safe='')}/secret", {}))
+    return detail(post(folder, f"/api/v1/stations/{quote(station_id, safe='')}/secret", {}))
 
 
 def order_station(folder: Path, station_id: str, kind: str, details: str) -> tuple[str, list[tuple[str, str]]]:
@@ -105,31 +105,33 @@ def order_station(folder: Path, station_id: str, kind: str, details: str) -> tup
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise Refused(f"no such order: {error}", got=f"{kind} {details[:80]}".strip(), remedy=ORDERS_REMEDY) from error
     path = f"/api/v1/stations/{quote(station_id, safe='')}/orders"
-    answer = _post(folder, path, msgspec.to_builtins(order))
-    return _detail(answer), [(str(name), str(value)) for name, value in answer.get("details", [])]
+    answer = post(folder, path, msgspec.to_builtins(order))
+    return detail(answer), [(str(name), str(value)) for name, value in answer.get("details", [])]
 
 
 def lock(folder: Path, places: str, place_id: str, why: str) -> str:
     """Lock a station or a site (``places``: stations, sites); returns the server's sentence."""
-    return _detail(_post(folder, f"/api/v1/{places}/{quote(place_id, safe='')}/lock", {"why": why}))
+    return detail(post(folder, f"/api/v1/{places}/{quote(place_id, safe='')}/lock", {"why": why}))
 
 
 def unlock(folder: Path, places: str, place_id: str, why: str) -> str:
     """Lift the locks that others set there, as the person whose token is in REVERE_TOKEN."""
     path = f"/api/v1/{places}/{quote(place_id, safe='')}/unlock"
-    return _detail(_post(folder, path, {"why": why}, token=os.environ.get(TOKEN_VARIABLE, "")))
+    return detail(post(folder, path, {"why": why}, token=os.environ.get(TOKEN_VARIABLE, "")))
 
 
-def _detail(answer: dict[str, Any]) -> str:
+def detail(answer: dict[str, Any]) -> str:
+    """The server's sentence."""
     return str(answer.get("detail", answer))
 
 
-def _post(folder: Path, path: str, body: dict[str, object], token: str = "") -> dict[str, Any]:
+def post(folder: Path, path: str, body: dict[str, object], token: str = "") -> dict[str, Any]:
     """Ask the server: as this machine's command line, or as the owner of ``token``."""
     return _asked(folder, path, body, token)
 
 
-def _get(folder: Path, path: str) -> dict[str, Any]:
+def get(folder: Path, path: str) -> dict[str, Any]:
+    """Read from the server as this machine's command line."""
     return _asked(folder, path, None)
 
 

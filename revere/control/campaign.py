@@ -60,6 +60,8 @@ class Progress:
     at: dt.datetime | None = None
     """When the step was made."""
     asks: int = 0
+    accepted: bool = False
+    """Whether its answer to the order is known; an earlier life of ours may have ended before."""
     request_id: int | None = None
     problems: tuple[str, ...] = ()
     """What was wrong with it already when it was asked."""
@@ -84,6 +86,13 @@ class Campaign:
         """Whether it may still begin with a station."""
         return self.state in ("running", "paused")
 
+    def live(self, now: dt.datetime) -> bool:
+        """Whether there may be anything to do for it: it is open, or a station of it is under way or owed a session."""
+        return self.open() or any(
+            progress.step == "asked" or (progress.at is not None and now - progress.at < RESTORE_WITHIN)
+            for progress in self.progress.values()
+        )
+
     def told(self, fact: f.CampaignTold) -> None:
         """Fold a person's word; one that comes too late changes nothing."""
         if self.open():
@@ -104,7 +113,10 @@ class Campaign:
                 progress.step, progress.why = "asked", ""
                 progress.asks += 1
                 progress.request_id, progress.problems = fact.request_id, fact.problems
-                progress.let_go_at = None
+                progress.let_go_at, progress.accepted = None, False
+            case "accepted":
+                progress.accepted = True
+                return
             case "put_off":
                 progress.step, progress.why = "waiting", fact.why
             case "let_go":
@@ -169,7 +181,7 @@ class StationNow:
 class Move:
     """What to do next. ``let_go`` ends a session, ``restore`` starts it again, ``read`` asks for the schedule."""
 
-    kind: Literal["ask", "let_go", "restore", "read", "pass", "fail", "done", "stop"]
+    kind: Literal["ask", "put_off", "let_go", "restore", "read", "pass", "fail", "done", "stop"]
     station_id: StationId | None = None
     why: str = ""
 
@@ -245,6 +257,8 @@ def _follow(campaign: Campaign, station_id: StationId, station: StationNow, now:
     missing = tests_missing(campaign, station_id, station)
     if not missing:
         return [Move("pass", station_id)]
+    if not progress.accepted and told is None:
+        return _ask_again(campaign, station_id, station, now)
     if missing == [NOT_READ]:
         return [Move("read", station_id)]
     waits = told is not None and told.status in HAS_IT and station.session
@@ -262,6 +276,16 @@ def _follow(campaign: Campaign, station_id: StationId, station: StationNow, now:
         said = told.status.replace("_", " ") if told is not None else "nothing"
         return [Move("fail", station_id, f"{'; '.join(missing)} (it said last: {said})")]
     return []
+
+
+def _ask_again(campaign: Campaign, station_id: StationId, station: StationNow, now: dt.datetime) -> list[Move]:
+    """What becomes of an order whose answer nobody knows: a second one takes the place of the first."""
+    progress = campaign.progress[station_id]
+    if progress.asks >= ASKS_MAX:
+        return [Move("fail", station_id, f"it did not answer {ASKS_MAX} orders")]
+    if campaign.state != "running" or held(station, now):
+        return [Move("put_off", station_id, "its answer is not known")]
+    return [Move("ask", station_id)]
 
 
 NOT_READ: Final = "what it follows is not read back"

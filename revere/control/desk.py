@@ -113,6 +113,28 @@ class LiftLock(msgspec.Struct, frozen=True, kw_only=True):
     site_id: str | None = None
 
 
+class StartCampaign(msgspec.Struct, frozen=True, kw_only=True):
+    """New firmware for stations of one kind: those named, in that order, or all of the kind."""
+
+    version: str
+    location: str
+    by: str
+    stations: tuple[str, ...] = ()
+    vendor: str = ""
+    model: str = ""
+    signing_certificate: str = ""
+    signature: str = ""
+
+
+class TellCampaign(msgspec.Struct, frozen=True, kw_only=True):
+    """Begin with no further station until resumed, go on, or never more. What a station has begun, it ends."""
+
+    campaign_id: str
+    order: Literal["pause", "resume", "abort"]
+    by: str
+    why: str = ""
+
+
 Ask = (
     AcknowledgeAlarm
     | TellStation
@@ -126,6 +148,8 @@ Ask = (
     | AcceptCharger
     | SetLock
     | LiftLock
+    | StartCampaign
+    | TellCampaign
 )
 
 

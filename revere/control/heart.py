@@ -20,6 +20,7 @@ import structlog
 from revere.control.bounds import LOAD_FRESH, Standing
 from revere.control.building import BuildingHistory, default_limit_kw, fallback_profiles
 from revere.control.calm import Calm
+from revere.control.campaigns import Campaigns
 from revere.control.contracts import Contracts
 from revere.control.events import EventDesk
 from revere.control.headroom import usable
@@ -165,6 +166,9 @@ class Heart:
         profiles, _short = fallback_profiles(image.fleet)
         self.ticker.fallback_kw = lambda station_id, now: default_limit_kw(profiles[station_id], now)
         self.reconciler = Reconciler(image, self.ticker.fallback_kw)
+        self.campaigns = Campaigns(
+            image, inbox, link, self.sender, clock, lambda asset_id: asset_id not in self.reconciler.wrong
+        )
         inbox.watch(self._on_fact)
         inbox.warn(lambda _fact: self._calm.disturb())
         self._load_at: dict[SiteId, dt.datetime] = {}
@@ -238,6 +242,7 @@ class Heart:
                 group.create_task(self._plan_loop(), name="plan")
                 group.create_task(self._tick_loop(), name="tick")
                 group.create_task(self._event_loop(), name="events")
+                group.create_task(self.campaigns.run(), name="campaigns")
         finally:
             await self.sender.close()
 
@@ -510,5 +515,6 @@ class Heart:
                 islands=self.islands.plans,
                 equity=self._equity,
                 contracts=self.contracts,
+                campaigns=self.campaigns.views,
             ),
         )

@@ -16,7 +16,7 @@ from revere.control.event_image import EventImage, event_at, fold_call
 from revere.control.external import ExternalLimits
 from revere.control.held import Held
 from revere.control.registers import Registers, building_mean, keep_aligned, net_wh_of
-from revere.control.screen import building_range_kw, told_by_station
+from revere.control.screen import building_range_kw, told_once
 from revere.control.told import Told
 from revere.core import facts as f
 from revere.core.assets import StationIdentity, program_of
@@ -89,6 +89,11 @@ class EvseImage:
     silent: dt.timedelta = dt.timedelta.max
     """How long it had been out of reach when it came back at ``back_at``."""
     schedules_read: int = 0
+    schedule_at: dt.datetime | None = None
+    booted_at: dt.datetime | None = None
+    firmware: str = ""
+    firmware_told: f.FirmwareReported | None = None
+    provisioned_at: dt.datetime | None = None
     held: frozenset[type[f.TakesAway]] = frozenset()
     """What was heard of it that takes a permission away and is not committed yet."""
     external: ExternalLimits = field(default_factory=ExternalLimits)
@@ -106,12 +111,6 @@ class EvseImage:
         if not self.locks:
             return "free"
         return "closing" if self.rest_proven_at is None else "locked"
-
-    schedule_at: dt.datetime | None = None
-    booted_at: dt.datetime | None = None
-    firmware: str = ""
-    firmware_told: f.FirmwareReported | None = None
-    provisioned_at: dt.datetime | None = None
 
     def commanded(self) -> bool:
         """Whether setpoints may be sent: it is on the line, ours to tell, the charger that we take it to be."""
@@ -340,7 +339,7 @@ class Image:
         key = fact.key
         if isinstance(fact, f.AlarmRaised):
             self.alarms[key] = msgspec.structs.replace(fact, at=self.alarms.get(key, fact).at)
-        elif isinstance(fact, f.AlarmCleared) or told_by_station(key):
+        elif isinstance(fact, f.AlarmCleared) or told_once(key):
             self.alarms.pop(key, None)
             self.acknowledged.pop(key, None)
         elif key in self.alarms:

@@ -22,7 +22,9 @@ from revere.control.desk import (
     ReleaseDischarge,
     SetDeparture,
     SetLock,
+    StartCampaign,
     StopDischarge,
+    TellCampaign,
     TellStation,
     WithdrawEvent,
 )
@@ -146,6 +148,10 @@ class Office:
                 return await self._heart.locks.set(request, now)
             case LiftLock():
                 return await self._heart.locks.lift(request, now)
+            case StartCampaign():
+                return await self._heart.campaigns.start(request, now)
+            case TellCampaign():
+                return await self._heart.campaigns.tell(request, now)
             case AcknowledgeAlarm():
                 return await self._acknowledge(request, now)
             case _:

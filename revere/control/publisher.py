@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from revere.control.contracts import Contracts
     from revere.control.image import EvseImage, Image, SiteImage
-    from revere.control.view import EquityView
+    from revere.control.view import CampaignView, EquityView
     from revere.core.ids import SiteId
     from revere.plan.departure import Readiness
     from revere.plan.island import IslandPlan
@@ -59,6 +59,7 @@ class Now:
     islands: Mapping[SiteId, IslandPlan] = field(default_factory=dict)
     equity: EquityView | None = None
     contracts: Contracts | None = None
+    campaigns: tuple[CampaignView, ...] = ()
 
 
 def build_view(image: Image, state: Now) -> ConsoleView:
@@ -119,6 +120,7 @@ def build_view(image: Image, state: Now) -> ConsoleView:
             for a in sorted(image.alarms.values(), key=lambda a: (a.severity != "critical", a.at, a.key))
         ),
         equity=state.equity,
+        campaigns=state.campaigns,
         stop=_stop_view(image, powers),
         events=event_rows(image, state.contracts, now) if state.contracts else (),
         programs=tuple(ProgramRow(program_id=p.id, name=p.name) for p in image.fleet.programs),

@@ -36,6 +36,8 @@ QUIET_LOAD_SHARE = 0.5
 ALARMS_PER_STATION_MAX = 8
 STATION_ALARMS = frozenset({"security", "station", "der", "limit", "takeover", "more"})
 """How the keys of alarms begin that come out of a station's messages; it is their subject."""
+OUTCOMES = frozenset({"firmware", "campaign"})
+"""The same of what came of an order: told once, over once somebody has seen it."""
 IMPLAUSIBLE = "not possible: "
 """How the reason of a quarantine begins that was given here."""
 
@@ -61,6 +63,11 @@ def building_range_kw(site: Site) -> tuple[float, float]:
 def told_by_station(key: str) -> bool:
     """Whether an alarm is what a station said, not a state that we watch."""
     return key.split(":", 1)[0] in STATION_ALARMS
+
+
+def told_once(key: str) -> bool:
+    """Whether an alarm is no state that ends by itself: it is over once somebody has seen it."""
+    return told_by_station(key) or key.split(":", 1)[0] in OUTCOMES
 
 
 class Screen:

@@ -256,6 +256,41 @@ class EquityView(ViewBase, frozen=True, kw_only=True):
     unknown: int
 
 
+class CampaignRow(ViewBase, frozen=True, kw_only=True):
+    """A station of a campaign: ``stage`` counts from 1; ``why`` it failed, or waits."""
+
+    station_id: str
+    stage: int
+    step: Literal["waiting", "asked", "passed", "failed"]
+    why: str
+
+
+class CampaignView(ViewBase, frozen=True, kw_only=True):
+    """A firmware campaign: one station, a tenth, all; ``stage`` is the one that runs.
+
+    ``why`` it stands as it does; ``waits_for`` is what its next station waits for. ``stations`` are told of open
+    campaigns; of one that is over those that failed.
+    """
+
+    campaign_id: str
+    by: str
+    since: dt.datetime
+    vendor: str
+    model: str
+    version: str
+    location: str
+    state: Literal["running", "paused", "aborted", "stopped", "done"]
+    why: str
+    waits_for: str
+    stage: int
+    stages: int
+    waiting: int
+    under_way: int
+    passed: int
+    failed: int
+    stations: tuple[CampaignRow, ...]
+
+
 class ConsoleView(ViewBase, frozen=True, kw_only=True):
     """The whole picture at ``now``."""
 
@@ -290,6 +325,7 @@ class ConsoleView(ViewBase, frozen=True, kw_only=True):
     alarms: tuple[AlarmView, ...]
     equity: EquityView | None
     stop: StopView | None = None
+    campaigns: tuple[CampaignView, ...] = ()
     events: tuple[EventRow, ...] = ()
     programs: tuple[ProgramRow, ...] = ()
 

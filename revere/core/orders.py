@@ -185,6 +185,11 @@ class UpdateFirmware(FileOrder, frozen=True, kw_only=True):
     request_id: Annotated[int, Meta(ge=1, le=2_147_483_647)] | None = None
     """The number in the station's reports; made here where it is left out."""
 
+    def __post_init__(self) -> None:
+        """Refuse a signature without its certificate, or the other way round."""
+        if bool(self.signing_certificate) != bool(self.signature):
+            raise ValueError("a signature and its certificate come together, or neither where firmware is not signed")
+
 
 class PublishFirmware(FileOrder, frozen=True, kw_only=True):
     """Have a local controller fetch firmware and offer it to the stations of its site; ``checksum`` is its MD5."""

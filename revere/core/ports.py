@@ -169,6 +169,10 @@ class ChargingLink(Protocol):
         """End a session."""
         ...
 
+    def check_file(self, address: str) -> None:
+        """Raise :class:`Refused` where stations may not exchange files with that host."""
+        ...
+
     async def carry_out(self, station_id: StationId, order: Order) -> Answer:
         """Do what a person asked of a station; rejected with the reason where it cannot be asked of it."""
         ...

@@ -130,6 +130,7 @@ class PlantFacts(Record, frozen=True, kw_only=True):
     latency_s: float = 0.15
     trip_energy_sigma: float = 0.08
     return_sigma_min: float = 4.0
+    firmware_failure_share: float = 0.0
 
 
 class Entry(Record, frozen=True, kw_only=True):

@@ -98,14 +98,14 @@ class CampaignTold(FactBase, frozen=True, tag=True, kw_only=True):
 class CampaignStep(FactBase, frozen=True, tag=True, kw_only=True):
     """One station of a campaign.
 
-    ``asked``: it gets the order, ``put_off``: it did not hear it, ``let_go``: its session ended so that it can install,
-    ``restored``: that session was started again, ``passed`` and ``failed``: how it ended. ``problems`` were known when
-    it was asked.
+    ``asked``: it gets the order, ``accepted``: it will do it, ``put_off``: it did not hear it, ``let_go``: its session
+    ended so that it can install, ``restored``: that session was started again, ``passed`` and ``failed``: how it ended.
+    ``problems`` were known when it was asked.
     """
 
     campaign_id: CampaignId
     station_id: StationId
-    step: Literal["asked", "put_off", "let_go", "restored", "passed", "failed"]
+    step: Literal["asked", "accepted", "put_off", "let_go", "restored", "passed", "failed"]
     why: str = ""
     request_id: int | None = None
     problems: tuple[str, ...] = ()

@@ -40,6 +40,7 @@ class Station:
         self, plant: Plant, row: int, clock: TwinClock, url: str, secret: str, seed: int, nature: PlantFacts
     ) -> None:
         self.plant, self.row, self.clock = plant, row, clock
+        self.seed, self.nature = seed, nature
         self.asset, self.vehicle = plant.fleet.stations[row], plant.vehicles[row]
         self.serial = self.asset.serial or f"SN-{self.asset.id}"
         self.site_row = int(plant.site_of[row])

@@ -14,6 +14,7 @@ import msgspec
 from revere.links.ocpp2.wire import v21 as wire21
 from revere.links.ocpp16 import wire
 from revere.twin.device21 import MEASURANDS
+from revere.twin.files import FilesDesk16
 from revere.twin.line import BadRequest, CallRefused, LinkDown, Message, Payload
 from revere.twin.profiles21 import PROFILES_MAX, STACK_LEVEL_MAX, Abilities, Moment, ProfileStore, Refusal
 from revere.twin.station import Station
@@ -64,6 +65,7 @@ class Station16(Station):
         self.transaction: int | None = None
         self.transaction_start_s = 0.0
         self.upkeep = UpkeepDesk16(self)
+        self.files = FilesDesk16(self)
         self._unnumbered = itertools.count(-1, -1)
         self._handlers = {
             "ChangeConfiguration": self._change,
@@ -74,6 +76,7 @@ class Station16(Station):
             "RemoteStartTransaction": self._remote_start,
             "RemoteStopTransaction": self._remote_stop,
             **self.upkeep.handlers,
+            **self.files.handlers,
         }
 
     # ---- boot ----------------------------------------------------------------------------------
@@ -84,7 +87,7 @@ class Station16(Station):
             "chargePointVendor": self.asset.vendor[:20],
             "chargePointModel": self.asset.model[:20],
             "chargePointSerialNumber": self.serial[:25],
-            "firmwareVersion": "twin-1",
+            "firmwareVersion": self.files.updater.version,
         }
 
     async def boot(self) -> None:
@@ -98,6 +101,7 @@ class Station16(Station):
         self.booted = True
         self.configuration["HeartbeatInterval"] = str(int(answer["interval"]) or 300)
         self.tell_status()
+        self.files.updater.booted()
         if self.plugged:
             self.plugged_in()
 
@@ -142,6 +146,8 @@ class Station16(Station):
             self.tell_status()
 
     async def _begin(self, token: str) -> None:
+        if self.files.updater.installing:
+            return
         try:
             answer = await self.line.call("Authorize", {"idTag": token})
             allowed = answer["idTagInfo"]["status"] == "Accepted"
@@ -202,6 +208,7 @@ class Station16(Station):
         self.profiles.end_transaction(str(self.transaction))
         self.transaction = None
         self.upkeep.session_over()
+        self.files.updater.session_ended()
 
     # ---- meters --------------------------------------------------------------------------------
 
@@ -381,7 +388,9 @@ class Station16(Station):
 
     def _remote_start(self, payload: Payload) -> Payload:
         request = msgspec.convert(payload, wire.RemoteStartTransaction)
-        if not self.booted or self.upkeep.out or not self.plugged or self.transaction is not None:
+        if not self.booted or self.upkeep.out or self.files.updater.installing:
+            return {"status": "Rejected"}
+        if not self.plugged or self.transaction is not None:
             return {"status": "Rejected"}
         self.work(self._begin(request.idTag))
         return {"status": "Accepted"}

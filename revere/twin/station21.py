@@ -14,6 +14,7 @@ import msgspec
 from revere.links.ocpp2.wire import v21 as wire
 from revere.twin.der21 import DerDesk
 from revere.twin.device21 import CONTROLS, DeviceModel
+from revere.twin.files import FilesDesk21
 from revere.twin.line import BadRequest, CallRefused, LinkDown, Message, Payload
 from revere.twin.profiles21 import Abilities, Bounds, Moment, ProfileStore, Refusal
 from revere.twin.station import Station
@@ -37,6 +38,7 @@ GIVES: Final = (
     "Idle",
 )
 """The operation modes of a two-way station. It reads no upstream meter, so that it cannot balance loads by itself."""
+DEFAULT: Final = "TxDefaultProfile"
 UNITS: Final = {"SoC": "Percent", "Power.Active.Import": "W", "Power.Active.Export": "W"}
 
 
@@ -60,6 +62,7 @@ class Station21(Station):
         self._authorized = False
         self._charging = False
         self.upkeep = UpkeepDesk(self)
+        self.files = FilesDesk21(self)
         self.v2x = V2xDesk(self)
         self.der = DerDesk(self, CONTROLS if self.asset.discharge_kw > 0 else ())
         self._handlers = {
@@ -73,6 +76,7 @@ class Station21(Station):
             "RequestStartTransaction": self._remote_start,
             "RequestStopTransaction": self._remote_stop,
             **self.upkeep.handlers,
+            **self.files.handlers,
             **self.v2x.handlers,
             **self.der.handlers,
         }
@@ -100,7 +104,7 @@ class Station21(Station):
                         "model": self.asset.model,
                         "vendorName": self.asset.vendor,
                         "serialNumber": self.serial,
-                        "firmwareVersion": "twin-1",
+                        "firmwareVersion": self.files.updater.version,
                     },
                 },
             )
@@ -111,6 +115,7 @@ class Station21(Station):
         self.booted = True
         self.device.put("OCPPCommCtrlr", "HeartbeatInterval", str(int(answer["interval"]) or 300))
         self.tell_status()
+        self.files.updater.booted()
         if self.plugged:
             self.plugged_in()
 
@@ -173,7 +178,7 @@ class Station21(Station):
         payload["offline"] = True
 
     async def _begin(self, token: str) -> None:
-        if self.transaction_id is not None or not self.plugged or self.upkeep.out:
+        if self.transaction_id is not None or not self.plugged or self.upkeep.out or self.files.updater.installing:
             return
         self._authorized = True
         self.v2x.begun()
@@ -260,6 +265,7 @@ class Station21(Station):
         self.profiles.end_transaction(self.transaction_id)
         self.transaction_id = None
         self.upkeep.session_over()
+        self.files.updater.session_ended()
 
     def _event(
         self,
@@ -401,6 +407,8 @@ class Station21(Station):
         request = self.asked(payload, wire.SetChargingProfileRequest)
         delay_s = float(self.rng.uniform(0.0, request.chargingProfile.chargingSchedule[0].randomizedDelay or 0.0))
         try:
+            if self.files.updater.refuses_default and request.chargingProfile.chargingProfilePurpose == DEFAULT:
+                raise Refusal("InternalError", "no default profile is kept any more")
             self.profiles.set(
                 request.evseId, request.chargingProfile, self.moment(), delay_s, v2x_allowed=self.v2x.allowed
             )
@@ -462,7 +470,7 @@ class Station21(Station):
 
     def _remote_start(self, payload: Payload) -> Payload:
         request = self.asked(payload, wire.RequestStartTransactionRequest)
-        if not self.booted or self.upkeep.out:
+        if not self.booted or self.upkeep.out or self.files.updater.installing:
             return {"status": "Rejected", "statusInfo": {"reasonCode": "NotEnabled"}}
         if request.evseId not in (None, 1) or not self.plugged or self.transaction_id is not None:
             return {"status": "Rejected", "statusInfo": {"reasonCode": "TxInProgress"}}

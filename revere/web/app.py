@@ -22,6 +22,7 @@ from revere.core.errors import RevereError, Unavailable
 from revere.core.time import wall_now
 from revere.web.acting import discharge_routes, lock_routes, programme_routes, station_routes
 from revere.web.calling import event_routes
+from revere.web.campaigning import campaign_routes
 from revere.web.gate import PUBLIC, Gate, check_declared, open_to
 from revere.web.inspecting import inspection_routes
 from revere.web.limits import LoginLimits
@@ -79,6 +80,7 @@ def create_app(
         *programme_routes(desk),
         *event_routes(desk),
         *station_routes(desk),
+        *campaign_routes(desk),
         *lock_routes(desk),
         *inspection_routes(desk, history),
         *login_routes(

@@ -329,6 +329,7 @@ class FakeLink:
         self.gate: asyncio.Event | None = None
         self.follows: dict[str, list[tuple[dt.datetime, float]]] = {}
         self.restored: list[str] = []
+        self.checked: list[str] = []
 
     def connected(self) -> frozenset[StationId]:
         return frozenset()
@@ -367,6 +368,9 @@ class FakeLink:
     async def clear_setpoint(self, station_id: StationId, evse_id: int) -> Answer:
         self.told.append(("clear", station_id, str(evse_id)))
         return self.answer
+
+    def check_file(self, address: str) -> None:
+        self.checked.append(address)
 
     async def carry_out(self, station_id: StationId, order: Order) -> Answer:
         self.ordered.append((station_id, order))

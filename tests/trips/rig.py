@@ -13,6 +13,7 @@ import numpy as np
 
 from revere.app.house import House, UtilityAccess, open_house
 from revere.control.directory import new_station_secret, secret_mac
+from revere.core.addresses import AllowedAddresses
 from revere.core.facts import Fact
 from revere.core.scenario import Scenario, parse_scenario
 from revere.core.time import at_local
@@ -31,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SMALL = ROOT / "scenarios" / "small.toml"
 ONE_HOME = ROOT / "scenarios" / "one_home.toml"
 STEP_S = 5.0
+FILES = "https://files.example.org"
+"""The one host with which stations may exchange files."""
 
 
 def small(*, edit: Callable[[str], str] = lambda text: text) -> Scenario:
@@ -115,6 +118,7 @@ async def _open(
         ),
         port=port,
         door=door,
+        files=AllowedAddresses([FILES]),
         ping_interval_s=None,
         publish=False,
     )

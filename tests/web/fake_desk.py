@@ -29,6 +29,8 @@ from revere.control.desk import (
 )
 from revere.control.view import (
     AlarmView,
+    CampaignRow,
+    CampaignView,
     ConsoleView,
     EquityView,
     EventRow,
@@ -71,6 +73,33 @@ TOWNS = (
     ("natick", "Natick Library", "Natick", "Eversource"),
     ("lowell", "Lowell Water Utility", "Lowell", "National Grid"),
 )
+
+
+def campaign(now: dt.datetime) -> CampaignView:
+    """A firmware campaign in its second stage."""
+    rows = (("beverly-cs01", 1, "passed", ""), ("boston-cs05", 2, "waiting", "its vehicle leaves within 12 h"))
+    return CampaignView(
+        campaign_id="firmware-1-1",
+        by="some-operator",
+        since=now,
+        vendor="V",
+        model="M",
+        version="2.0",
+        location="https://files.example.org/m_2.0.bin",
+        state="running",
+        why="",
+        waits_for=rows[1][3],
+        stage=2,
+        stages=2,
+        waiting=1,
+        under_way=0,
+        passed=1,
+        failed=0,
+        stations=tuple(
+            CampaignRow(station_id=i, stage=stage, step=step, why=why)  # type: ignore[arg-type]  # a step by its word
+            for i, stage, step, why in rows
+        ),
+    )
 
 
 def person(role: Role) -> Account:
@@ -437,6 +466,7 @@ class FakeDesk:
             stations_online=65,
             at_risk=sum(1 for row in rows if row.verdict in ("at_risk", "will_miss")),
             discharge_stopped=self.all_stopped,
+            campaigns=(campaign(self.now),),
             stop=StopView(at=self.now, still_giving=0, quiet_s=7.4) if self.all_stopped else None,
             events=tuple(msgspec.structs.replace(row, phase=self._phase(row)) for row in self.events),
             programs=(

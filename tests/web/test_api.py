@@ -20,7 +20,9 @@ from revere.control.desk import (
     ReleaseDischarge,
     SetDeparture,
     SetLock,
+    StartCampaign,
     StopDischarge,
+    TellCampaign,
     TellStation,
     WithdrawEvent,
 )
@@ -170,6 +172,26 @@ def test_the_public_series_is_read_once_for_many(web: Web) -> None:
             {"kind": "reset-station", "when": "now", "evse_id": 1},
             OrderStation(station_id="boston-cs05", order=ResetStation(when="now", evse_id=1), by="some-operator"),
         ),
+        (
+            "POST",
+            "/api/v1/campaigns",
+            {"version": "2.0", "location": "https://files.example.org/m_2.0.bin", "stations": ["boston-cs05"]},
+            StartCampaign(
+                version="2.0",
+                location="https://files.example.org/m_2.0.bin",
+                by="some-operator",
+                stations=("boston-cs05",),
+            ),
+        ),
+        *(
+            (
+                "POST",
+                f"/api/v1/campaigns/firmware-1-1/{order}",
+                {"why": "wait"},
+                TellCampaign(campaign_id="firmware-1-1", order=order, by="some-operator", why="wait"),  # type: ignore[arg-type]
+            )
+            for order in ("pause", "resume", "abort")
+        ),
         *(
             ("POST", f"/api/v1/{path}", {"why": "new cable"}, asked(by="some-operator", why="new cable", **where))
             for path, asked, where in (
@@ -188,6 +210,15 @@ def test_what_is_asked_reaches_the_desk(
     assert answer.status_code == 200, answer.text
     assert answer.json()["accepted"] is True
     assert web.desk.asked == [asked]
+
+
+def test_campaigns_are_listed_short_and_shown_whole(web: Web) -> None:
+    client = web.client("operator")
+    [listed] = client.get("/api/v1/campaigns").json()["campaigns"]
+    assert (listed["campaign_id"], listed["passed"], listed["stations"]) == ("firmware-1-1", 1, [])
+    shown = client.get("/api/v1/campaigns/firmware-1-1").json()
+    assert [row["step"] for row in shown["stations"]] == ["passed", "waiting"]
+    assert client.get("/api/v1/campaigns/firmware-2-1").status_code == 404
 
 
 def test_a_desk_that_declines_is_a_409(web: Web) -> None:
@@ -265,6 +296,10 @@ BAD: list[tuple[str, str, Any]] = [
     ("GET", "/api/v1/series/fleet?from=2023-09-06T00:00:00&to=2023-09-07T00:00:00Z", None),
     ("GET", "/api/v1/series/fleet?from=yesterday&to=now", None),
     ("GET", f"/api/v1/sites/{'x' * 49}", None),
+    ("POST", "/api/v1/campaigns", {"version": "", "location": "https://files.example.org/m.bin"}),
+    ("POST", "/api/v1/campaigns", {"version": "2.0", "location": "https://files.example.org/a b"}),
+    ("POST", "/api/v1/campaigns", {"version": "2.0", "location": "https://x.org/m", "signature": "%"}),
+    ("POST", "/api/v1/campaigns/firmware-1-1/pause", {"why": "x" * 201}),
 ]
 
 

@@ -70,6 +70,12 @@ TABLE: dict[tuple[str, str], set[Role] | None] = {
     ("POST", "/api/v1/stations/{station_id:str}/unlock"): {"operator"},
     ("POST", "/api/v1/sites/{site_id:str}/lock"): {"operator"},
     ("POST", "/api/v1/sites/{site_id:str}/unlock"): {"operator"},
+    ("GET", "/api/v1/campaigns"): EYES,
+    ("GET", "/api/v1/campaigns/{campaign_id:str}"): EYES,
+    ("POST", "/api/v1/campaigns"): {"operator"},
+    ("POST", "/api/v1/campaigns/{campaign_id:str}/pause"): {"operator"},
+    ("POST", "/api/v1/campaigns/{campaign_id:str}/resume"): {"operator"},
+    ("POST", "/api/v1/campaigns/{campaign_id:str}/abort"): {"operator"},
 }
 PAGES = {"/operator", "/stations/{station_id:str}"}
 FILL = {
@@ -78,6 +84,7 @@ FILL = {
     "{vehicle_id:str}": "beverly-bus01",
     "{statement_id:str}": "p-beverly:2023-09",
     "{grid_event_id:str}": "cs-2023-09-07",
+    "{campaign_id:str}": "firmware-1-1",
     "{path:str}": "nothing",
 }
 BODIES = {
@@ -95,6 +102,10 @@ BODIES = {
     "/api/v1/stations/{station_id:str}/unlock": {"why": "cable is in"},
     "/api/v1/sites/{site_id:str}/lock": {"why": "new cable"},
     "/api/v1/sites/{site_id:str}/unlock": {"why": "cable is in"},
+    "/api/v1/campaigns": {"version": "2.0", "location": "https://files.example.org/m.bin", "vendor": "V", "model": "M"},
+    "/api/v1/campaigns/{campaign_id:str}/pause": {"why": "wait"},
+    "/api/v1/campaigns/{campaign_id:str}/resume": {},
+    "/api/v1/campaigns/{campaign_id:str}/abort": {"why": "enough"},
 }
 
 

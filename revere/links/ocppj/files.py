@@ -1,16 +1,13 @@
-"""What firmware and logs have in common in all editions: the words of their progress, and what an order must have."""
+"""What firmware and logs have in common in all editions: words of their progress, and the name of a certificate."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from revere.core.errors import Refused
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from revere.core.facts import FirmwareStatus
-    from revere.core.orders import UpdateFirmware
 
 REQUEST: Final = "request"
 """The name under which an order's number is told: the station's reports carry it."""
@@ -33,16 +30,6 @@ FIRMWARE_STATUS: Final[Mapping[str, FirmwareStatus]] = {
     "Installed": "installed",
 }
 """OCPP's words, in 1.6 a part of them, as ours."""
-
-
-def check_signed(order: UpdateFirmware) -> None:
-    """Raise :class:`Refused` for a signature without its certificate, or the other way round."""
-    if bool(order.signing_certificate) != bool(order.signature):
-        raise Refused(
-            "a signature and its certificate come together",
-            got="signature" if order.signature else "signing_certificate",
-            expected="both, or none for firmware that is not signed",
-        )
 
 
 class CertificateHashes(Protocol):

@@ -352,6 +352,10 @@ class OcppServer:
         """Remove the central profile of an EVSE: its charge-only default holds again."""
         return await self._ask(station_id, lambda session: session.clear_setpoint(evse_id))
 
+    def check_file(self, address: str) -> None:
+        """Raise :class:`Refused` where stations may not exchange files with that host."""
+        self._files.check(address)
+
     async def carry_out(self, station_id: StationId, order: Order) -> Answer:
         """Do what a person asked of a station, as far as its edition and model know it.
 
@@ -359,7 +363,7 @@ class OcppServer:
         """
         if isinstance(order, FileOrder):
             try:
-                self._files.check(order.location)
+                self.check_file(order.location)
             except Refused as error:
                 return Answer(status="rejected", why=error.text(), answered_at=self._clock.now())
         if isinstance(order, StartSession) and (stranger := self._directory.stranger(station_id)) is not None:
