@@ -106,6 +106,17 @@ class TakeInventory(OrderBase, frozen=True, kw_only=True):
     base: Inventory = "full"
 
 
+class QueryDeviceModel(OrderBase, frozen=True, kw_only=True):
+    """Have the station report a part of its device model: some variables, or all of the components named.
+
+    ``state`` picks components that are in one of these states; both together must hold.
+    """
+
+    variables: Annotated[tuple[VariableName, ...], Meta(max_length=64)] = ()
+    components: Annotated[tuple[Name, ...], Meta(max_length=64)] = ()
+    state: Annotated[tuple[Literal["active", "available", "enabled", "problem"], ...], Meta(max_length=4)] = ()
+
+
 class SetAvailability(OrderBase, frozen=True, kw_only=True):
     """Put the station, an EVSE or a connector in or out of service; a session that runs there ends first."""
 
@@ -308,6 +319,7 @@ Order = (
     | ReadVariables
     | WriteVariables
     | TakeInventory
+    | QueryDeviceModel
     | SetAvailability
     | ClearCache
     | StartSession

@@ -15,6 +15,7 @@ import msgspec
 
 from revere.core.assets import Authorization
 from revere.core.commands import Answer
+from revere.core.device_model import DeviceVariable, kind_of_variable
 from revere.core.errors import Refused, RevereError
 from revere.core.facts import Fact
 from revere.core.ids import SessionId
@@ -47,7 +48,6 @@ T = TypeVar("T")
 
 START, STOP = 0, 1
 """A 1.6 transaction's two ends, in the place of sequence numbers."""
-VARIABLES_MAX: Final = 500
 SAMPLE_INTERVAL: Final = "MeterValueSampleInterval"
 
 
@@ -353,9 +353,10 @@ class Session16:
         """Take all keys that the charge point tells."""
         reply = await self.ask("GetConfiguration", wire.GetConfiguration(), wire.GetConfigurationResponse)
         variables = self.line.memory.variables
-        for entry in (reply.value.configurationKey or ())[:VARIABLES_MAX]:
-            if entry.value is not None and entry.key not in security.SECRETS:
-                variables[entry.key] = entry.value
+        for entry in reply.value.configurationKey or ():
+            if entry.key not in security.SECRETS:
+                access = "ReadOnly" if entry.readonly else "ReadWrite"
+                variables.tell(entry.key, DeviceVariable(value=entry.value, kind=kind_of_variable(access=access)))
 
     async def set_power(self, command: SetpointCommand) -> Answer:
         """Give a connector a charging limit for its transaction, for 15 minutes at most."""

@@ -18,6 +18,7 @@ from revere.links.ocppj.transport import Disconnected
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
+    from revere.core.device_model import DeviceVariable
     from revere.core.facts import Place
     from revere.links.ocpp2.version import Version
     from revere.links.ocppj.line import Line
@@ -29,7 +30,7 @@ class Report:
     """A report of the device model that a station sends in parts."""
 
     def __init__(self) -> None:
-        self.told: dict[str, str] = {}
+        self.told: dict[str, DeviceVariable] = {}
         self.done = asyncio.Event()
 
 

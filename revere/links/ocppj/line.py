@@ -18,6 +18,7 @@ import msgspec
 
 from revere.core.assets import StationIdentity
 from revere.core.commands import Answer
+from revere.core.device_model import DeviceModel
 from revere.core.errors import Refused, RevereError
 from revere.core.facts import (
     OTHER_CHARGER,
@@ -273,7 +274,7 @@ class StationMemory:
         """EVSE to the setpoint that we leased to it last, where setpoints are leases."""
         self.wanted: dict[int, SetpointCommand] = {}
         """EVSE to the newest setpoint asked for: an older one that still waits is dropped."""
-        self.variables: dict[str, str] = {}
+        self.variables = DeviceModel()
         self.grid_lost = False
         self.standing: Standing | None = None
         """How its last boot was answered; None where it has not booted since this server started."""

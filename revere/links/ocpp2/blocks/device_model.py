@@ -5,8 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Literal
 
+import msgspec
+
+from revere.core.device_model import DeviceVariable, kind_of_variable
 from revere.core.errors import Refused
-from revere.core.orders import Attribute, Inventory, ReadVariables, TakeInventory, VariableName, WriteVariables
+from revere.core.orders import (
+    Attribute,
+    Inventory,
+    QueryDeviceModel,
+    ReadVariables,
+    TakeInventory,
+    VariableName,
+    WriteVariables,
+)
 from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
 from revere.links.ocpp2.dialog import Report
 from revere.links.ocpp2.wire import v21 as wire
@@ -14,12 +25,11 @@ from revere.links.ocppj import security
 from revere.links.ocppj.line import Answered
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from revere.core.commands import Answer
     from revere.links.ocpp2.dialog import Dialog
 
-VARIABLES_MAX: Final = 500
-"""Variables of a device-model report that are kept."""
-VALUE_MAX_CHARS: Final = 500
 PER_REQUEST: Final = 8
 """Variables set or read in one message: below the smallest ItemsPerMessage seen."""
 INVENTORY_WAIT_S: Final = 8.0
@@ -36,6 +46,14 @@ _BASES: Final[dict[Inventory, Literal["ConfigurationInventory", "FullInventory",
     "configuration": "ConfigurationInventory",
     "full": "FullInventory",
     "summary": "SummaryInventory",
+}
+
+
+_STATES: Final[dict[str, wire.ComponentCriterionEnum]] = {
+    "active": "Active",
+    "available": "Available",
+    "enabled": "Enabled",
+    "problem": "Problem",
 }
 
 
@@ -62,8 +80,11 @@ def get_request(wanted: list[tuple[str, str]]) -> wire.GetVariablesRequest:
 
 
 def variable_name(component: wire.Component, variable: wire.Variable) -> str:
-    """``Component.Variable``, with instance and EVSE where they are said: ``V2X@1.Modes[DC]``."""
-    where = "" if component.evse is None else f"@{component.evse.id}"
+    """``Component.Variable``, with instance, EVSE and connector where they are said: ``Connector@1/2.Type``."""
+    where = ""
+    if component.evse is not None:
+        connector = component.evse.connectorId
+        where = f"@{component.evse.id}" if connector is None else f"@{component.evse.id}/{connector}"
     part = "" if component.instance is None else f"({component.instance})"
     which = "" if variable.instance is None else f"[{variable.instance}]"
     return f"{component.name}{part}{where}.{variable.name}{which}"
@@ -72,51 +93,116 @@ def variable_name(component: wire.Component, variable: wire.Variable) -> str:
 # Reports --------------------------------------------------------------------------------------------
 
 
+def _told(item: wire.ReportData) -> DeviceVariable:
+    """A row of a report in our words."""
+    values = {attribute.type: attribute.value for attribute in item.variableAttribute}
+    access = next((a.mutability for a in item.variableAttribute if a.type == "Actual"), "")
+    own = item.variableCharacteristics
+    kind = kind_of_variable(access=access)
+    if own is not None:
+        kind = kind_of_variable(
+            access=access,
+            data_type=own.dataType,
+            unit=own.unit or "",
+            least=own.minLimit,
+            most=own.maxLimit,
+            choices=own.valuesList or "",
+        )
+    return DeviceVariable(
+        value=values.get("Actual"),
+        target=values.get("Target"),
+        least_set=values.get("MinSet"),
+        most_set=values.get("MaxSet"),
+        kind=kind,
+    )
+
+
 async def _report(dialog: Dialog, request: wire.NotifyReportRequest) -> Answered:
     line = dialog.line
     await line.record(line.observe(request.generatedAt, line.clock.now()))
-    variables = line.memory.variables
     report = dialog.reports.get(request.requestId)
     for item in request.reportData or ():
-        name = variable_name(item.component, item.variable)
-        value = next((a.value for a in item.variableAttribute if a.type == "Actual"), None)
         if item.variable.name in security.SECRETS:
             continue
-        if value is not None and (name in variables or len(variables) < VARIABLES_MAX):
-            variables[name] = value[:VALUE_MAX_CHARS]
-            if report is not None:
-                report.told[name] = variables[name]
+        name, row = variable_name(item.component, item.variable), _told(item)
+        if line.memory.variables.tell(name, row) and report is not None:
+            report.told[name] = row
     if report is not None and not request.tbc:
         report.done.set()
     return Answered(wire.NotifyReportResponse())
 
 
 async def take_report(dialog: Dialog, base: wire.ReportBaseEnum, wait_s: float) -> Answer:
-    """Have the station report; accepted only when all of it has come."""
+    """B07: have the station report; accepted only when all of it has come."""
+
+    def asked(number: int) -> wire.GetBaseReportRequest:
+        return wire.GetBaseReportRequest(requestId=number, reportBase=base)
+
+    answer, told = await _reported(dialog, "GetBaseReport", asked, wire.GetBaseReportResponse, wait_s)
+    if answer.status == "accepted" and base == "FullInventory":
+        dialog.line.memory.variables.keep(told)
+    return answer
+
+
+async def _reported(
+    dialog: Dialog,
+    action: str,
+    asked: Callable[[int], msgspec.Struct],
+    kind: type[wire.GetBaseReportResponse] | type[wire.GetReportResponse],
+    wait_s: float,
+) -> tuple[Answer, dict[str, DeviceVariable]]:
+    """Ask for a report under a number of its own and wait for its last part."""
     dialog.report_id += 1
-    number, report = dialog.report_id, Report()
+    number, report, line = dialog.report_id, Report(), dialog.line
     dialog.reports[number] = report
     try:
-        request = wire.GetBaseReportRequest(requestId=number, reportBase=base)
-        reply = await dialog.ask("GetBaseReport", request, wire.GetBaseReportResponse)
+        reply = await dialog.ask(action, asked(number), kind)
         value = reply.value
         if value.status != "Accepted":
             why = ": ".join(part for part in (f"not reported: {value.status}", reason(value.statusInfo)) if part)
-            return dialog.line.answer(value.status, why, reply.sent_wall_s)
+            return line.answer(value.status, why, reply.sent_wall_s), {}
         async with asyncio.timeout(wait_s):
             await report.done.wait()
     except TimeoutError:
-        return dialog.line.answer("Rejected", f"incomplete after {wait_s:.0f} s")
+        return line.answer("Rejected", f"incomplete after {wait_s:.0f} s"), report.told
     finally:
         del dialog.reports[number]
-    return dialog.line.answer("Accepted", sent_wall_s=reply.sent_wall_s, details=tuple(sorted(report.told.items())))
+    return line.answer("Accepted", sent_wall_s=reply.sent_wall_s, details=_details(report.told)), report.told
+
+
+def _details(told: dict[str, DeviceVariable]) -> tuple[tuple[str, str], ...]:
+    """Values for a person to read; a target and a set range by lines of their own."""
+    rows = []
+    for name, row in sorted(told.items()):
+        parts = ((name, row.value), (f"{name} target", row.target), (f"{name} least", row.least_set))
+        rows += [(words, text) for words, text in (*parts, (f"{name} most", row.most_set)) if text is not None]
+    return tuple(rows)
 
 
 async def take_inventory(dialog: Dialog, order: TakeInventory) -> Answer:
-    """B07, B08: a report by a person's wish; what it tells goes into the journal."""
+    """B07: a report by a person's wish; what it tells goes into the journal."""
     answer = await take_report(dialog, _BASES[order.base], INVENTORY_WAIT_S)
     if answer.status == "accepted":
         await dialog.line.record_provisioned(dialog.line.memory.problems)
+    return answer
+
+
+async def query(dialog: Dialog, order: QueryDeviceModel) -> Answer:
+    """B08: a part of the device model."""
+    wanted = [wire.ComponentVariable(component=wire.Component(name=name)) for name in order.components]
+    for one in order.variables:
+        component, variable = place_of(one, "variables")
+        wanted.append(wire.ComponentVariable(component=component, variable=variable))
+    if not wanted and not order.state:
+        raise Refused("a query of nothing", expected="variables, components or state", remedy="take-inventory asks all")
+
+    def asked(number: int) -> wire.GetReportRequest:
+        criteria = tuple(_STATES[state] for state in order.state)
+        return wire.GetReportRequest(
+            requestId=number, componentVariable=tuple(wanted) or None, componentCriteria=criteria or None
+        )
+
+    answer, _told = await _reported(dialog, "GetReport", asked, wire.GetReportResponse, INVENTORY_WAIT_S)
     return answer
 
 
@@ -153,6 +239,8 @@ async def read_variables(dialog: Dialog, order: ReadVariables) -> Answer:
                 unknown.append(f"{name}: {result.attributeStatus}")
             elif result.variable.name not in security.SECRETS:
                 told.append((name, result.attributeValue or ""))
+                if result.attributeType == "Actual":
+                    dialog.line.memory.variables.put(name, result.attributeValue or "")
     return dialog.line.answer("Rejected" if unknown else "Accepted", "; ".join(unknown), details=tuple(told))
 
 
@@ -188,4 +276,5 @@ ORDERS: Final[Orders] = {
     ReadVariables: read_variables,
     WriteVariables: write_variables,
     TakeInventory: take_inventory,
+    QueryDeviceModel: query,
 }

@@ -219,7 +219,7 @@ async def _read_back(dialog: Dialog) -> list[str]:
             name = variable_name(result.component, result.variable)
             setting = chosen.get(name)
             if result.attributeStatus == "Accepted" and result.attributeValue is not None:
-                variables[name] = result.attributeValue
+                variables.put(name, result.attributeValue)
             if setting is None:
                 continue
             found = result.attributeValue or ""
