@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from revere.control.view import ConsoleView, ScheduleView, StationView
+from revere.core.device_model import DeviceVariable
 from revere.core.orders import Order
 from revere.core.portrait import FrameShown
 
@@ -173,7 +174,7 @@ class Desk(Protocol):
         """What is known of one station. Raises ``Refused`` for an unknown one."""
         ...
 
-    async def variables(self, station_id: str) -> tuple[tuple[str, str], ...]:
+    async def variables(self, station_id: str) -> tuple[tuple[str, DeviceVariable], ...]:
         """Its device model, as it told it last, by name."""
         ...
 

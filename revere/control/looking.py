@@ -13,6 +13,7 @@ from revere.core.ids import StationId
 if TYPE_CHECKING:
     from revere.control.heart import Heart
     from revere.control.image import EvseImage
+    from revere.core.device_model import DeviceVariable
     from revere.core.portrait import FrameShown
 
 ASKED_AGAIN_AFTER = dt.timedelta(seconds=10)
@@ -65,7 +66,7 @@ class Looking:
             told=self._heart.image.told.of(station.id),
         )
 
-    async def variables(self, station_id: str) -> tuple[tuple[str, str], ...]:
+    async def variables(self, station_id: str) -> tuple[tuple[str, DeviceVariable], ...]:
         """Its device model by name."""
         return self._heart.link.portrait(self._evse(station_id).station.id).variables
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from revere.control.rotation import Rotation
     from revere.control.upgrade import Upgrade
     from revere.control.view import ConsoleView, ScheduleView, StationView
+    from revere.core.device_model import DeviceVariable
     from revere.core.portrait import FrameShown
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ class Office:
         """What is known of one station."""
         return await self._there(self._looking.station(station_id))
 
-    async def variables(self, station_id: str) -> tuple[tuple[str, str], ...]:
+    async def variables(self, station_id: str) -> tuple[tuple[str, DeviceVariable], ...]:
         """Its device model."""
         return await self._there(self._looking.variables(station_id))
 

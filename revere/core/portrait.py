@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from revere.core.device_model import DeviceVariable
+
 
 class FrameShown(msgspec.Struct, frozen=True, kw_only=True):
     """One message as it passed the socket.
@@ -34,4 +36,4 @@ class StationPortrait(msgspec.Struct, frozen=True, kw_only=True):
     way: str = ""
     profile_interval_s: float = 0.0
     certificate_ends: dt.datetime | None = None
-    variables: tuple[tuple[str, str], ...] = ()
+    variables: tuple[tuple[str, DeviceVariable], ...] = ()

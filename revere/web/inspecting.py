@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Annotated
 
 import msgspec
 from litestar import get
 from litestar.handlers.base import BaseRouteHandler
+from litestar.params import QueryParameter
 
 from revere.control.desk import Desk
 from revere.control.view import AlarmView, ScheduleView, StationRow, StationView
+from revere.core.device_model import DeviceVariable
 from revere.core.portrait import FrameShown
 from revere.web.gate import Asked, open_to
 from revere.web.ports import History, SecurityRow
@@ -30,10 +33,24 @@ class StationPicture(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VariableRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One variable of the device model, as the station told it last."""
+    """One variable of the device model, as the station told it last, in its own words.
+
+    ``value`` and ``target`` are null where it has told none; ``least`` and ``most`` bound what may be set.
+    """
 
     name: str
-    value: str
+    value: str | None
+    target: str | None = None
+    access: str = ""
+    data_type: str = ""
+    unit: str = ""
+    least: float | None = None
+    most: float | None = None
+    choices: str = ""
+
+
+def _variable(name: str, row: DeviceVariable) -> VariableRow:
+    return VariableRow(name=name, value=row.value, target=row.target, **msgspec.structs.asdict(row.kind))
 
 
 class VariableList(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,11 +89,17 @@ def inspection_routes(desk: Desk, history: History) -> list[BaseRouteHandler]:
         )
 
     @get("/api/v1/stations/{station_id:str}/variables", opt=LOOKERS, summary="A station's device model")
-    async def variables(request: Asked, station_id: Id) -> VariableList:
-        """As it told it last; empty until it has since our start. The order `take-inventory` asks anew."""
+    async def variables(
+        request: Asked, station_id: Id, like: Annotated[str, QueryParameter(max_length=100)] = ""
+    ) -> VariableList:
+        """As it told it last; empty until it has since our start. The order `take-inventory` asks anew.
+
+        `like` picks the variables in whose names it stands, case aside, such as `EVSE@1` or `interval`.
+        """
         find_station(current(desk), station_id, request.user)
         found = await desk.variables(station_id)
-        return VariableList(variables=tuple(VariableRow(name=name, value=value) for name, value in found))
+        wanted = like.casefold()
+        return VariableList(variables=tuple(_variable(name, row) for name, row in found if wanted in name.casefold()))
 
     @get(
         "/api/v1/stations/{station_id:str}/schedule",

@@ -16,6 +16,7 @@ from revere.control.inbox import Inbox
 from revere.core import assets
 from revere.core import facts as f
 from revere.core.commands import Answer, ReportingCommand, SetpointCommand
+from revere.core.device_model import DeviceVariable
 from revere.core.errors import Refused, Unavailable
 from revere.core.ids import (
     CommandId,
@@ -352,7 +353,7 @@ class FakeLink:
         return self.follows[station_id]
 
     def portrait(self, station_id: StationId) -> StationPortrait:
-        return StationPortrait(model="native-21", variables=(("EVSE@1.Power", "60000"),))
+        return StationPortrait(model="native-21", variables=(("EVSE@1.Power", DeviceVariable(value="60000")),))
 
     def frames(self, station_id: StationId) -> tuple[FrameShown, ...]:
         return ()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from revere.control.office import Office
+from revere.core.device_model import DeviceVariable
 from revere.core.errors import Refused
 from tests.control.scenes import NOON, House, fleet, minutes, ready_image, seconds, told
 
@@ -33,7 +34,7 @@ def test_a_station_is_shown_with_its_link_its_image_and_what_it_was_told() -> No
     assert (station.vendor, station.serial, station.charger_model, station.variables) == ("V", "S", "native-21", 1)
     assert (station.connected_at, station.gives) == (NOON, True)
     assert [row.setpoint_kw for row in station.told] == [-20.0]
-    assert variables == (("EVSE@1.Power", "60000"),)
+    assert variables == (("EVSE@1.Power", DeviceVariable(value="60000")),)
     assert frames == ()
 
 

@@ -46,6 +46,7 @@ from revere.control.view import (
     StationView,
     StopView,
 )
+from revere.core.device_model import DeviceVariable, VariableKind
 from revere.core.errors import Unavailable
 from revere.core.portrait import FrameShown
 from revere.web.ports import Account, FleetSeries, Role, SecurityRow, StatementLine, StatementView
@@ -390,14 +391,17 @@ class FakeDesk:
         """A charger that was exchanged, told three things and has a certificate for another 20 days."""
         return station_view(station_id, self.now)
 
-    async def variables(self, station_id: str) -> tuple[tuple[str, str], ...]:
+    async def variables(self, station_id: str) -> tuple[tuple[str, DeviceVariable], ...]:
         """A few of a device model."""
+        seconds = VariableKind(access="ReadWrite", data_type="integer", unit="s", least=1, most=86_400)
+        fixed = VariableKind(access="ReadOnly", data_type="decimal", unit="W")
+        modes = "ChargingOnly,CentralSetpoint,CentralFrequency"
         return (
-            ("AlignedDataCtrlr.Interval", "300"),
-            ("EVSE@1.Power", "60000"),
-            ("OCPPCommCtrlr.HeartbeatInterval", "300"),
-            ("SampledDataCtrlr.TxUpdatedInterval", "10"),
-            ("V2XChargingCtrlr@1.SupportedOperationModes", "ChargingOnly,CentralSetpoint,CentralFrequency"),
+            ("AlignedDataCtrlr.Interval", DeviceVariable(value="300", kind=seconds)),
+            ("EVSE@1.Power", DeviceVariable(value="60000", kind=fixed)),
+            ("OCPPCommCtrlr.HeartbeatInterval", DeviceVariable(value="300", kind=seconds)),
+            ("SampledDataCtrlr.TxUpdatedInterval", DeviceVariable(value="10", target="60", kind=seconds)),
+            ("V2XChargingCtrlr@1.SupportedOperationModes", DeviceVariable(value=modes)),
         )
 
     async def frames(self, station_id: str) -> tuple[FrameShown, ...]:

@@ -240,6 +240,25 @@ def test_a_site_manager_looks_into_the_stations_of_his_site_alone(web: Web, part
     assert theirs.json()["detail"] == none.json()["detail"]
 
 
+def test_a_device_model_is_told_with_its_kinds_and_asked_by_name(web: Web) -> None:
+    path = f"/api/v1/stations/{MINE}/variables"
+    whole = web.client("operator").get(path).json()["variables"]
+    found = web.client("operator").get(path, params={"like": "txupdated"}).json()["variables"]
+    assert (len(whole), len(found)) == (5, 1)
+    assert found[0] == {
+        "name": "SampledDataCtrlr.TxUpdatedInterval",
+        "value": "10",
+        "target": "60",
+        "access": "ReadWrite",
+        "data_type": "integer",
+        "unit": "s",
+        "least": 1.0,
+        "most": 86_400.0,
+        "choices": "",
+    }
+    assert web.client("operator").get(path, params={"like": "x" * 101}).status_code == 400
+
+
 def test_a_stations_page_has_its_row_what_is_known_and_its_alarms(web: Web) -> None:
     found = web.client("operator").get(f"/api/v1/stations/{THEIRS}").json()
     assert (found["row"]["station_id"], found["site"]) == (THEIRS, "Boston Public Schools")

@@ -401,7 +401,7 @@ class OcppServer:
             way=WAY_WORDS[memory.model.way],
             profile_interval_s=memory.model.profile_interval_s,
             certificate_ends=self._door.certificate_ends(station_id),
-            variables=tuple(sorted(memory.variables.items())),
+            variables=memory.variables.rows(),
         )
 
     def frames(self, station_id: StationId) -> tuple[FrameShown, ...]:
