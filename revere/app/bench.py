@@ -54,7 +54,7 @@ def bench_twin() -> dict[str, Any]:
 
 
 def bench_plan() -> dict[str, Any]:
-    """Random fleets of the programme's size: a first schedule, and the next one five minutes later."""
+    """A first schedule of the programme's size, the next one five minutes later, certified plans of large fleets."""
     import numpy as np
 
     from revere.plan.schedule import Scheduler
@@ -70,10 +70,13 @@ def bench_plan() -> dict[str, Any]:
             spent[kind].append(wall_s() - started)
             pivots[kind].append(plan.iterations)
             problem = _five_minutes_on(full, plan)
+    from revere.app.bench_fleets import plan_fleets
+
     return {
         **{f"{kind}_s": round(statistics.median(times), 4) for kind, times in spent.items()},
         **{f"{kind}_iterations": int(statistics.median(counts)) for kind, counts in pivots.items()},
         "vehicles": 70,
+        **plan_fleets(),
     }
 
 
