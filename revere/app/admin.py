@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -28,13 +28,12 @@ from revere.core.money import usd_text
 from revere.core.time import WallClock, iso, local
 from revere.settle.ledger import PARTICIPANT_KINDS
 from revere.settle.rules import load_rulebook
+from revere.settle.statement import STATES, build_statement
 from revere.settle.statement import audit as audit_lines
-from revere.settle.statement import build_statement
 from revere.store.backup import backup, restore
 from revere.store.schema import newest_version
 from revere.store.store import Store
 from revere.web.guide.figures import gather
-from revere.web.guide.money import read_ledger
 from revere.web.guide.render import render
 
 if TYPE_CHECKING:
@@ -174,15 +173,13 @@ async def _keep_serial(desk: AdminDesk, fleet: Fleet, station_id: str | None, se
 
 
 async def list_statements(desk: AdminDesk) -> Table:
-    """Statements in the order of their first line, with each state's sum kept apart."""
-    sums: dict[str, Counter[str]] = {}
-    for line in await read_ledger(desk.store):
-        if line.entry.kind in PARTICIPANT_KINDS:
-            sums.setdefault(line.entry.statement_id, Counter())[line.entry.state] += line.entry.cents
-    states = ("expected", "confirmed", "paid")
-    table = Table("statement", *states)
-    for statement_id, cents in sums.items():
-        table.add_row(statement_id, *(usd_text(cents[state]) if state in cents else "" for state in states))
+    """Statements, newest first, with each state's sum kept apart."""
+    table, after = Table("statement", *STATES, "lines"), None
+    while page := await desk.store.statements(PARTICIPANT_KINDS, after=after):
+        for one in page:
+            sums = (usd_text(one.cents[state]) if state in one.cents else "" for state in STATES)
+            table.add_row(one.statement_id, *sums, f"{one.lines:,}")
+        after = page[-1].statement_id
     return table
 
 

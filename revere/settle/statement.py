@@ -79,14 +79,14 @@ def build_statement(
         participant_id=participant_id,
         period=period,
         lines=own,
-        unverified=tuple(_unverified(own, book)),
+        unverified=tuple(unverified_rules((line.rule for line in own), book)),
     )
 
 
-def _unverified(lines: tuple[LedgerLine, ...], book: Rulebook) -> list[str]:
-    """Each unverified rule behind the lines, with its assumptions."""
+def unverified_rules(rules: Iterable[str], book: Rulebook) -> list[str]:
+    """Each unverified rule behind lines (their ``rule``), with its assumptions."""
     found = []
-    for key in dict.fromkeys(line.rule.split("@")[0] for line in lines):
+    for key in dict.fromkeys(rule.split("@")[0] for rule in rules):
         version = book.version(key).version
         if not version.verified:
             assumed = "; ".join(f"{name}: {why}" for name, why in version.assumed.items())

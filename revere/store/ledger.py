@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
@@ -59,7 +59,34 @@ class PostedLine(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
 
 
+class StatementSums(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement's lines added up: sites, rules, how many lines, and the cents of each state that has any."""
+
+    statement_id: str
+    participant_id: str
+    site_ids: tuple[str, ...]
+    rules: tuple[str, ...]
+    lines: int
+    cents: dict[State, int]
+
+
 _encoder = msgspec.json.Encoder(order="deterministic", decimal_format="string")
+STATEMENTS_PAGE = 500
+_PERIOD = "right(statement_id, 7)"
+_STATEMENTS = f"""
+SELECT statement_id, min(participant_id) AS participant_id, count(*) AS lines,
+       array_agg(DISTINCT site_id) FILTER (WHERE site_id IS NOT NULL) AS site_ids, array_agg(DISTINCT rule) AS rules,
+       sum(cents) FILTER (WHERE state = 'expected' AND kind = ANY($2)) AS expected,
+       sum(cents) FILTER (WHERE state = 'confirmed' AND kind = ANY($2)) AS confirmed,
+       sum(cents) FILTER (WHERE state = 'paid' AND kind = ANY($2)) AS paid
+  FROM ledger
+ WHERE tenant_id = $1 AND ($3::text IS NULL OR statement_id = $3)
+   AND ($4::text IS NULL OR ({_PERIOD} COLLATE "C", statement_id COLLATE "C") < (right($4, 7), $4))
+ GROUP BY statement_id
+HAVING $5::text[] IS NULL OR bool_and(coalesce(site_id = ANY($5), false))
+ ORDER BY {_PERIOD} COLLATE "C" DESC, statement_id COLLATE "C" DESC
+ LIMIT $6
+"""
 _COLUMNS = (
     "seq, key, posted_at, statement_id, participant_id, site_id, grid_event_id, program_id, kind, import_wh, export_wh,"
     " cents, state, rule, evidence, prev_hash, hash"
@@ -220,6 +247,41 @@ class LedgerReads:
             min(limit, LEDGER_PAGE_LINES),
         )
         return [_posted(row) for row in rows]
+
+    async def statements(
+        self,
+        kinds: Sequence[str],
+        *,
+        statement_id: str | None = None,
+        sites: Sequence[str] | None = None,
+        after: str | None = None,
+        limit: int = STATEMENTS_PAGE,
+    ) -> list[StatementSums]:
+        """Statements with the sums of their lines of these ``kinds``, newest month first, those ``after`` one of them.
+
+        With ``sites``, those alone whose every line is of one of these sites. At most ``limit``, which is at most
+        ``STATEMENTS_PAGE``: ask again after the last for the rest.
+        """
+        rows = await self.queries.fetch(
+            _STATEMENTS,
+            self.queries.tenant,
+            list(kinds),
+            statement_id,
+            after,
+            None if sites is None else list(sites),
+            min(limit, STATEMENTS_PAGE),
+        )
+        return [
+            StatementSums(
+                statement_id=row["statement_id"],
+                participant_id=row["participant_id"],
+                site_ids=tuple(sorted(row["site_ids"] or ())),
+                rules=tuple(sorted(row["rules"])),
+                lines=row["lines"],
+                cents={state: int(row[state]) for state in get_args(State) if row[state] is not None},
+            )
+            for row in rows
+        ]
 
     async def ledger_hash(self) -> str:
         """The last line's hash, which stands for the whole ledger; zeros for an empty one."""

@@ -11,19 +11,17 @@ import msgspec
 
 from revere.control.view import shown
 from revere.core.assets import Fleet
-from revere.core.errors import Refused
 from revere.core.facts import SecurityEventReported
 from revere.core.ids import ParticipantId
 from revere.core.time import wall_now
-from revere.settle.ledger import LedgerLine, from_fields
+from revere.settle.ledger import PARTICIPANT_KINDS, LedgerLine, from_fields
 from revere.settle.rules import Rulebook
-from revere.settle.statement import STATE_WORDS, STATES, Statement, build_statement
+from revere.settle.statement import STATE_WORDS, STATES, unverified_rules
 from revere.store.access import User
-from revere.store.ledger import LEDGER_PAGE_LINES
+from revere.store.ledger import LEDGER_PAGE_LINES, StatementSums
 from revere.store.reader import AccessDesk, Reader
 from revere.web.ports import ROLES, Account, FleetSeries, LedgerState, SecurityRow, StatementLine, StatementView
 
-LINES_MAX = 20_000
 SECURITY_MAX = 200
 SECURITY_FOR = dt.timedelta(days=31)
 
@@ -115,53 +113,41 @@ class StoreHistory:
                 )
         return tuple(reversed(found))
 
-    async def statements(self) -> Sequence[StatementView]:
-        """Newest month first, then by participant. Raises ``Refused`` beyond 20,000 ledger lines."""
-        groups: dict[str, list[LedgerLine]] = {}
-        after = count = 0
-        while page := await self._reader.ledger(after_seq=after):
-            after, count = page[-1].seq, count + len(page)
-            if count > LINES_MAX:
-                raise Refused("the ledger is too long for this list", got=f"over {LINES_MAX} lines", expected="fewer")
-            for posted in page:
-                groups.setdefault(posted.entry.statement_id, []).append(from_fields(_fields(posted.entry)))
-            if len(page) < LEDGER_PAGE_LINES:
-                break
-        shown = [msgspec.structs.replace(self._view(lines), lines=()) for lines in groups.values()]
-        return sorted(shown, key=lambda item: (item.period, item.participant_id), reverse=True)
+    async def statements(self, sites: Sequence[str] | None, after: str | None, limit: int) -> Sequence[StatementView]:
+        """A page of statements without their lines, newest month first; the sums are the database's, over all lines."""
+        found = await self._reader.statements(PARTICIPANT_KINDS, sites=sites, after=after, limit=limit)
+        return [self._view(one) for one in found]
 
-    async def statement(self, statement_id: str) -> StatementView | None:
-        """One statement with its lines."""
-        page = await self._reader.ledger(statement_id=statement_id)
-        return self._view([from_fields(_fields(posted.entry)) for posted in page]) if page else None
+    async def statement(self, statement_id: str, after_seq: int) -> StatementView | None:
+        """One statement with a page of its lines; its sums are those of all of them."""
+        found = await self._reader.statements(PARTICIPANT_KINDS, statement_id=statement_id)
+        if not found:
+            return None
+        page = await self._reader.ledger(statement_id=statement_id, after_seq=after_seq)
+        lines = tuple(_line(from_fields(msgspec.structs.asdict(posted.entry))) for posted in page)
+        more = page[-1].seq if len(page) == LEDGER_PAGE_LINES else None
+        return msgspec.structs.replace(self._view(found[0]), lines=lines, more_after=more)
 
     async def close(self) -> None:
         """Close the pool, in the loop that used it."""
         await self._reader.close()
 
-    def _view(self, lines: list[LedgerLine]) -> StatementView:
-        participant, _, period = lines[0].statement_id.rpartition(":")
-        statement = build_statement(ParticipantId(participant), period, lines, self._book)
+    def _view(self, sums: StatementSums) -> StatementView:
         names = {one.id: one.name for one in self._fleet().participants}
+        reached = [state for state in STATES if state in sums.cents]
         return StatementView(
-            id=statement.statement_id,
-            participant_id=statement.participant_id,
-            participant=names.get(statement.participant_id, statement.participant_id),
-            period=statement.period,
-            site_ids=tuple(dict.fromkeys(str(line.site_id) for line in statement.lines)),
-            state=furthest(statement),
-            expected_cents=statement.total_cents("expected"),
-            confirmed_cents=statement.total_cents("confirmed"),
-            paid_cents=statement.total_cents("paid"),
-            unverified=statement.unverified,
-            lines=tuple(_line(line) for line in statement.lines),
+            id=sums.statement_id,
+            participant_id=sums.participant_id,
+            participant=names.get(ParticipantId(sums.participant_id), sums.participant_id),
+            period=sums.statement_id.rpartition(":")[2],
+            site_ids=sums.site_ids,
+            state=reached[-1] if reached else "expected",
+            expected_cents=sums.cents.get("expected"),
+            confirmed_cents=sums.cents.get("confirmed"),
+            paid_cents=sums.cents.get("paid"),
+            unverified=tuple(unverified_rules(sums.rules, self._book)),
+            line_count=sums.lines,
         )
-
-
-def furthest(statement: Statement) -> LedgerState:
-    """How far the money has come: paid when it was remitted, confirmed when the utility agreed, else expected."""
-    reached = [state for state in STATES if statement.total_cents(state) is not None]
-    return reached[-1] if reached else "expected"
 
 
 def _line(line: LedgerLine) -> StatementLine:
@@ -176,10 +162,6 @@ def _line(line: LedgerLine) -> StatementLine:
         says=STATE_WORDS[line.state],
         rule=line.rule,
     )
-
-
-def _fields(entry: msgspec.Struct) -> dict[str, object]:
-    return msgspec.structs.asdict(entry)
 
 
 assert set(get_args(LedgerState)) == set(STATES), "the web's states are the ledger's"

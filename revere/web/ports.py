@@ -81,7 +81,9 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
 class StatementView(msgspec.Struct, frozen=True, kw_only=True):
     """A participant's month. The three sums stand side by side and are never added; None is unknown, not zero.
 
-    ``unverified`` names what behind it no source proves.
+    They are sums over all of its ``line_count`` lines; ``lines`` may be a page of them, and ``more_after`` says after
+    which the next begins (None: there is none). ``state`` is how far the money has come. ``unverified`` names what
+    behind it no source proves.
     """
 
     id: str
@@ -94,7 +96,9 @@ class StatementView(msgspec.Struct, frozen=True, kw_only=True):
     confirmed_cents: int | None
     paid_cents: int | None
     unverified: tuple[str, ...] = ()
+    line_count: int = 0
     lines: tuple[StatementLine, ...] = ()
+    more_after: int | None = None
 
 
 class SecurityRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,12 +122,12 @@ class History(Protocol):
         """A station's security events of late, the newest first."""
         ...
 
-    async def statements(self) -> Sequence[StatementView]:
-        """All statements, newest first, without their lines."""
+    async def statements(self, sites: Sequence[str] | None, after: str | None, limit: int) -> Sequence[StatementView]:
+        """Statements without their lines, newest first, those after one of them; with ``sites``, of these alone."""
         ...
 
-    async def statement(self, statement_id: str) -> StatementView | None:
-        """One statement with its lines."""
+    async def statement(self, statement_id: str, after_seq: int) -> StatementView | None:
+        """One statement with the first lines after ``after_seq``."""
         ...
 
     async def close(self) -> None:

@@ -72,9 +72,13 @@ class VehiclePicture(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatementList(msgspec.Struct, frozen=True, kw_only=True):
-    """Statements, newest first. ``expected`` is our figure, ``confirmed`` the utility's, ``paid`` the remittance."""
+    """Statements, newest first. ``expected`` is our figure, ``confirmed`` the utility's, ``paid`` the remittance.
+
+    Where ``more`` is true, ask again with the last one's id as ``after``.
+    """
 
     statements: tuple[StatementView, ...]
+    more: bool
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -286,19 +290,28 @@ def history_routes(history: History) -> list[BaseRouteHandler]:
         opt=open_to("operator", "auditor", "site_manager", "resident"),
         summary="Statements, newest first",
     )
-    async def statements(request: Asked) -> StatementList:
+    async def statements(
+        request: Asked,
+        after: Annotated[str | None, QueryParameter(max_length=64, description="The last statement of a page")] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=MAX_STATEMENTS)] = MAX_STATEMENTS,
+    ) -> StatementList:
         """Only those of your own sites, unless your role sees the whole."""
-        found = [item for item in await history.statements() if _owns(request.user, item)]
-        return StatementList(statements=tuple(found[:MAX_STATEMENTS]))
+        sites = None if request.user.sees_all else request.user.sites
+        found = await history.statements(sites, after, limit + 1)
+        return StatementList(statements=tuple(found[:limit]), more=len(found) > limit)
 
     @get(
         "/api/v1/statements/{statement_id:str}",
         opt=open_to("operator", "auditor", "site_manager", "resident"),
         summary="One statement with its lines",
     )
-    async def statement(request: Asked, statement_id: Annotated[str, PathParameter(max_length=64)]) -> StatementView:
-        """404 for a statement that is not yours."""
-        found = await history.statement(statement_id)
+    async def statement(
+        request: Asked,
+        statement_id: Annotated[str, PathParameter(max_length=64)],
+        after: Annotated[int, QueryParameter(ge=0, description="``more_after`` of the page before")] = 0,
+    ) -> StatementView:
+        """404 for a statement that is not yours. Up to 2,000 lines; ``more_after`` leads to the next."""
+        found = await history.statement(statement_id, after)
         if found is None or not _owns(request.user, found):
             raise NotFoundException("No such statement.")
         return found

@@ -140,3 +140,36 @@ def test_entries_are_frozen() -> None:
     with pytest.raises(AttributeError):
         line(0).cents = 5  # type: ignore[misc]
     assert msgspec.structs.asdict(line(0))["cents"] == -1_050
+
+
+def test_statements_are_added_up_by_the_database_page_by_page(pg_dsn: str) -> None:
+    """Shares of others are in no sum; a statement without a line of a state has no sum there, and it is not 0."""
+
+    async def work(store: Store) -> None:
+        def of(who: str, month: int, n: int, **changes: Any) -> LedgerEntry:
+            fields = {"statement_id": f"{who}:2023-{month:02}", "participant_id": who, "key": f"{who}/{month}/{n}"}
+            return line(n, **(fields | {"site_id": who, "cents": n} | changes))
+
+        await store.post([of("a", 8, n) for n in range(1, 4)])
+        await store.post([of("b", 9, 1, cents=-5), of("b", 9, 2, kind="provider_share"), of("b", 9, 3, site_id="c")])
+        await store.post([of("c", 9, 1, state="paid", rule="cs-2"), of("c", 9, 2, state="confirmed", cents=0)])
+        kinds = ("performance", "correction")
+        found, after = [], None
+        while page := await store.statements(kinds, after=after, limit=2):
+            assert len(page) <= 2
+            found += page
+            after = page[-1].statement_id
+        assert [(one.statement_id, one.lines, one.cents, one.site_ids) for one in found] == [
+            ("c:2023-09", 2, {"confirmed": 0, "paid": 1}, ("c",)),
+            ("b:2023-09", 3, {"expected": -2}, ("b", "c")),
+            ("a:2023-08", 3, {"expected": 6}, ("a",)),
+        ]
+        assert found[0].rules == ("cs-2", "cs-2021.2")
+        assert [one.statement_id for one in await store.statements(kinds, sites=["b"])] == []
+        assert [one.statement_id for one in await store.statements(kinds, sites=["c", "b"])] == [
+            "c:2023-09",
+            "b:2023-09",
+        ]
+        assert await store.statements(kinds, statement_id="d:2023-09") == []
+
+    with_store(pg_dsn, work)

@@ -196,15 +196,18 @@ class FakeHistory:
             ),
         )
 
-    async def statements(self) -> Sequence[StatementView]:
+    async def statements(self, sites: Sequence[str] | None, after: str | None, limit: int) -> Sequence[StatementView]:
         """Without lines."""
-        return [msgspec.structs.replace(one, lines=()) for one in _statements()]
+        own = [one for one in _statements() if sites is None or set(one.site_ids) <= set(sites)]
+        ids = [one.id for one in own]
+        first = ids.index(after) + 1 if after in ids else 0
+        return [msgspec.structs.replace(one, lines=()) for one in own[first : first + limit]]
 
     async def close(self) -> None:
         """Nothing is held."""
         self.closed = True
 
-    async def statement(self, statement_id: str) -> StatementView | None:
+    async def statement(self, statement_id: str, after_seq: int) -> StatementView | None:
         """With lines."""
         return next((one for one in _statements() if one.id == statement_id), None)
 

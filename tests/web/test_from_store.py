@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
+import msgspec
 
 from revere.core.assets import Fleet
 from revere.core.facts import MeterReading
@@ -16,7 +17,7 @@ from revere.core.scenario import parse_scenario
 from revere.core.time import WallClock, wall_now
 from revere.settle.rules import load_rulebook
 from revere.store.access import User
-from revere.store.ledger import LedgerEntry
+from revere.store.ledger import LEDGER_PAGE_LINES, LedgerEntry
 from revere.store.store import Store
 from revere.web.app import create_app
 from revere.web.from_store import StoreAccounts, StoreHistory
@@ -171,6 +172,52 @@ def test_the_past_and_the_money(pg_dsn: str) -> None:
         assert all("not confirmed" in line["says"] for line in one["lines"])
         assert one["unverified"]
         assert _get(base, f"/api/v1/statements/{second.participant_id}:2023-09", "api-cy").status_code == 404
+    finally:
+        thread.stop()
+
+
+def test_more_lines_than_a_page_and_more_statements_than_asked_for_are_all_there(pg_dsn: str) -> None:
+    fleet = _fleet()
+    first, second, third = fleet.sites[:3]
+    many = 2 * LEDGER_PAGE_LINES + 100
+
+    async def work(store: Store) -> None:
+        await store.save_user(User(name="ann", role="operator"))
+        await store.save_user(User(name="cy", role="site_manager", site_id=first.id))
+        soon = wall_now() + dt.timedelta(hours=1)
+        for name in ("ann", "cy"):
+            await store.save_token(f"api-{name}", kind="api", user_name=name, now=wall_now(), expires_at=soon)
+        await store.post([_entry(n, first.participant_id, first.id, n, "expected") for n in range(many)])
+        await store.post([_entry(many, second.participant_id, second.id, 7, "paid")])
+        shared = [
+            _entry(many + n, third.participant_id, site.id, 1, "expected") for n, site in enumerate((first, third))
+        ]
+        await store.post(shared)
+        august = _entry(many + 9, first.participant_id, first.id, 5, "expected")
+        await store.post([msgspec.structs.replace(august, statement_id=f"{first.participant_id}:2023-08")])
+
+    _fill(pg_dsn, work)
+    thread, base = _serve(pg_dsn, fleet)
+    try:
+        cents, after, pages = [], 0, 0
+        while after is not None:
+            path = f"/api/v1/statements/{first.participant_id}:2023-09?after={after}"
+            one = _get(base, path, "api-cy").json()
+            assert (one["line_count"], one["expected_cents"]) == (many, sum(range(many)))
+            cents += [line["cents"] for line in one["lines"]]
+            after, pages = one["more_after"], pages + 1
+        assert (cents, pages) == (list(range(many)), 3)
+
+        found, more, last = [], True, ""
+        while more:
+            answer = _get(base, f"/api/v1/statements?limit=1{last}", "api-ann").json()
+            found += [one["id"] for one in answer["statements"]]
+            more, last = answer["more"], f"&after={found[-1]}"
+        people = sorted((one.participant_id for one in (first, second, third)), reverse=True)
+        assert found == [*(f"{who}:2023-09" for who in people), f"{first.participant_id}:2023-08"]
+        own = _get(base, "/api/v1/statements", "api-cy").json()
+        assert [one["id"] for one in own["statements"]] == [f"{first.participant_id}:2023-0{n}" for n in (9, 8)]
+        assert own["more"] is False
     finally:
         thread.stop()
 

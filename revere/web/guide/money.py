@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from revere.core.errors import Refused
 from revere.core.money import to_cents
 from revere.program.block_groups import block_groups_of
 from revere.program.grants import funding, grants_of
@@ -24,13 +25,17 @@ FEW_HOMES = f"Fewer than {HOMES_LEAST} homes take part; the share and the sums a
 
 
 async def read_ledger(reader: Reads) -> list[PostedLine]:
-    """All lines, page by page, at most ``LEDGER_MOST_LINES``."""
+    """All lines, page by page. Raises ``Refused`` beyond ``LEDGER_MOST_LINES``: a part of them would be a wrong sum."""
     lines: list[PostedLine] = []
-    while len(lines) < LEDGER_MOST_LINES:
-        page = await reader.ledger(after_seq=lines[-1].seq if lines else 0)
-        if not page:
-            break
+    while page := await reader.ledger(after_seq=lines[-1].seq if lines else 0):
         lines += page
+        if len(lines) > LEDGER_MOST_LINES:
+            raise Refused(
+                "the ledger is too long for one guide",
+                got=f"over {LEDGER_MOST_LINES:,} lines",
+                expected="fewer",
+                remedy="Statements and `revere audit` have no such bound",
+            )
     return lines
 
 
