@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from revere.app import collector
 from revere.app.house import House, UtilityAccess, open_house
 from revere.app.kernelclock import kernel_clock_synchronised
 from revere.app.running import Running, only_server, running_mark
@@ -142,6 +143,7 @@ def one_time_link(links: OneTimeLinks, settings: WebSettings, port: int) -> str:
 
 async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM."""
+    collector.seldom()
     clock = WallClock()
     key = secret_file(folder, "server.key")
     utility = _utility(settings)

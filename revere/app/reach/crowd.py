@@ -14,6 +14,7 @@ import os
 import random
 import ssl
 import sys
+from asyncio import sslproto
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -23,6 +24,7 @@ from revere.app.reach import frames
 from revere.app.reach.fleet import MODEL, VENDOR, secret, serial, station_name, token
 from revere.app.reach.pipe import Orders, say
 from revere.core.time import cpu_s, iso, wall_now
+from revere.links.ocppj.bounds import TLS_BUFFER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -353,6 +355,7 @@ async def _run(spec: Spec) -> None:
 def main() -> None:
     """Read the specification and be the crowd."""
     spec = msgspec.json.decode(sys.argv[1], type=Spec)
+    sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
     if spec.core is not None:
         os.sched_setaffinity(0, {spec.core})
     asyncio.run(_run(spec))

@@ -27,6 +27,10 @@ CUT_AGAIN_S: Final = 900.0
 """A station that needs a second cut within this time is kept out until its lease is over."""
 CUT_MARGIN_S: Final = 30.0
 """The station counts its lease from when it notices the cut, we from when we cut."""
+TLS_BUFFER_BYTES: Final = 16_384
+"""One TLS record. asyncio would keep 256 KiB for each connection, of 10,000 stations 2.5 GB."""
+UNOPENED_MAX_BYTES: Final = 16_384
+"""What a caller may have said by the moment in which TLS stands."""
 UNREAD_MAX_BYTES: Final = 1_048_576
 """Bytes that a station may leave unread before its connection is given up."""
 CALLS_WAITING_MAX: Final = 16
@@ -44,6 +48,18 @@ OPEN_TIMEOUT_S: Final = 60.0
 """Opening handshake: long, since 10,000 stations that come back at once need 20 s."""
 CLOSE_TIMEOUT_S: Final = 5.0
 CONNECTIONS_MAX: Final = 20_000
+ADMISSIONS_PER_S: Final = 500.0
+"""Stations let in beyond the burst: connecting, booting and being told what to sample takes 1.5 ms of a core."""
+ADMISSION_BURST: Final = 1_000.0
+"""A programme of this size comes back without waiting."""
+ADMISSION_WAIT_MAX_S: Final = 5.0
+"""A socket waits for its turn so long: half of what stations usually give an opening."""
+OPENINGS_AT_ONCE: Final = 128
+"""Opening handshakes worked at together; the next ones wait unread."""
+SLOT_S: Final = 1.0
+"""How long an opening may hold its place: a caller that says nothing keeps nobody out for longer."""
+LISTEN_BACKLOG: Final = 4_096
+"""Sockets that the kernel keeps for us; a caller beyond it is not heard for a second or more. Linux allows no more."""
 FAILED_LOGINS_BURST: Final = 30.0
 FAILED_LOGINS_PER_S: Final = 0.2
 """Failed tries per address and id; the secrets have 160 bits, so this spares work, it does not guard."""
@@ -88,6 +104,9 @@ class Counters(msgspec.Struct, kw_only=True):
     certificates_untrusted: int = 0
     protocols_refused: int = 0
     connections_refused: int = 0
+    handshakes_waited: int = 0
+    handshakes_put_off: int = 0
+    hung_up_waiting: int = 0
     connections: int = 0
     takeovers: int = 0
     flooded: int = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import zlib
 from collections import deque
 from contextlib import asynccontextmanager
 from math import inf
@@ -55,6 +56,7 @@ SKEW_SAMPLES: Final = 9
 SKEW_STEP_S: Final = 1.0
 SKEW_QUARANTINE_S: Final = 60.0
 HEARTBEAT_S: Final = 300
+HEARTBEAT_SPREAD: Final = 0.1
 TRANSACTIONS_MAX: Final = 64
 """Transactions remembered for each station; the oldest is forgotten first."""
 SEQ_RANGES_MAX: Final = 64
@@ -178,6 +180,12 @@ class ClockWatch:
         return self.skew_s is not None and abs(self.skew_s) > SKEW_QUARANTINE_S
 
 
+def heartbeat_s(station_id: str) -> int:
+    """How often that station shall say that it is there: each its own, so that those that booted together part."""
+    lot = zlib.crc32(station_id.encode()) / 2**32
+    return round(HEARTBEAT_S * (1.0 + HEARTBEAT_SPREAD * (2.0 * lot - 1.0)))
+
+
 class SeenSeq:
     """Which sequence numbers of a transaction are recorded, as few ranges.
 
@@ -190,6 +198,8 @@ class SeenSeq:
         self.ranges: list[list[int]] = []
 
     def __contains__(self, seq: int) -> bool:
+        if not self.ranges or seq > self.ranges[-1][1]:
+            return False  # the rule
         return any(low <= seq <= high for low, high in self.ranges)
 
     @property
@@ -213,6 +223,9 @@ class SeenSeq:
         Beyond the bound the lowest range is forgotten.
         """
         newest = self.newest
+        if newest >= 0 and seq == newest + 1:
+            self.ranges[-1][1] = seq  # the rule
+            return False
         self.ranges.append([seq, seq])
         self.ranges.sort()
         merged = [self.ranges[0]]

@@ -35,12 +35,14 @@ _ABSENT: Final = "-"
 """No station has this id (ids start with a letter or a digit): verified like one, always refused."""
 
 
-def refusal(status: int, phrase: str, text: str) -> Response:
+def refusal(status: int, phrase: str, text: str, *, retry_after_s: int | None = None) -> Response:
     """A refusal that says nothing about who asked."""
     body = text.encode()
     headers = Headers()
     if status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="OCPP", charset="UTF-8"'
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(retry_after_s)
     headers["Content-Type"] = "text/plain; charset=utf-8"
     headers["Content-Length"] = str(len(body))
     headers["Connection"] = "close"

@@ -18,7 +18,7 @@ import msgspec
 
 from revere.core.facts import AlarmCleared, AlarmRaised, Fact, StationHeld
 from revere.links.ocppj.framing import CallFailed
-from revere.links.ocppj.line import HEARTBEAT_S
+from revere.links.ocppj.line import heartbeat_s
 
 if TYPE_CHECKING:
     from revere.core.facts import Standing, StationBooted
@@ -55,7 +55,7 @@ def judge(line: Line, booted: StationBooted) -> Verdict:
             "Pending", PENDING_S, [StationHeld(at=at, station_id=station_id, standing="Pending", why=why, **who)]
         )
     cleared = [AlarmCleared(at=at, key=_key(line))] if memory.held_alarm or memory.standing == "Rejected" else []
-    return Verdict("Accepted", HEARTBEAT_S, [booted, *line.identify(booted), *cleared])
+    return Verdict("Accepted", heartbeat_s(station_id), [booted, *line.identify(booted), *cleared])
 
 
 def admitted(line: Line) -> bool:

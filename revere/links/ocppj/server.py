@@ -8,7 +8,11 @@ never removes the second, since each is known by its generation.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
+import os
+import socket
+from asyncio import sslproto
 from typing import TYPE_CHECKING, Final
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -24,15 +28,18 @@ from revere.links.models import WAY_WORDS, ChargerModel, our_models, why
 from revere.links.ocpp2.session import Session2
 from revere.links.ocpp16.session import Session16
 from revere.links.ocppj import login
+from revere.links.ocppj.admission import Admission
 from revere.links.ocppj.bounds import (
     AUDITS_WAITING_MAX,
     CLOSE_TIMEOUT_S,
     CONNECTIONS_MAX,
     CUT_AGAIN_S,
     CUT_MARGIN_S,
+    LISTEN_BACKLOG,
     LONG_FRAME_MAX_BYTES,
     OPEN_TIMEOUT_S,
     TAKEOVERS_PER_MINUTE_MAX,
+    TLS_BUFFER_BYTES,
     UNHEARD_MAX,
     Counters,
 )
@@ -42,6 +49,7 @@ from revere.links.ocppj.door import Door, DoorRules
 from revere.links.ocppj.frames import NotedTransport
 from revere.links.ocppj.line import Line, Session, StationMemory
 from revere.links.ocppj.showing import shown
+from revere.links.ocppj.threshold import Threshold
 from revere.links.ocppj.transport import Disconnected, StationSocket, Transport, WebSocketTransport
 
 if TYPE_CHECKING:
@@ -95,6 +103,8 @@ class OcppServer:
         self._memories: dict[StationId, StationMemory] = {}
         self._rules = rules or DoorRules()
         self._door = Door(directory, clock, self.counters, self._rules, self._audit)
+        self._admission = Admission(self.counters)
+        self._threshold = Threshold(self.counters, self._admission.retry_after_s)
         self._auditing: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
@@ -103,15 +113,16 @@ class OcppServer:
 
     async def serve(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
         """Listen; the port, chosen by the system where 0 was asked for."""
+        if tls is not None:
+            sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
         try:
             self._server = await serve(
                 self._on_socket,
                 host,
                 port,
-                ssl=tls,
                 process_request=self._admit,
                 select_subprotocol=_registered_protocol,
-                create_connection=StationSocket,
+                create_connection=functools.partial(StationSocket, threshold=self._threshold, tls=tls),  # type: ignore[arg-type]
                 compression=None,
                 server_header=None,
                 max_size=LONG_FRAME_MAX_BYTES,
@@ -129,27 +140,50 @@ class OcppServer:
                 expected="a free address of this machine",
                 remedy="Stop what listens there or choose another ocpp.port",
             ) from error
+        for listener in self._server.sockets:
+            with socket.socket(fileno=os.dup(listener.fileno())) as again:
+                again.listen(LISTEN_BACKLOG)  # asyncio would accept as many in one turn as it lets wait
         listening: int = next(iter(self._server.sockets)).getsockname()[1]
         return listening
 
     async def close(self) -> None:
         """Stop listening, close every socket, wait for their ends to be recorded."""
+        self._threshold.close()
         if self._server is not None:
             self._server.close(code=GOING_AWAY, reason="the server stops")
             await self._server.wait_closed()
             self._server = None
         await asyncio.gather(*self._closing, *self._auditing, return_exceptions=True)
 
-    def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
+    async def _admit(self, caller: ServerConnection, request: Request) -> Response | None:
         """None to go on with the upgrade, else the refusal."""
-        assert isinstance(socket, StationSocket)
+        assert isinstance(caller, StationSocket)
+        refused = self._refusal(caller, request)
+        caller.through()
+        if refused is not None:
+            return refused
+        loop = asyncio.get_running_loop()
+        wait_s = self._admission.wait_s(loop.time())
+        if wait_s is None:
+            return login.refusal(
+                503,
+                "Service Unavailable",
+                "Too many at once.\n",
+                retry_after_s=self._admission.retry_after_s(loop.time()),
+            )
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        return None
+
+    def _refusal(self, caller: StationSocket, request: Request) -> Response | None:
+        """Why the station may not come in at all; None when it may."""
         station_id = login.station_in_path(request.path)
         if station_id is None:
             return login.refusal(404, "Not Found", "Nothing here.\n")
         if self.counters.connections >= CONNECTIONS_MAX:
             self.counters.connections_refused += 1
             return login.refusal(503, "Service Unavailable", "Too many connections.\n")
-        config = self._door.admit(station_id, request, socket)
+        config = self._door.admit(station_id, request, caller)
         if config is None:
             return login.unauthorized()
         memory = self._memories.get(config.station_id)
@@ -160,7 +194,7 @@ class OcppServer:
         if config.protocol not in {name.strip() for value in offered for name in value.split(",")}:
             self.counters.protocols_refused += 1
             return login.refusal(400, "Bad Request", f"This station is registered for {config.protocol}.\n")
-        socket.config = config
+        caller.config = config
         return None
 
     def watch_certificates(self) -> None:

@@ -7,23 +7,29 @@ because a queue, a task's wake-up and a context manager for each cost more than 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
-from revere.links.ocppj.bounds import UNREAD_MAX_BYTES
+from revere.links.ocppj.bounds import CLOSE_TIMEOUT_S, OPEN_TIMEOUT_S, UNOPENED_MAX_BYTES, UNREAD_MAX_BYTES
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from websockets.protocol import Event
 
     from revere.core.ports import StationConfig
+    from revere.links.ocppj.threshold import Threshold
 
 DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+CLOSE_WAIT: Final = 8
+"""Linux's number for a TCP connection whose other end has closed."""
+BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Disconnected(Exception):
@@ -62,12 +68,120 @@ class StationSocket(ServerConnection):
 
     config: StationConfig | None = None
 
-    def __init__(self, *args: Any, **named: Any) -> None:
+    def __init__(
+        self, *args: Any, threshold: Threshold | None = None, tls: ssl.SSLContext | None = None, **named: Any
+    ) -> None:
         super().__init__(*args, **named)
+        self._threshold = threshold
+        self._tls = tls
+        self._raw: asyncio.Transport | None = None
+        """What was accepted, until its opening is worked at."""
+        self._made = False
+        self._before = b""
+        """What TLS brought before we knew that it stands."""
+        self._securing: asyncio.Task[None] | None = None
         self._on_text: Callable[[bytes], None] | None = None
         self._early: deque[bytes] = deque()
         self._parts: list[bytes] = []
         self._resume: asyncio.TimerHandle | None = None
+
+    # Before the door (``threshold.Caller``) ------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait, unread, until there is a place."""
+        assert isinstance(transport, asyncio.Transport)
+        if self._threshold is None:
+            self._open(transport)
+            return
+        self._raw = transport
+        transport.pause_reading()
+        self._threshold.arrive(self)
+
+    def come_in(self) -> None:
+        """See ``threshold.Caller``."""
+        assert self._raw is not None
+        if self._raw.is_closing():
+            self.through()
+        elif self._tls is None:
+            raw = self._raw
+            self._open(raw)
+            raw.resume_reading()
+        else:
+            self._securing = asyncio.get_running_loop().create_task(self._secure(self._raw, self._tls))
+
+    async def _secure(self, raw: asyncio.Transport, tls: ssl.SSLContext) -> None:
+        """TLS first, then the opening; what cannot be agreed on ends the socket without a word."""
+        loop = asyncio.get_running_loop()
+        try:
+            secured = await loop.start_tls(
+                raw,
+                self,
+                tls,
+                server_side=True,
+                ssl_handshake_timeout=OPEN_TIMEOUT_S,
+                ssl_shutdown_timeout=CLOSE_TIMEOUT_S,
+            )
+        except OSError:  # an SSLError is one
+            secured = None
+        if secured is None or secured.is_closing():
+            raw.abort()
+            self.through()
+            return
+        self._open(secured)
+        if self._before:
+            early, self._before = self._before, b""
+            self.data_received(early)
+
+    def _open(self, transport: asyncio.Transport) -> None:
+        self._raw, self._made = None, True
+        super().connection_made(transport)
+
+    def through(self) -> None:
+        """The opening is decided, one way or the other: its place is free."""
+        if self._threshold is not None:
+            self._threshold.leave(self)
+
+    def hung_up(self) -> bool:
+        """See ``threshold.Caller``: unread as it is, the kernel alone knows."""
+        wire = None if self._raw is None else self._raw.get_extra_info("socket")
+        if wire is None or self._raw is None or self._raw.is_closing():
+            return True
+        return bool(wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == CLOSE_WAIT)
+
+    def turn_away(self, retry_after_s: int | None) -> None:
+        """See ``threshold.Caller``."""
+        raw, self._raw = self._raw, None
+        if raw is None:
+            return
+        if retry_after_s is None or self._tls is not None:
+            raw.abort()
+            return
+        raw.write(BUSY % retry_after_s)
+        raw.write_eof()
+        raw.resume_reading()  # closed at once, it would be unsaid: the caller hangs up
+        self._resume = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, raw.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the opening, then of frames."""
+        if self._made:
+            super().data_received(data)
+        elif self._raw is not None and len(self._before) + len(data) <= UNOPENED_MAX_BYTES:
+            self._before += data
+
+    def eof_received(self) -> None:
+        """The caller says no more."""
+        if self._made:
+            super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone."""
+        self.through()
+        if self._resume is not None:
+            self._resume.cancel()
+        if self._made:
+            super().connection_lost(exc)
+
+    # Messages -------------------------------------------------------------------------------------------
 
     def process_event(self, event: Event) -> None:
         """Take a message's frame for ourselves; the rest is the library's."""
