@@ -9,7 +9,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from revere.core.assets import Authorization
+from revere.core.assets import Authorization, ListedToken
 from revere.core.errors import Refused
 
 if TYPE_CHECKING:
@@ -72,14 +72,16 @@ class Cards:
             end = dt.datetime.combine(local.date() + dt.timedelta(days=1), card.hours[1], self._zone)
         return end.astimezone(dt.UTC)
 
-    def local_list(self, station_id: StationId, now: dt.datetime) -> tuple[tuple[str, Authorization], ...]:
+    def local_list(self, station_id: StationId, now: dt.datetime) -> tuple[ListedToken, ...]:
         """What a station should know by itself while it is offline, by token: the accepted and the blocked.
 
         A card with hours is left out: a list in a station knows no time of day.
         """
-        listed = [(token, Authorization(status="accepted")) for token, home in self._vehicles if home == station_id]
+        good = Authorization(status="accepted")
+        own = [token for token, home in self._vehicles if home == station_id]
+        listed = [ListedToken(token=token, kind="Central", found=good) for token in own]
         for card in self._cards.values():
             found = self._of(card, station_id, now)
             if found.status == "blocked" or (found.accepted and card.hours is None):
-                listed.append((card.id, found))
-        return tuple(sorted(listed, key=lambda entry: entry[0]))
+                listed.append(ListedToken(token=card.id, kind=card.kind, found=found))
+        return tuple(sorted(listed, key=lambda entry: entry.token))

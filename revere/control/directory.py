@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from revere.control.image import Image
-    from revere.core.assets import Authorization, Fleet, SecurityProfile
+    from revere.core.assets import Authorization, Fleet, ListedToken, SecurityProfile
     from revere.core.commands import DefaultProfile, LockState
     from revere.core.ids import SessionId, StationId
 
@@ -151,7 +151,7 @@ class Directory:
         """Whether a vehicle's token or a driver's card may charge at the station now."""
         return self._cards.authorize(token, station_id, now)
 
-    def local_list(self, station_id: StationId, now: dt.datetime) -> tuple[tuple[str, Authorization], ...]:
+    def local_list(self, station_id: StationId, now: dt.datetime) -> tuple[ListedToken, ...]:
         """The tokens that the station should know by itself."""
         return self._cards.local_list(station_id, now)
 

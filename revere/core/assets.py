@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -151,6 +151,10 @@ class Vehicle(Struct, frozen=True, kw_only=True):
     trips: tuple[Trip, ...] = ()
 
 
+TokenKind = Literal["Central", "eMAID", "ISO14443", "ISO15693", "KeyCode", "Local", "MacAddress"]
+"""How a token is shown, in the standard's words: by a card's chip, a keypad, the vehicle, or from here."""
+
+
 class Card(Struct, frozen=True, kw_only=True):
     """A driver's card, or another token, that starts a session without being a vehicle's own.
 
@@ -158,9 +162,10 @@ class Card(Struct, frozen=True, kw_only=True):
     local wall-clock times, from (included) until (not); they may span midnight.
     """
 
-    id: str
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=36)]
     name: str = ""
-    group: str = ""
+    kind: TokenKind = "ISO14443"
+    group: Annotated[str, msgspec.Meta(max_length=36)] = ""
     blocked: bool = False
     valid_from: dt.datetime | None = None
     valid_until: dt.datetime | None = None
@@ -185,6 +190,14 @@ class Authorization(Struct, frozen=True, kw_only=True):
     def accepted(self) -> bool:
         """Whether it may charge."""
         return self.status == "accepted"
+
+
+class ListedToken(Struct, frozen=True, kw_only=True):
+    """A token that a station should know by itself, and what it should say of it."""
+
+    token: str
+    kind: TokenKind
+    found: Authorization
 
 
 class Participant(Struct, frozen=True, kw_only=True):

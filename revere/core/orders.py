@@ -157,6 +157,12 @@ class UnlockConnector(OrderBase, frozen=True, kw_only=True):
     connector_id: ConnectorId = 1
 
 
+class SendLocalList(OrderBase, frozen=True, kw_only=True):
+    """Give the station its list of tokens, for when it is offline: all of it, or what has changed since the last."""
+
+    update: Literal["full", "differences"] = "full"
+
+
 class AskTransaction(OrderBase, frozen=True, kw_only=True):
     """Ask whether a session still runs and its messages wait in the station; with none named, whether any wait."""
 
@@ -342,6 +348,7 @@ Order = (
     | DeleteCertificate
     | SendVendorMessage
     | AskTransaction
+    | SendLocalList
 )
 """All of them, told apart by ``kind``."""
 

@@ -15,7 +15,7 @@ from revere.core.ids import SiteId, StationId
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from revere.core.assets import Authorization
+    from revere.core.assets import Authorization, ListedToken
     from revere.core.commands import Answer, LockState, ReportingCommand, SetpointCommand
     from revere.core.facts import Fact
     from revere.core.ids import SessionId
@@ -87,7 +87,7 @@ class StationDirectory(Protocol):
         """Whether the token may charge at the station now, and why not."""
         ...
 
-    def local_list(self, station_id: StationId, now: dt.datetime) -> tuple[tuple[str, Authorization], ...]:
+    def local_list(self, station_id: StationId, now: dt.datetime) -> tuple[ListedToken, ...]:
         """The tokens that the station should know by itself, in their order."""
         ...
 

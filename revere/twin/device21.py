@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, get_args
 
 from revere.links.ocpp2.wire import v21 as wire
 from revere.twin.profiles21 import PROFILES_MAX, STACK_LEVEL_MAX, Abilities
+from revere.twin.tokens import ENTRIES_MAX, PER_MESSAGE
 
 Payload = dict[str, Any]
 Kind = Literal["string", "integer", "boolean", "OptionList", "MemberList", "decimal"]
@@ -218,6 +219,9 @@ def _controllers(station: Any) -> list[Entry]:
         Entry(component=aligned, name="Enabled", value="true", kind="boolean"),
         Entry(component=aligned, name="Interval", value="900", kind="integer"),
         _list(aligned, "Measurands", "Energy.Active.Import.Register"),
+        Entry(component="LocalAuthListCtrlr", name="Enabled", value="true", kind="boolean"),
+        Entry(component="LocalAuthListCtrlr", name="ItemsPerMessage", value=str(PER_MESSAGE), access="ReadOnly"),
+        Entry(component="LocalAuthListCtrlr", name="Entries", value=str(ENTRIES_MAX), access="ReadOnly"),
         Entry(component="ClockCtrlr", name="TimeSource", value="Heartbeat", access="ReadOnly"),
         Entry(component="TxCtrlr", name="TxStartPoint", value="EVConnected", access="ReadOnly"),
         Entry(component="TxCtrlr", name="TxStopPoint", value="EVConnected", access="ReadOnly"),

@@ -417,6 +417,11 @@ class Line:
         for message in self._outbox:
             change(message.payload)
 
+    def holds(self, transaction_id: str | None) -> bool:
+        """Whether messages of a transaction, or of any, wait to be sent; the one on its way counts until its answer."""
+        found = (message.payload.get("transactionInfo") for message in self._outbox if message.keep)
+        return any(info is not None and transaction_id in (None, info["transactionId"]) for info in found)
+
     @property
     def backlog(self) -> int:
         """Messages that wait to be sent."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from revere.twin.line import Line, Message, Payload, StationTime
 from revere.twin.seeds import stream
+from revere.twin.tokens import TokenList
 
 if TYPE_CHECKING:
     from revere.core.scenario import PlantFacts
@@ -50,6 +51,7 @@ class Station:
         skew_s = float(self.rng.uniform(-1.0, 1.0)) * nature.clock_skew_max_s
         self.time = StationTime(clock=clock, skew_s=skew_s)
         self.booted = False
+        self.tokens = TokenList()
         self._boot_wanted = asyncio.Event()
         self.offline_since_s: float | None = None
         self.refusals: dict[str, int] = {}

@@ -18,6 +18,7 @@ from revere.twin.files import FilesDesk16
 from revere.twin.line import BadRequest, CallRefused, LinkDown, Message, Payload
 from revere.twin.profiles21 import PROFILES_MAX, STACK_LEVEL_MAX, Abilities, Moment, ProfileStore, Refusal
 from revere.twin.station import Station
+from revere.twin.tokens import ENTRIES_MAX, PER_MESSAGE
 from revere.twin.upkeep16 import UpkeepDesk16
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ PURPOSES: Final = {
 }
 READ_ONLY: Final = {
     "NumberOfConnectors": "1",
-    "SupportedFeatureProfiles": "Core,SmartCharging,RemoteTrigger",
+    "SupportedFeatureProfiles": "Core,LocalAuthListManagement,SmartCharging,RemoteTrigger",
+    "LocalAuthListEnabled": "true",
+    "LocalAuthListMaxLength": str(ENTRIES_MAX),
+    "SendLocalListMaxLength": str(PER_MESSAGE),
     "ChargeProfileMaxStackLevel": str(STACK_LEVEL_MAX),
     "ChargingScheduleAllowedChargingRateUnit": "Power",
     "ChargingScheduleMaxPeriods": "1024",
@@ -152,7 +156,7 @@ class Station16(Station):
             answer = await self.line.call("Authorize", {"idTag": token})
             allowed = answer["idTagInfo"]["status"] == "Accepted"
         except LinkDown:
-            allowed = True  # offline: a known vehicle may charge, the central system hears later
+            allowed = self.tokens.lets_charge(token)  # the central system hears later
         except CallRefused:
             allowed = False
         if not allowed or not self.plugged or self.upkeep.out or self.transaction is not None:

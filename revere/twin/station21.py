@@ -188,7 +188,7 @@ class Station21(Station):
             allowed = answer.get("allowedEnergyTransfer")
             self.v2x.authorized(allowed)
         except LinkDown:
-            self._authorized = True  # offline: a known vehicle may charge, the central system hears later
+            self._authorized = self.tokens.lets_charge(token)  # the central system hears later
         except CallRefused:
             self._authorized = False
         if not self._authorized or not self.plugged or self.transaction_id is not None:

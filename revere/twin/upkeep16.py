@@ -35,6 +35,8 @@ class UpkeepDesk16(Upkeep):
             "TriggerMessage": self._trigger,
             "UnlockConnector": self._unlock,
             "ClearCache": self._clear_cache,
+            "GetLocalListVersion": self._list_version,
+            "SendLocalList": self._list,
         }
 
     def _reset(self, payload: Payload) -> Payload:
@@ -61,6 +63,18 @@ class UpkeepDesk16(Upkeep):
     def _clear_cache(self, payload: Payload) -> Payload:
         msgspec.convert(payload, wire.ClearCache)
         return {"status": "Accepted"}
+
+    def _list_version(self, payload: Payload) -> Payload:
+        msgspec.convert(payload, wire.GetLocalListVersion)
+        return {"listVersion": self._16.tokens.version}
+
+    def _list(self, payload: Payload) -> Payload:
+        request = msgspec.convert(payload, wire.SendLocalList)
+        entries = [
+            (entry.idTag, None if entry.idTagInfo is None else entry.idTagInfo.status)
+            for entry in request.localAuthorizationList or ()
+        ]
+        return {"status": self._16.tokens.take(request.listVersion, entries, full=request.updateType == "Full")}
 
     def _trigger(self, payload: Payload) -> Payload:
         request = msgspec.convert(payload, wire.TriggerMessage)

@@ -40,6 +40,9 @@ class UpkeepDesk(Upkeep):
             "ClearCache": self._clear_cache,
             "SetNetworkProfile": self._network,
             "GetReport": self._report,
+            "GetLocalListVersion": self._list_version,
+            "SendLocalList": self._list,
+            "GetTransactionStatus": self._transaction_status,
         }
 
     # ---- service -------------------------------------------------------------------------------
@@ -71,6 +74,25 @@ class UpkeepDesk(Upkeep):
     def _clear_cache(self, payload: Payload) -> Payload:
         self._2x.asked(payload, wire.ClearCacheRequest)
         return {"status": "Accepted"}
+
+    def _list_version(self, payload: Payload) -> Payload:
+        self._2x.asked(payload, wire.GetLocalListVersionRequest)
+        return {"versionNumber": self._2x.tokens.version}
+
+    def _list(self, payload: Payload) -> Payload:
+        request = self._2x.asked(payload, wire.SendLocalListRequest)
+        entries = [
+            (entry.idToken.idToken, None if entry.idTokenInfo is None else entry.idTokenInfo.status)
+            for entry in request.localAuthorizationList or ()
+        ]
+        return {"status": self._2x.tokens.take(request.versionNumber, entries, full=request.updateType == "Full")}
+
+    def _transaction_status(self, payload: Payload) -> Payload:
+        request = self._2x.asked(payload, wire.GetTransactionStatusRequest)
+        waits = {"messagesInQueue": self._2x.line.holds(request.transactionId)}
+        if request.transactionId is None:
+            return waits
+        return {"ongoingIndicator": request.transactionId == self._2x.transaction_id, **waits}
 
     def _network(self, payload: Payload) -> Payload:
         request = self._2x.asked(payload, wire.SetNetworkProfileRequest)

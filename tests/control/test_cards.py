@@ -80,8 +80,12 @@ def test_a_station_s_own_list_has_who_is_good_there_and_who_is_blocked() -> None
         Card(id="CARD-4", stations=(AWAY,)),
         Card(id="CARD-5", hours=(SIX, TEN)),
     )
-    listed = [(token, found.status, found.group) for token, found in cards(*given).local_list(HOME, NOON)]
-    assert listed == [("CARD-1", "accepted", "school"), ("CARD-2", "blocked", ""), ("EV-cs1", "accepted", "")]
+    listed = [(e.token, e.kind, e.found.status, e.found.group) for e in cards(*given).local_list(HOME, NOON)]
+    assert listed == [
+        ("CARD-1", "ISO14443", "accepted", "school"),
+        ("CARD-2", "ISO14443", "blocked", ""),
+        ("EV-cs1", "Central", "accepted", ""),
+    ]
 
 
 @pytest.mark.parametrize("given", [("A", "a"), ("ev-cs1",)])

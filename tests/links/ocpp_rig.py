@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from revere.core.addresses import AllowedAddresses
-from revere.core.assets import Authorization, StationIdentity
+from revere.core.assets import Authorization, ListedToken, StationIdentity
 from revere.core.commands import DefaultProfile, LockState
 from revere.core.errors import Unavailable
 from revere.core.facts import Fact
@@ -140,8 +140,10 @@ class Directory:
         ours = token.startswith("BUS") and station_id in self.configs
         return Authorization(status="accepted" if ours else "unknown")
 
-    def local_list(self, station_id: StationId, now: dt.datetime) -> tuple[tuple[str, Authorization], ...]:
-        return tuple(sorted(self.tokens.items()))
+    def local_list(self, station_id: StationId, now: dt.datetime) -> tuple[ListedToken, ...]:
+        return tuple(
+            ListedToken(token=token, kind="ISO14443", found=found) for token, found in sorted(self.tokens.items())
+        )
 
     def runs_there(self, station_id: StationId, session_id: SessionId) -> bool:
         return session_id in self.running
@@ -168,6 +170,8 @@ class HandStation:
     def __init__(self, socket: ClientConnection, reactions: dict[str, Reaction]) -> None:
         self.socket = socket
         self.reactions = reactions
+        self.live: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+        """Actions whose answer is made of what was asked."""
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.refusals: set[str] = set()
         self.errors: list[list[Any]] = []
@@ -195,6 +199,8 @@ class HandStation:
             await self.socket.send(json.dumps([4, frame[1], "NotImplemented", "", {}]))
             return
         reaction = self.reactions.get(action, default_reaction(action, payload))
+        if action in self.live:
+            reaction = self.live[action](payload)
         if reaction is not None:
             await self.socket.send(json.dumps([3, frame[1], reaction]))
 

@@ -130,7 +130,7 @@ def test_16_keeps_the_end_of_a_session_whose_sample_is_no_good() -> None:
     play(story)
 
 
-@pytest.mark.parametrize(("protocol", "heard"), [("ocpp2.1", "BatterySwap"), ("ocpp1.6", "SignCertificate")])
+@pytest.mark.parametrize(("protocol", "heard"), [("ocpp2.1", "BatterySwap"), ("ocpp1.6", "ReserveNow")])
 def test_a_call_of_the_standard_and_one_of_none_get_different_answers(protocol: str, heard: str) -> None:
     version, suffix = ("v21", "Request") if protocol == "ocpp2.1" else ("v16", "")
 

@@ -298,7 +298,9 @@ def test_charge_only_station_gets_a_limit() -> None:
 def test_provisioning_reads_back_and_names_what_differs() -> None:
     readings = "Energy.Active.Import.Register,Energy.Active.Export.Register,Power.Active.Import,Power.Active.Export,SoC"
     held = {
+        "TxStartedMeasurands": readings,
         "TxUpdatedMeasurands": readings,
+        "TxEndedMeasurands": readings,
         "TxUpdatedInterval": "60",
         "Measurands": readings,
         "Interval": "900",
@@ -309,19 +311,14 @@ def test_provisioning_reads_back_and_names_what_differs() -> None:
         async with bench() as b:
             station = await b.station()
             station.reactions["GetBaseReport"] = {"status": "Accepted"}
-            station.reactions["GetVariables"] = {
+            station.live["GetVariables"] = lambda asked: {
                 "getVariableResult": [
                     {
-                        "attributeStatus": "Accepted",
-                        "attributeValue": value,
-                        "component": {
-                            "name": "SmartChargingCtrlr"
-                            if name == "UpdateRateLimit"
-                            else ("SampledDataCtrlr" if name.startswith("Tx") else "AlignedDataCtrlr")
-                        },
-                        "variable": {"name": name},
+                        **wanted,
+                        "attributeStatus": "Accepted" if wanted["variable"]["name"] in held else "UnknownVariable",
+                        "attributeValue": held.get(wanted["variable"]["name"], ""),
                     }
-                    for name, value in held.items()
+                    for wanted in asked["getVariableData"]
                 ]
             }
             await station.call("BootNotification", BOOT)
@@ -355,7 +352,7 @@ def test_provisioning_reads_back_and_names_what_differs() -> None:
                 for d in payload["setVariableData"]
             }
             assert wanted == {
-                ("SampledDataCtrlr", "TxUpdatedMeasurands"): readings,
+                **{("SampledDataCtrlr", f"Tx{point}Measurands"): readings for point in ("Started", "Updated", "Ended")},
                 ("SampledDataCtrlr", "TxUpdatedInterval"): "60",
                 ("AlignedDataCtrlr", "Measurands"): readings,
                 ("AlignedDataCtrlr", "Interval"): "300",

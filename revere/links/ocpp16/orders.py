@@ -12,6 +12,7 @@ from revere.core.orders import (
     ReadVariables,
     Report,
     ResetStation,
+    SendLocalList,
     SetAvailability,
     StartSession,
     StopSession,
@@ -21,7 +22,7 @@ from revere.core.orders import (
     VariableName,
     WriteVariables,
 )
-from revere.links.ocpp16 import wire
+from revere.links.ocpp16 import local_list, wire
 from revere.links.ocppj import security
 
 if TYPE_CHECKING:
@@ -167,4 +168,5 @@ ORDERS: Final[dict[type[OrderBase], Callable[[Session16, Any], Awaitable[Answer]
     StopSession: stop_session,
     TriggerReport: trigger,
     UnlockConnector: unlock,
+    SendLocalList: local_list.send,
 }

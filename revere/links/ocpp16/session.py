@@ -20,7 +20,7 @@ from revere.core.errors import Refused, RevereError
 from revere.core.facts import Fact
 from revere.core.ids import SessionId
 from revere.core.orders import kind_of
-from revere.links.ocpp16 import files, translate, wire
+from revere.links.ocpp16 import files, local_list, translate, wire
 from revere.links.ocpp16.orders import ORDERS
 from revere.links.ocppj import registration, security, signing
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut, Reply
@@ -243,11 +243,14 @@ class Session16:
         memory = self.line.memory
         found = memory.inspection
         if found is None:
-            problems = await self._all_of(self._install_default, self._apply_settings, self._read_back)
+            problems = await self._all_of(self._install_default, self._apply_settings, self._read_back, self._keep_list)
         else:
-            problems = [*await self._all_of(self._install_default), *found]
+            problems = [*await self._all_of(self._install_default, self._keep_list), *found]
         await self.line.record_provisioned([*self.line.model_problems(), *problems])
         memory.provisioned, memory.inspection = True, None
+
+    async def _keep_list(self) -> list[str]:
+        return await local_list.keep(self)
 
     async def inspect(self) -> None:
         """Set and read a charge point that may not work yet, then have it boot again."""

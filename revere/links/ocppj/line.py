@@ -42,6 +42,7 @@ from revere.links.ocppj.frames import FrameRing
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
+    from revere.core.assets import ListedToken
     from revere.core.commands import ReportingCommand, SetpointCommand
     from revere.core.facts import Standing
     from revere.core.orders import OrderBase
@@ -304,6 +305,8 @@ class StationMemory:
         self.default_sent_s = -inf
         """Loop time of the last default profile; strict stations refuse another within a minute."""
         self.audits = security.Audits()
+        self.tokens_held: tuple[ListedToken, ...] | None = None
+        """The list of tokens that it has from us, as far as we know."""
         self.signed_s = -inf
         """Loop time of the last certificate that we signed for it."""
         self.generation = 0

@@ -14,7 +14,7 @@ import msgspec
 from revere.core.errors import Refused
 from revere.core.orders import ResetStation, SetNetworkProfile
 from revere.links.ocpp2 import translate
-from revere.links.ocpp2.blocks import smart_charging
+from revere.links.ocpp2.blocks import local_list, smart_charging
 from revere.links.ocpp2.blocks.device_model import PER_REQUEST, get_request, set_request, take_report, variable_name
 from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
 from revere.links.ocpp2.wire import v21 as wire
@@ -52,13 +52,15 @@ class Setting(msgspec.Struct, frozen=True):
 READ_ONLY: Final = (
     ("SmartChargingCtrlr", "UpdateRateLimit"),
     ("SmartChargingCtrlr", "SupportsDynamicProfiles"),
+    local_list.ENABLED,
+    local_list.PER_MESSAGE,
 )
 """Read at boot where the station has them: (component, variable)."""
 TX_INTERVAL: Final = ("SampledDataCtrlr", "TxUpdatedInterval")
 
 
 def settings(config: StationConfig, model: ChargerModel | None = None) -> list[Setting]:
-    """What this station must sample: both registers, power and soc, in sessions and clock-aligned.
+    """What this station must sample: both registers, power and soc, at each point of a session and clock-aligned.
 
     A station that only charges may refuse the export measurands and is then asked without them. What its ``model``
     says besides comes last.
@@ -67,7 +69,10 @@ def settings(config: StationConfig, model: ChargerModel | None = None) -> list[S
     measurands = ",".join(MEASURANDS)
     fallback = "" if config.discharge_kw > 0 else ",".join(CHARGE_ONLY_MEASURANDS)
     return [
-        Setting("SampledDataCtrlr", "TxUpdatedMeasurands", measurands, fallback),
+        *(
+            Setting("SampledDataCtrlr", f"Tx{point}Measurands", measurands, fallback)
+            for point in ("Started", "Updated", "Ended")
+        ),
         Setting("SampledDataCtrlr", "TxUpdatedInterval", str(config.sample_interval_s)),
         Setting("AlignedDataCtrlr", "Measurands", measurands, fallback),
         Setting("AlignedDataCtrlr", "Interval", str(config.aligned_interval_s)),
@@ -112,9 +117,11 @@ async def provision(dialog: Dialog) -> None:
     memory = dialog.line.memory
     found = memory.inspection
     if found is None:
-        problems = await _all_of(dialog, smart_charging.install_default, _apply_settings, _read_back, _take_report)
+        problems = await _all_of(
+            dialog, smart_charging.install_default, _apply_settings, _read_back, _take_report, local_list.keep
+        )
     else:
-        problems = [*await _all_of(dialog, smart_charging.install_default), *found]
+        problems = [*await _all_of(dialog, smart_charging.install_default, local_list.keep), *found]
     await dialog.line.record_provisioned([*dialog.line.model_problems(), *problems])
     memory.provisioned, memory.inspection = True, None
 
