@@ -74,12 +74,11 @@ class Campaigns:
 
     def look(self, now: dt.datetime) -> None:
         """Do what each campaign does now, beside; what is still being done for a station is not begun again."""
-        if not self._image.campaigns:
-            return
-        stations = self._stations(now)
-        for campaign_id, campaign in self._image.campaigns.items():
-            for move in next_moves(campaign, stations, now) if campaign.live(now) else ():
-                key = (campaign_id, move.station_id)
+        live = [campaign for campaign in self._image.campaigns.values() if campaign.live(now)]
+        stations = self._stations(now) if live else {}
+        for campaign in live:
+            for move in next_moves(campaign, stations, now):
+                key = (campaign.started.campaign_id, move.station_id)
                 if key not in self._busy:
                     self._busy.add(key)
                     self._sender.chore(self._do(campaign, move, key))
@@ -167,7 +166,9 @@ class Campaigns:
             case "put_off":
                 await self._record(campaign, station_id, "put_off", move.why)
             case "pass":
-                await self._record(campaign, station_id, "passed")
+                key = f"firmware:{station_id}"
+                over = [f.AlarmCleared(at=self._clock.now(), key=key)] if key in self._image.alarms else []
+                await self._record(campaign, station_id, "passed", "", *over)
             case "fail":
                 text = f"{station_id} did not take firmware {campaign.started.version}: {move.why}"
                 alarm = _alarm(self._clock.now(), f"firmware:{station_id}", station_id, text)

@@ -27,6 +27,8 @@ WINDOW = dt.timedelta(seconds=90)
 """Links that die of one cause are noticed within this time: pings go out every 20 s and wait as long."""
 SUSPECTED_AFTER = dt.timedelta(minutes=2)
 """A link's usual hiccup is shorter."""
+RESTARTS_WITHIN = dt.timedelta(minutes=20)
+"""A station that installs firmware is away for a while and has said so: that is no sign of an outage."""
 SHARE_TOGETHER = 0.5
 """Of a site's stations that have been heard of, at least so many fall together; the others had gone before."""
 SITES_TO_COMPARE = 2
@@ -67,7 +69,7 @@ class Silence:
         return facts
 
     def _suspected(self, site_id: SiteId, item: SiteImage, now: dt.datetime) -> list[f.Fact]:
-        fall = _fall(self._image.site_evses[site_id])
+        fall = _fall(self._image.site_evses[site_id], now)
         if fall is None or now - fall.last < SUSPECTED_AFTER:
             return []
         fell, seen = self._fell_with(fall)
@@ -101,7 +103,7 @@ class Silence:
     def uplink_down(self, now: dt.datetime) -> str:
         """What to say where most sites fell silent at once and still are; empty where that is not so."""
         for evses in self._image.site_evses.values():
-            fall = _fall(evses)
+            fall = _fall(evses, now)
             if fall is None or now - fall.last < SUSPECTED_AFTER:
                 continue
             fell, seen = self._fell_with(fall)
@@ -127,8 +129,17 @@ class Silence:
         return f"its stations draw {drawn_kw:.1f} kW" if drawn_kw > MOVING_KW else ""
 
 
-def _fall(evses: Sequence[EvseImage]) -> Fall | None:
+def _restarts(evse: EvseImage, now: dt.datetime) -> bool:
+    """Whether its link ended as it had said that it would, for new firmware."""
+    told = evse.firmware_told
+    if told is None or evse.offline_at is None or told.status not in ("installing", "install_rebooting"):
+        return False
+    return told.at <= evse.offline_at and now - told.at < RESTARTS_WITHIN
+
+
+def _fall(of_site: Sequence[EvseImage], now: dt.datetime) -> Fall | None:
     """How a site's last links ended; None where one is up, or where they did not end together."""
+    evses = [evse for evse in of_site if not _restarts(evse, now)]
     ends = [evse.offline_at for evse in evses if evse.offline_at is not None]
     if not ends or any(evse.online for evse in evses):
         return None

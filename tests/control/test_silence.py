@@ -13,7 +13,7 @@ from revere.control.silence import SUSPECTED_AFTER, WINDOW, Silence
 from revere.control.snapshot import read_slots
 from revere.core import facts as f
 from revere.core.assets import Fleet
-from revere.core.ids import SiteId
+from revere.core.ids import SiteId, StationId
 from tests.control.scenes import (
     NOON,
     House,
@@ -76,6 +76,25 @@ def test_all_links_of_a_site_at_once_while_others_are_well(
 ) -> None:
     upto = [(name, at_s) for name, at_s in ends if at_s <= after_s]
     assert suspected(silent(ready_image(places(**of)), *upto), after_s) == who
+
+
+@pytest.mark.parametrize(
+    ("told_s", "status", "others", "after_s", "who"),
+    [
+        (-60, "install_rebooting", (), 300, []),
+        (-60, "install_rebooting", (), 1300, ["b"]),
+        (-60, "downloading", (), 300, ["b"]),
+        (60, "install_rebooting", (), 300, ["b"]),
+        (-60, "install_rebooting", ("a1", "a2"), 300, ["a"]),
+    ],
+)
+def test_a_restart_for_new_firmware_is_no_outage(
+    told_s: float, status: Any, others: tuple[str, ...], after_s: float, who: list[str]
+) -> None:
+    image = ready_image(places(**FOUR))
+    image.apply(f.FirmwareReported(at=NOON + seconds(told_s), station_id=StationId("b1"), status=status))
+    silent(image, ("b1", 0), *((name, 0) for name in others))
+    assert suspected(image, after_s) == who
 
 
 def test_the_words_name_the_site_since_when_and_how_many() -> None:

@@ -18,9 +18,10 @@ from revere.core.facts import (
     GridRestored,
     MeterReading,
     MonitorReported,
+    StatusReported,
     TransferSwitchReported,
 )
-from revere.core.ids import SessionId, SiteId
+from revere.core.ids import SessionId, SiteId, StationId
 from revere.links.ocpp2 import translate as translate2
 from revere.links.ocpp2.wire import v21 as wire2
 from revere.links.ocpp16 import translate as translate16
@@ -241,6 +242,14 @@ def test_a_notice_is_kept_and_becomes_an_alarm_by_its_weight(
         [raised] = rest
         assert isinstance(raised, AlarmRaised)
         assert (raised.severity, raised.key) == (alarm, "station:ST-1:Connector.Problem")
+
+
+@pytest.mark.parametrize("where", [{"id": 2}, {"id": 2, "connectorId": 1}])
+def test_availability_comes_as_a_variable_too(where: dict[str, int]) -> None:
+    event = _notice("Connector", "AvailabilityState", "Occupied")
+    event = msgspec.structs.replace(event, component=wire2.Component(name="Connector", evse=wire2.EVSE(**where)))
+    [fact] = translate2.notified(config(), event, NOW)
+    assert fact == StatusReported(at=NOW, station_id=StationId("ST-1"), evse_id=2, status="occupied", ts=TS)
 
 
 def test_a_switch_that_says_nothing_certain_is_a_notice() -> None:

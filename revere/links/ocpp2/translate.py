@@ -57,6 +57,8 @@ GRID_FAULTS: Final = frozenset({"UnderVoltage", "LowInputPower"})
 TRANSFER_SWITCH: Final = ("TransferSwitch", "State")
 GRID: Final = ("ElectricalFeed", "Active")
 """Whether the grid is there, where no DER alarm can say it (2.0.1)."""
+AVAILABILITY: Final = "AvailabilityState"
+"""What 2.1 has in the place of StatusNotification."""
 ALARM_SEVERITY_MAX: Final = 4
 """NotifyEvent severities 0 (danger) to 4 (error) become alarms; 5 to 9 are notices."""
 CRITICAL_SEVERITY_MAX: Final = 3
@@ -258,7 +260,7 @@ def der_alarm(
 def notified(
     config: StationConfig, event: wire.EventData, at: dt.datetime, *, severity: int | None = None
 ) -> list[Fact]:
-    """The transfer switch's position, the grid's going or coming; else the notice itself, with an alarm or its end.
+    """The transfer switch, the grid, an EVSE's or connector's availability; else the notice, with an alarm or its end.
 
     ``severity`` is that of its monitor, where the notice does not say (2.0.1 has no field for it).
     """
@@ -270,8 +272,12 @@ def notified(
         return [GridLost(at=at, site_id=config.site_id, ts=ts, source=f"{config.station_id} feed dead")]
     if name == TRANSFER_SWITCH and event.actualValue in ("Open", "Closed"):
         return [TransferSwitchReported(at=at, site_id=config.site_id, open=event.actualValue == "Open", ts=ts)]
+    evse = event.component.evse
+    if name[1] == AVAILABILITY and evse is not None and event.actualValue in _STATUS:
+        status = _STATUS[event.actualValue]
+        return [StatusReported(at=at, station_id=config.station_id, evse_id=evse.id, status=status, ts=ts)]
     severity = severity if event.severity is None else event.severity
-    where = "" if event.component.evse is None else f"@{event.component.evse.id}"
+    where = "" if evse is None else f"@{evse.id}"
     variable = f"{name[0]}{where}.{name[1]}"
     notice = MonitorReported(
         at=at,
