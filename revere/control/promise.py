@@ -75,17 +75,7 @@ class BrokenPromise:
                 break
             found.append(str(site))
         if self.nominated_kw <= 0:
-            when = (
-                f"when it was planned at {local(self.event.nominated_at, zone):%H:%M}"
-                if self.event.nominated_at
-                else ""
-            )
-            when = when or "it was under way before it could be planned"
-            held = "; ".join(found) or "nothing above the floors and the departures was left for it"
-            return (
-                f"{what} nothing for {start} to {end} ({when}); the plan gives {self.lowest_kw:.0f} kW at its lowest. "
-                f"Held back: {held}"
-            )
+            return f"{what} nothing for {start} to {end} ({self._when(zone)}); {self._nothing(found)}"
         lacking_kw = self.nominated_kw - self.lowest_kw - sum(site.kw for site in self.missing)
         if lacking_kw > SHORT_KW:
             found.append(f"{lacking_kw:.0f} kW: less energy than was planned")
@@ -93,6 +83,18 @@ class BrokenPromise:
             f"{what} {self.nominated_kw:.0f} kW for {start} to {end}; the plan gives {self.lowest_kw:.0f} kW "
             f"at its lowest, too little from {since}. Missing: {'; '.join(found)}"
         )
+
+    def _when(self, zone: str) -> str:
+        if self.event.nominated_at is None:
+            return "it was under way before it could be planned"
+        return f"when it was planned at {local(self.event.nominated_at, zone):%H:%M}"
+
+    def _nothing(self, found: list[str]) -> str:
+        """What the plan gives all the same, and what holds the rest back."""
+        given = f"the plan gives {self.lowest_kw:.0f} kW at its lowest"
+        if not found and self.lowest_kw < SHORT_KW:
+            found = ["nothing above the floors and the departures was left for it"]
+        return f"{given}. Held back: {'; '.join(found)}" if found else given
 
     def kind(self) -> tuple[object, ...]:
         """What makes it another story: how much is missing by tenths, which sites, why."""
@@ -161,13 +163,13 @@ def _missing(
     """Sites below their share of the promise for a reason that can be named, the largest gap first.
 
     A site may also give less because another gives more; the solver lays energy out as it likes. ``whole``: below what
-    their vehicles could give, where nothing is promised.
+    their vehicles could give at first, where nothing is promised.
     """
     problem = snapshot.problem
     row = snapshot.event_ids.index(event.grid_event_id)
     steps = np.flatnonzero(problem.commitments[row].steps)
     given_kw = -problem.site_sum(plan.net_kw)[:, steps]
-    worst = int(np.argmin(plan.commitment_kw[row][steps]))
+    worst = 0 if whole else int(np.argmin(plan.commitment_kw[row][steps]))
     slots: dict[SiteId, list[Slot]] = defaultdict(list)
     for slot in snapshot.slots:
         slots[slot.evse.station.site_id].append(slot)

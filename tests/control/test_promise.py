@@ -125,6 +125,11 @@ def _unmetered(image: Image) -> None:
     image.sites[SiteId("north")].building_kw = None
 
 
+def _both_empty(image: Image) -> None:
+    for one in image.evses.values():
+        one.soc, one.charge_max_kw = 0.2, 0.0
+
+
 def _both_unmetered(image: Image) -> None:
     for one in image.sites.values():
         one.building_kw = None
@@ -135,10 +140,11 @@ def _both_unmetered(image: Image) -> None:
     [
         (0, True, _both_unmetered, "(when it was planned at 12:00); the plan gives 0 kW at its lowest. Held back: Nor"),
         (-30, False, _both_unmetered, "(it was under way before it could be planned); the plan gives 0 kW"),
-        (0, True, _nothing, "Held back: nothing above the floors"),
+        (0, True, _nothing, "(when it was planned at 12:00); the plan gives 72 kW at its lowest"),
+        (0, True, _both_empty, "0 kW at its lowest. Held back: nothing above the floors and the departures was left"),
         (60, False, _both_unmetered, None),
     ],
-    ids=["promised nothing", "first start under way", "the meters are back", "not yet promised"],
+    ids=["promised nothing", "first start under way", "the meters are back", "empty", "not yet promised"],
 )  # fmt: skip
 def test_who_is_promised_nothing_hears_why(
     start_min: float, nominated: bool, change: Callable[[Image], None], said: str | None
