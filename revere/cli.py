@@ -250,7 +250,7 @@ def site_add(
     fleet = load_scenario(scenario).fleet
     if block_groups is not None:
         fleet = with_block_groups(fleet, block_groups)
-    say(admin(config, lambda desk: add_fleet(desk, fleet, replace=replace, lower=lower_security)))
+    say(admin(config, lambda desk: add_fleet(desk, fleet, replace=replace, lower=lower_security), make=True))
 
 
 @site_app.command(name="lock")

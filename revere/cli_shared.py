@@ -20,9 +20,9 @@ def say(answer: object) -> None:
     out.print(answer, soft_wrap=isinstance(answer, str))
 
 
-def admin(config: Path | None, work: Any) -> Any:
-    """Do some work over the store of these settings."""
+def admin(config: Path | None, work: Any, *, make: bool = False) -> Any:
+    """Do some work over the store of these settings; a new one is made only where ``make`` says so."""
     from revere.app.admin import at_desk
     from revere.app.settings import load_settings, state_folder
 
-    return asyncio.run(at_desk(load_settings(config), state_folder(), work))
+    return asyncio.run(at_desk(load_settings(config), state_folder(), work, make=make))

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from revere.app.files import fresh_secret_file
+from revere.app.keys import KEY_FILE, key_fault, mark_of, server_key
 from revere.app.running import find_running
 from revere.app.serve import bare_database, open_store, registered_fleet
 from revere.app.settings import secret_file
@@ -21,7 +22,7 @@ from revere.control.closing import every_line, ledger_line, season_registers, se
 from revere.control.directory import new_station_secret, secret_mac
 from revere.control.image import Image
 from revere.core.assets import program_of
-from revere.core.errors import Refused, RevereError
+from revere.core.errors import Refused
 from revere.core.facts import IdentityAccepted, SecurityEventReported
 from revere.core.ids import SiteId, StationId, TenantId
 from revere.core.money import usd_text
@@ -33,6 +34,7 @@ from revere.settle.statement import audit as audit_lines
 from revere.store.backup import backup, restore
 from revere.store.schema import newest_version
 from revere.store.store import Store
+from revere.store.tools import tool_for
 from revere.web.guide.figures import gather
 from revere.web.guide.render import render
 
@@ -64,8 +66,10 @@ class AdminDesk:
         return f"{text}\nA server is running: it takes this up at its next start." if self.served else text
 
 
-async def at_desk(settings: Settings, folder: Path, work: Callable[[AdminDesk], Awaitable[T]]) -> T:
-    """Open the store (the running server's, if one runs), do the work, close."""
+async def at_desk(
+    settings: Settings, folder: Path, work: Callable[[AdminDesk], Awaitable[T]], *, make: bool = False
+) -> T:
+    """Open the store (the running server's, if one runs; a new one only where ``make`` says so), do the work, close."""
     clock = WallClock()
     mark = find_running(folder)
     if mark is not None:
@@ -75,7 +79,7 @@ async def at_desk(settings: Settings, folder: Path, work: Callable[[AdminDesk], 
             return await work(AdminDesk(store, folder, mark.owner_dsn, bin_dir, served=True))
         finally:
             await store.close()
-    async with open_store(folder, settings.programme, clock) as (store, place):
+    async with open_store(folder, settings.programme, clock, make=make) as (store, place):
         return await work(AdminDesk(store, folder, place.owner_dsn, place.bin_dir, served=False))
 
 
@@ -142,14 +146,14 @@ async def new_secrets(
         raise Refused("no such station", got=station_id, remedy="revere station list shows all")
     if serial is not None:
         await _keep_serial(desk, fleet, station_id, serial)
-    key = secret_file(desk.folder, "server.key")
+    key = secret_file(desk.folder, KEY_FILE) if every else await server_key(desk.store, desk.folder, known)
     fresh = {station: new_station_secret() for station in (known if every else [str(station_id)])}
     if file is not None:
         # First the file: a secret that is in force and nowhere to be read would lock its station out.
         with fresh_secret_file(file) as opened:
             opened.write(json.dumps(fresh, indent=1).encode())
     for station, secret in fresh.items():
-        await desk.store.save_station_secret(StationId(station), secret_mac(key, station, secret))
+        await desk.store.save_station_secret(StationId(station), secret_mac(key, station, secret), mark_of(key))
     if file is None:
         return desk.told("\n".join(f"{station} {secret}" for station, secret in fresh.items()))
     return desk.told(f"{len(fresh)} secrets are in {file} (mode 0600); they cannot be shown again.")
@@ -245,34 +249,40 @@ async def bring_up(desk: AdminDesk) -> str:
 
 async def back_up(desk: AdminDesk, file: Path) -> str:
     """Dump the database and name the ledger's hash, to compare after a restore."""
-    if desk.bin_dir is None:
-        raise RevereError(
-            "pg_dump of our own is only beside our own PostgreSQL", remedy="Use your server's pg_dump --format=custom"
-        )
     if await desk.store.load_fleet() is None:
         raise Refused(
             "nothing is registered in this database: there is nothing to back up",
             where=str(desk.folder),
             remedy="Name your server's state folder in REVERE_STATE, and its programme in revere.toml",
         )
-    await backup(desk.owner_dsn, file, desk.bin_dir)
-    return f"{file} holds everything. Ledger hash {await desk.store.ledger_hash()}"
+    said = ""
+    if desk.bin_dir is not None:
+        tool = desk.bin_dir / "pg_dump"
+    else:
+        tool, major = await tool_for("pg_dump", desk.owner_dsn)
+        said = f" Written by pg_dump {major}: restore it with version {major} or newer."
+    await backup(desk.owner_dsn, file, tool)
+    return f"{file} holds everything.{said} Ledger hash {await desk.store.ledger_hash()}"
 
 
-async def restore_from(settings: Settings, folder: Path, file: Path) -> str:
+async def restore_from(settings: Settings, folder: Path, file: Path, *, durable: bool = True) -> str:
     """Restore into an empty store and name the ledger's hash."""
     if find_running(folder) is not None:
         raise Refused("a server runs over this state folder", where=str(folder), remedy="Stop it first")
     clock = WallClock()
-    async with bare_database(folder, clock) as place:
-        if place.bin_dir is None:
-            raise RevereError("pg_restore of our own is only beside our own PostgreSQL", remedy="Use your server's own")
-        await restore(place.owner_dsn, file, place.bin_dir)
+    async with bare_database(folder, clock, make=True) as place:
+        own = place.bin_dir
+        tool = own / "pg_restore" if own else (await tool_for("pg_restore", place.owner_dsn))[0]
+        await restore(place.owner_dsn, file, tool)
         store = await Store.open(
-            place.dsn, clock, TenantId(settings.programme), require_durable=True, owner_dsn=place.owner_dsn
+            place.dsn, clock, TenantId(settings.programme), require_durable=durable, owner_dsn=place.owner_dsn
         )
         try:
             lines = await store.verify_ledger()
-            return f"Restored. {lines} ledger lines verified, ledger hash {await store.ledger_hash()}"
+            fleet = await store.load_fleet()
+            stations = {str(station.id) for station in fleet.stations} if fleet else set()
+            fault = await key_fault(store, folder, stations)
+            said = f"Restored. {lines} ledger lines verified, ledger hash {await store.ledger_hash()}"
+            return said if fault is None else f"{fault.text()}\n{said}"
         finally:
             await store.close()

@@ -18,8 +18,9 @@ import msgspec
 from rich.table import Table
 
 import revere
+from revere.app.keys import KEY_FILE, key_fault
 from revere.app.running import find_running
-from revere.app.serve import registered_fleet
+from revere.app.serve import bare_database, registered_fleet
 from revere.app.settings import DSN_VARIABLE, Settings, load_settings
 from revere.core.errors import RevereError
 from revere.core.ids import TenantId
@@ -44,10 +45,13 @@ def examine(config: Path | None, folder: Path, to: Path | None) -> Table:
         findings.append(("settings", True, "read"))
     except RevereError as error:
         findings.append(("settings", False, str(error)))
-    mode = folder.stat().st_mode & 0o777
-    findings.append(("state folder", not mode & 0o066, f"mode {mode:o}"))
-    free = shutil.disk_usage(folder).free
-    findings.append(("disk", free >= DISK_LOW_BYTES, f"{free / (1 << 30):.1f} GiB free"))
+    if folder.is_dir():
+        mode = folder.stat().st_mode & 0o777
+        findings.append(("state folder", not mode & 0o066, f"mode {mode:o}"))
+        free = shutil.disk_usage(folder).free
+        findings.append(("disk", free >= DISK_LOW_BYTES, f"{free / (1 << 30):.1f} GiB free"))
+    else:
+        findings.append(("state folder", False, f"there is none: {folder}"))
     figures = asyncio.run(_database(settings, folder, findings))
     table = Table("check", "", "finding")
     for check, good, finding in findings:
@@ -60,7 +64,7 @@ def examine(config: Path | None, folder: Path, to: Path | None) -> Table:
 
 
 async def _database(settings: Settings, folder: Path, findings: list[tuple[str, bool, str]]) -> dict[str, Any]:
-    """Look at the running server's database, without starting one."""
+    """Look at the running server's database, else at that of the settings; a cluster of ours runs for so long."""
     try:
         mark = find_running(folder)
     except RevereError as error:
@@ -68,13 +72,19 @@ async def _database(settings: Settings, folder: Path, findings: list[tuple[str, 
         return {}
     dsn = mark.dsn if mark else os.environ.get(DSN_VARIABLE)
     findings.append(("server", mark is not None, f"runs, pid {mark.pid}" if mark else "does not run"))
-    if dsn is None:
-        return {}
     try:
-        store = await Store.open(dsn, WallClock(), TenantId(settings.programme), require_durable=False)
+        if dsn is not None:
+            return await _store(settings, folder, dsn, findings)
+        async with bare_database(folder, WallClock()) as place:
+            return await _store(settings, folder, place.dsn, findings)
     except RevereError as error:
         findings.append(("database", False, str(error)))
         return {}
+
+
+async def _store(settings: Settings, folder: Path, dsn: str, findings: list[tuple[str, bool, str]]) -> dict[str, Any]:
+    """Look at rights, registry, ledger and secrets, as the application: nothing is brought up to this release."""
+    store = await Store.open(dsn, WallClock(), TenantId(settings.programme), require_durable=False)
     try:
         excess = await store.excess_rights()
         findings.append(
@@ -92,6 +102,9 @@ async def _database(settings: Settings, folder: Path, findings: list[tuple[str, 
         findings.append(("ledger", True, f"{lines} lines, chain whole"))
         without = [station.id for station in fleet.stations if station.id not in macs]
         findings.append(("station secrets", not without, f"{len(without)} of {len(fleet.stations)} stations have none"))
+        fault = await key_fault(store, folder, {str(station.id) for station in fleet.stations})
+        said = "the stations' secrets are kept under it" if fault is None else fault.text()
+        findings.append((KEY_FILE, fault is None, said))
         return {"sites": len(fleet.sites), "stations": len(fleet.stations), "ledger_lines": lines}
     except RevereError as error:
         findings.append(("registry", False, str(error)))

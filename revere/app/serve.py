@@ -15,13 +15,15 @@ import structlog
 from revere.app import collector
 from revere.app.house import House, UtilityAccess, open_house
 from revere.app.kernelclock import kernel_clock_synchronised
+from revere.app.keys import server_key
 from revere.app.running import Running, only_server, running_mark
 from revere.app.settings import (
     DSN_VARIABLE,
     OWNER_DSN_VARIABLE,
+    STATE_VARIABLE,
     UTILITY_SECRET_VARIABLE,
     Settings,
-    secret_file,
+    make_state_folder,
 )
 from revere.app.tls import StationTls, check_profiles, station_signer, station_tls
 from revere.core.addresses import AllowedAddresses
@@ -66,12 +68,21 @@ class Place:
 
 
 @asynccontextmanager
-async def bare_database(folder: Path, clock: Clock, *, durable: bool = True) -> AsyncIterator[Place]:
-    """The database at ``REVERE_DSN``, else a cluster of our own below ``folder`` that stops with us."""
+async def bare_database(
+    folder: Path, clock: Clock, *, durable: bool = True, make: bool = False
+) -> AsyncIterator[Place]:
+    """The database at ``REVERE_DSN``, else a cluster of our own below ``folder`` that stops with us.
+
+    Only where ``make`` says so one is made. Raises :class:`RevereError` where there is none.
+    """
     dsn = os.environ.get(DSN_VARIABLE)
     if dsn:
         yield Place(dsn, os.environ.get(OWNER_DSN_VARIABLE) or dsn, None)
         return
+    if make:
+        make_state_folder(folder)
+    else:
+        require_cluster(folder)
     postgres = await EmbeddedPostgres.start(folder / "postgres", throwaway=not durable, clock=clock)
     watch = asyncio.create_task(_keep_alive(postgres), name="database watch")
     try:
@@ -80,6 +91,21 @@ async def bare_database(folder: Path, clock: Clock, *, durable: bool = True) -> 
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
         await postgres.stop()
+
+
+def require_cluster(folder: Path) -> None:
+    """Refuse a state folder without a database: it is the wrong one, or nothing was registered yet."""
+    if (folder / "postgres" / "cluster" / "PG_VERSION").is_file():
+        return
+    named = f"{STATE_VARIABLE} names it" if os.environ.get(STATE_VARIABLE) else f"{STATE_VARIABLE} is not set"
+    raise RevereError(
+        "there is no database here",
+        where=str(folder),
+        got="no PostgreSQL cluster in it" if folder.is_dir() else "no such folder",
+        expected=f"the state folder of a registered programme ({named})",
+        remedy=f"Set {STATE_VARIABLE} to the server's state folder, or {DSN_VARIABLE} to its database; a new programme "
+        "begins with: revere site add massachusetts",
+    )
 
 
 async def _keep_alive(postgres: EmbeddedPostgres) -> None:
@@ -95,10 +121,10 @@ async def _keep_alive(postgres: EmbeddedPostgres) -> None:
 
 @asynccontextmanager
 async def open_store(
-    folder: Path, tenant: str, clock: Clock, *, durable: bool = True
+    folder: Path, tenant: str, clock: Clock, *, durable: bool = True, make: bool = False
 ) -> AsyncIterator[tuple[Store, Place]]:
     """The store, brought up to this release, and where its database is."""
-    async with bare_database(folder, clock, durable=durable) as place:
+    async with bare_database(folder, clock, durable=durable, make=make) as place:
         store = await Store.open(place.dsn, clock, TenantId(tenant), require_durable=durable, owner_dsn=place.owner_dsn)
         try:
             yield store, place
@@ -145,12 +171,15 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
     """Serve until SIGINT or SIGTERM."""
     collector.seldom()
     clock = WallClock()
-    key = secret_file(folder, "server.key")
+    if not os.environ.get(DSN_VARIABLE):
+        require_cluster(folder)
+    make_state_folder(folder)
     utility = _utility(settings)
     tls = station_tls(settings.ocpp)
     async with only_server(folder), open_store(folder, settings.programme, clock) as (store, place):
         fleet = await registered_fleet(store)
         check_profiles(settings.ocpp, fleet.stations)
+        key = await server_key(store, folder, {str(station.id) for station in fleet.stations})
         house = await open_house(
             store,
             fleet,

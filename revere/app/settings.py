@@ -104,25 +104,28 @@ def _path(kind: type, value: object) -> object:
 
 
 def state_folder() -> Path:
-    """Where data and secrets live: ``REVERE_STATE``, else the system's place for such things.
-
-    Made with mode 0700; as root 0711, because PostgreSQL, which refuses to run as root, must pass through it to its
-    own folder. Every file with a secret is 0600 by itself.
-    """
+    """Where data and secrets live: ``REVERE_STATE``, else the system's place for such things. Nothing is made."""
     named = os.environ.get(STATE_VARIABLE)
     if named:
-        folder = Path(named)
-    elif os.getuid() == 0:
-        folder = Path("/var/lib/revere")
-    else:
-        folder = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state")) / "revere"
+        return Path(named)
+    if os.getuid() == 0:
+        return Path("/var/lib/revere")
+    return Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state")) / "revere"
+
+
+def make_state_folder(folder: Path) -> None:
+    """Make the state folder where there is none, with mode 0700.
+
+    As root 0711, because PostgreSQL, which refuses to run as root, must pass through it to its own folder. Every file
+    with a secret is 0600 by itself.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o711 if os.getuid() == 0 else 0o700)
-    return folder
 
 
 def secret_file(folder: Path, name: str) -> bytes:
     """A secret of our own, made at first need with mode 0600. Raises for one that others may read."""
     path = folder / name
+    make_state_folder(folder)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

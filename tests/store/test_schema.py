@@ -103,10 +103,10 @@ def test_a_restored_copy_is_the_same(
         store = await Store.open(pg_dsn, WallClock(), TENANT, require_durable=False)
         await fill(store)
         original = await content(store)
-        await backup(owner_dsn, file, pg.bin_dir)
+        await backup(owner_dsn, file, pg.bin_dir / "pg_dump")
         await store.close()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        await restore(pg.dsn_of(empty_database, OWNER), file, pg.bin_dir)
+        await restore(pg.dsn_of(empty_database, OWNER), file, pg.bin_dir / "pg_restore")
         copy = await open_new(pg, empty_database)
         try:
             assert await content(copy) == original
@@ -117,18 +117,18 @@ def test_a_restored_copy_is_the_same(
         finally:
             await copy.close()
         with pytest.raises(Refused, match="not empty"):
-            await restore(pg.dsn_of(empty_database, OWNER), file, pg.bin_dir)
+            await restore(pg.dsn_of(empty_database, OWNER), file, pg.bin_dir / "pg_restore")
 
     asyncio.run(run())
 
 
 def test_a_failed_backup_leaves_no_file(pg: EmbeddedPostgres, tmp_path: Path) -> None:
     with pytest.raises(RevereError, match=r"pg_dump.*nowhere"):
-        asyncio.run(backup(pg.dsn_of("nowhere"), tmp_path / "x", pg.bin_dir))
+        asyncio.run(backup(pg.dsn_of("nowhere"), tmp_path / "x", pg.bin_dir / "pg_dump"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_no_backup_is_refused(pg: EmbeddedPostgres, pg_dsn: str, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("SELECT 1;")
     with pytest.raises(Refused, match="not a backup"):
-        asyncio.run(restore(pg_dsn, tmp_path / "x", pg.bin_dir))
+        asyncio.run(restore(pg_dsn, tmp_path / "x", pg.bin_dir / "pg_restore"))

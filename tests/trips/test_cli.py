@@ -135,6 +135,36 @@ def test_site_add_says_what_the_guide_will_lack(
     assert said in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    "words", [("audit",), ("backup", "x.dump"), ("serve",), ("station", "list"), ("guide", "--out", "x.pdf")],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_a_command_that_reads_makes_no_database_and_says_where_it_looked(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    state = tmp_path / "mistyped"
+    done = _revere(*words, cwd=tmp_path, REVERE_STATE=str(state))
+    assert done.returncode == 2
+    for said in (f"{state}: there is no database here", "no such folder", "REVERE_STATE names it", "revere site add"):
+        assert said in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_its_key_the_server_refuses_to_start_and_the_doctor_says_why(place: Site) -> None:
+    key, aside = place.state / "server.key", place.state / "aside"
+    key.rename(aside)
+    try:
+        refused = place.command("serve", "--config", str(place.config), check=False)
+        assert refused.returncode == 2
+        assert "Put back the server.key" in refused.stderr
+        said = place.command("doctor", "--config", str(place.config)).stdout
+        assert "the key is lacking under which stations' secrets are kept" in said
+        assert not key.exists()
+    finally:
+        aside.rename(key)
+    assert "secrets are kept under it" in place.command("doctor", "--config", str(place.config)).stdout
+
+
 def test_doctor_works_without_a_server_and_its_bundle_holds_no_secret(place: Site) -> None:
     bundle = place.folder / "bundle.zip"
     said = place.command("doctor", "--out", str(bundle), "--config", str(place.config)).stdout
