@@ -124,9 +124,9 @@ def power_bounds_kw(evse: EvseImage, vehicle: Vehicle, now: dt.datetime) -> tupl
     """Most charging and most discharge, kW magnitudes: nameplates, what the vehicle stated last, others' limits now.
 
     Nobody counts on the discharge of a charger of a kind that we cannot make give, nor on a vehicle's that follows
-    its own schedule, nor on a locked charger for anything.
+    its own schedule, nor on a charger that is locked or out of service for anything.
     """
-    if evse.locks:
+    if evse.locks or evse.out_of_service(now):
         return 0.0, 0.0
     charge_kw, give_kw = evse.external.held_kw(now)
     give_kw = min(evse.station.discharge_kw, vehicle.discharge_kw, _or_inf(evse.discharge_max_kw), give_kw)

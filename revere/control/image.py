@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from revere.core.commands import LockState
 
 SOC_FRESH = dt.timedelta(minutes=15)
+OUT_COUNTS_AFTER = dt.timedelta(minutes=10)
+"""A restart or an update is over sooner; what lasts longer is counted on no more."""
 MOVING_KW = 0.3
 """Less than this at an EVSE's meter counts as rest."""
 RECLOSES_WITHIN = dt.timedelta(minutes=30)
@@ -58,6 +60,8 @@ class EvseImage:
     booted: bool = False
     protocol: str = ""
     status: str = "unknown"
+    out_since: dt.datetime | None = None
+    """Since when it says that it is unavailable or faulted."""
     session_id: SessionId | None = None
     session_since: dt.datetime = EPOCH
     session_heard_at: dt.datetime = EPOCH
@@ -111,6 +115,11 @@ class EvseImage:
         if not self.locks:
             return "free"
         return "closing" if self.rest_proven_at is None else "locked"
+
+    def out_of_service(self, now: dt.datetime) -> bool:
+        """Whether it says that nobody can charge there, and that for longer than a restart takes."""
+        since = self.out_since
+        return since is not None and self.session_id is None and now - since >= OUT_COUNTS_AFTER
 
     def commanded(self) -> bool:
         """Whether setpoints may be sent: it is on the line, ours to tell, the charger that we take it to be."""
@@ -425,6 +434,8 @@ class Image:
                     evse.firmware_told = fact
                 case f.StatusReported():
                     evse.status = fact.status
+                    out = fact.status in ("unavailable", "faulted")
+                    evse.out_since = (evse.out_since or fact.at) if out else None
                 case f.ClockSkewMeasured():
                     evse.skew_s = fact.skew_s
                 case f.SessionStarted():

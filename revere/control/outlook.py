@@ -68,6 +68,8 @@ def departure_outlook(
         plugged=coming or (evse.session_id is not None and (evse.online or now - evse.power_at < LEASE_OVER)),
         planned_kwh=planned_kwh,
     )
+    if result.health == "late" and evse.out_of_service(now):
+        return replace(result, reason="its charger is out of service")
     if fed or energy_kwh is None or result.health not in ("on_time", "tight"):
         return result
     why = f"its site has no grid; if it came back now, {result.reason}"

@@ -74,7 +74,8 @@ class Watch:
             journey = slot.presence.journeys[0] if slot.presence.journeys else None
             key = f"departure:{vehicle.id}"
             result = outlook(slot, now)
-            if journey is None or result is None or evse.session_id is None or not slot.known:
+            here = evse.session_id is not None or evse.out_of_service(now)
+            if journey is None or result is None or not here or not slot.known:
                 self.clear(key, now)
                 continue
             if result.short_kwh > SHORT_TOLD_KWH:

@@ -64,9 +64,12 @@ class OrderBase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ResetStation(OrderBase, frozen=True, kw_only=True):
-    """Start the station, or one EVSE, anew: at once, or when no session runs any more."""
+    """Start the station, or one EVSE, anew: at once, or when no session runs any more.
 
-    when: Literal["idle", "now"] = "idle"
+    ``resume`` (OCPP 2.1): at once, and the session goes on afterwards.
+    """
+
+    when: Literal["idle", "now", "resume"] = "idle"
     evse_id: EvseId | None = None
 
 

@@ -118,6 +118,7 @@ class Station21(Station):
         self.files.updater.booted()
         if self.plugged:
             self.plugged_in()
+        self.upkeep.back()
 
     def tell_status(self) -> None:
         """The connector's status."""
@@ -251,6 +252,19 @@ class Station21(Station):
                 "maxDischargePower": min(self.asset.discharge_kw, vehicle.discharge_kw) * 1000,
             }
         return needs
+
+    def rest(self) -> None:
+        """The station starts anew and will go on with its transaction: no power until then."""
+        self._charging = False
+        self._event("Updated", "ResetCommand", self.read(), "Other", "TxUpdatedMeasurands", state="SuspendedEVSE")
+        self.reapply()
+
+    def go_on(self) -> None:
+        """Go on with the transaction that rested."""
+        self._charging = True
+        self._event("Updated", "TxResumed", self.read(), "Other", "TxUpdatedMeasurands", state="Charging")
+        self.reapply()
+        self.arm_samples()
 
     def cut_off(self, reason: str) -> None:
         """End the transaction because the station starts anew."""

@@ -5,6 +5,7 @@
     in service ──out of service──▶ at once, or at the end of the session that runs ──▶ unavailable
     reset when idle ─────────────▶ at once, or at the end of the session that runs ──▶ down, up, boots
     reset now ───────────────────▶ the session is cut off, its end is told ──────────▶ down, up, boots
+    reset and resume (2.1) ──────▶ the session rests, and goes on afterwards ────────▶ down, up, boots
 
 What is out of service stays so over a restart.
 """
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from revere.twin.station import Station
 
 Scope = Literal["station", "evse", "connector"]
+Part = Literal["station", "evse"]
 Outcome = Literal["Accepted", "Scheduled"]
 
 TELLS_END_S: Final = 5.0
@@ -58,14 +60,14 @@ class Upkeep:
         if not self.out and self._station.plugged:
             self._station.plugged_in()
 
-    def reset(self, part: Literal["station", "evse"], *, now: bool) -> Outcome:
+    def reset(self, part: Part, *, now: bool) -> Outcome:
         """Start the station, or its EVSE, anew."""
         if self._station.in_session():
             if not now:
                 self._reset_due = part
                 return "Scheduled"
             self._station.cut_off("ImmediateReset")
-        self._restart(part, "RemoteReset")
+        self.restart(part, "RemoteReset")
         return "Accepted"
 
     def session_over(self) -> None:
@@ -76,13 +78,21 @@ class Upkeep:
             self._changed()
         due, self._reset_due = self._reset_due, ""
         if due:
-            self._restart(due, "ScheduledReset")
+            self.restart(due, "ScheduledReset")
 
-    def _restart(self, part: Literal["station", "evse"], reason: str) -> None:
+    def restart(self, part: Part, reason: str) -> None:
+        """Start a part anew once what ends is told."""
         if part == "station":
             self._station.later("reset", TELLS_END_S, lambda: self.reboot(reason))
         else:
-            self._station.later("reset", TELLS_END_S, self._changed)
+            self._station.later("reset", TELLS_END_S, self._evse_back)
+
+    def _evse_back(self) -> None:
+        self._changed()
+        self.back()
+
+    def back(self) -> None:
+        """Up again, and accepted where it had to boot."""
 
     def reboot(self, reason: str, down_s: float = REBOOT_S) -> None:
         """Go down at once and boot after a while, saying why."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from revere.links.ocpp2.wire import v21 as wire
 from revere.twin.line import Message, Payload
-from revere.twin.upkeep import Scope, Upkeep
+from revere.twin.upkeep import Part, Scope, Upkeep
 
 if TYPE_CHECKING:
     from revere.twin.station21 import Station21
@@ -22,6 +22,7 @@ class UpkeepDesk(Upkeep):
     def __init__(self, station: Station21) -> None:
         super().__init__(station)
         self._2x = station
+        self._resumes = False
         self.networks: dict[int, wire.NetworkConnectionProfile] = {}
         self.triggers: dict[str, Callable[[], bool]] = {
             "BootNotification": self._trigger_boot,
@@ -51,10 +52,24 @@ class UpkeepDesk(Upkeep):
         request = self._2x.asked(payload, wire.ResetRequest)
         if request.evseId not in (None, 1):
             return _rejected("UnknownEvse")
-        if request.type == "ImmediateAndResume":
-            return _rejected("UnsupportedRequest")
-        part = "station" if request.evseId is None else "evse"
-        return {"status": self.reset(part, now=request.type == "Immediate")}  # type: ignore[arg-type]
+        part: Part = "station" if request.evseId is None else "evse"
+        if request.type == "ImmediateAndResume" and self._2x.in_session():
+            self._resumes = True
+            self._2x.rest()
+            self.restart(part, "RemoteReset")
+            return {"status": "Accepted"}
+        return {"status": self.reset(part, now=request.type != "OnIdle")}
+
+    def session_over(self) -> None:
+        """A session that ended while it rested does not go on."""
+        self._resumes = False
+        super().session_over()
+
+    def back(self) -> None:
+        """Up again: a session that rests goes on."""
+        if self._resumes:
+            self._resumes = False
+            self._2x.go_on()
 
     def _availability(self, payload: Payload) -> Payload:
         request = self._2x.asked(payload, wire.ChangeAvailabilityRequest)

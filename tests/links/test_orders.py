@@ -93,6 +93,7 @@ TABLE_16: list[tuple[Order, str, dict[str, Any]]] = [
     (UnlockConnector(evse_id=1), "UnlockConnector", {"connectorId": 1}),
 ]
 ALL = [
+    ("ocpp2.1", ResetStation(when="resume"), "Reset", {"type": "ImmediateAndResume"}),
     *(("ocpp2.1", *row) for row in TABLE_2),
     *(("ocpp2.0.1", *row) for row in TABLE_2),
     *(("ocpp1.6", *row) for row in TABLE_16),
@@ -172,6 +173,8 @@ NEVER: list[tuple[str, Order, str]] = [
     ("ocpp1.6", SetNetworkProfile(slot=1, url=WSS, security_profile=2), "no message for it"),
     ("ocpp1.6", ReadVariables(variables=(OFFLINE,)), "by one name"),
     ("ocpp1.6", ResetStation(evse_id=1), "whole charge point"),
+    ("ocpp1.6", ResetStation(when="resume"), "cannot go on"),
+    ("ocpp2.0.1", ResetStation(when="resume"), "ocpp2.0.1 has no words for it"),
     ("ocpp1.6", SetAvailability(operative=True, evse_id=1, connector_id=2), "no connector within"),
     ("ocpp1.6", TriggerReport(report="transaction", evse_id=1), "no such message"),
 ]

@@ -98,6 +98,38 @@ def test_an_evse_starts_anew_without_the_station(scenario: Scenario, station: st
     play(body, scenario)
 
 
+@pytest.mark.parametrize("part", [{}, {"evseId": 1}])
+def test_a_reset_that_resumes_goes_on_with_its_transaction(part: dict[str, int]) -> None:
+    async def body(world: World, central: Central, clock: TwinClock) -> None:
+        await asyncio.sleep(60)
+        tx = transaction(central, BUS)
+        assert await call(central, BUS, "Reset", {"type": "ImmediateAndResume", **part}) == "Accepted"
+        await asyncio.sleep(4)
+        assert power_kw(world, BUS) < 20, "its converter ramps down"
+        await asyncio.sleep(120)
+        assert boots(central, BUS)[1:] == ([] if part else ["RemoteReset"])
+        assert power_kw(world, BUS) > 10
+        assert (transaction(central, BUS), ended(central, BUS)) == (tx, [])
+        said = [p for p in central.said(BUS, "TransactionEvent") if p["triggerReason"] in ("ResetCommand", "TxResumed")]
+        assert [(p["triggerReason"], p["transactionInfo"]["chargingState"]) for p in said] == [
+            ("ResetCommand", "SuspendedEVSE"),
+            ("TxResumed", "Charging"),
+        ]
+        for payload in said:
+            check("v21", "TransactionEvent", payload)
+
+    play(body)
+
+
+def test_201_knows_no_reset_that_resumes() -> None:
+    async def body(world: World, central: Central, clock: TwinClock) -> None:
+        await asyncio.sleep(60)
+        answer = await central.call(BUS, "Reset", {"type": "ImmediateAndResume"})
+        assert answer["error"] == "FormatViolation"
+
+    play(body, OLDER)
+
+
 @pytest.mark.parametrize(("scenario", "station"), EDITIONS)
 def test_out_of_service_waits_for_the_session_and_outlives_a_restart(scenario: Scenario, station: str) -> None:
     async def body(world: World, central: Central, clock: TwinClock) -> None:

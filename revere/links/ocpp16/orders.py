@@ -50,6 +50,8 @@ async def reset(session: Session16, order: ResetStation) -> Answer:
     """Hard at once, Soft otherwise. 1.6 cannot wait for a transaction's end: both would cut it off."""
     if order.evse_id is not None:
         raise Refused("1.6 resets the whole charge point", got=f"evse_id {order.evse_id}", expected="none")
+    if order.when == "resume":
+        raise Refused("1.6 cannot go on with a session after a reset", got="resume", expected="idle or now")
     if order.when == "idle" and session.charging():
         raise Refused("a session runs and 1.6 cannot wait for its end", remedy="Try again after it, or reset now")
     request = wire.Reset(type="Hard" if order.when == "now" else "Soft")

@@ -164,10 +164,13 @@ async def set_password(dialog: Dialog, secret: str) -> Answer:
     return dialog.line.answer(status, sent_wall_s=reply.sent_wall_s)
 
 
+_RESETS: Final[dict[str, wire.ResetEnum]] = {"idle": "OnIdle", "now": "Immediate", "resume": "ImmediateAndResume"}
+
+
 async def reset(dialog: Dialog, order: ResetStation) -> Answer:
-    """B11, B12: start anew. A station that waits for a session's end says Scheduled."""
-    kind: wire.ResetEnum = "Immediate" if order.when == "now" else "OnIdle"
-    reply = await dialog.ask("Reset", wire.ResetRequest(type=kind, evseId=order.evse_id), wire.ResetResponse)
+    """B11, B12, B13: start anew. A station that waits for a session's end says Scheduled."""
+    request = wire.ResetRequest(type=_RESETS[order.when], evseId=order.evse_id)
+    reply = await dialog.ask("Reset", request, wire.ResetResponse)
     value = reply.value
     return dialog.line.answer(value.status, reason(value.statusInfo), reply.sent_wall_s, also=("Scheduled",))
 
