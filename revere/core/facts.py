@@ -126,6 +126,14 @@ class SignedValueReceived(FactBase, frozen=True, tag=True, kw_only=True):
     session_id: SessionId | None = None
 
 
+class MessageKept(FactBase, frozen=True, tag=True, kw_only=True):
+    """What a station told of something that Revere does not do (reservations, payments, displays, battery swaps)."""
+
+    station_id: StationId
+    action: str
+    text: str
+
+
 class ScheduleRead(FactBase, frozen=True, tag=True, kw_only=True):
     """What a station says it follows, read when it comes back before anything is asked of it anew.
 
@@ -506,6 +514,7 @@ RecordFact = (
     | SignedValueReceived
     | FirmwarePublished
     | LogReported
+    | MessageKept
     | MonitorReported
     | StationOrdered
     | StationHeld

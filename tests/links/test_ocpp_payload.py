@@ -11,7 +11,7 @@ from ocpp_rig import bench, config, play
 from ocpp_schemas import fullest, validator
 
 from revere.app import bench_ocpp
-from revere.core.facts import MeterReading, SessionEnded
+from revere.core.facts import MessageKept, MeterReading, SessionEnded
 from revere.links.ocpp2.wire import v21
 from revere.links.ocpp16 import wire as wire16
 from revere.links.ocppj.bounds import FRAME_MAX_BYTES, Counters
@@ -130,7 +130,7 @@ def test_16_keeps_the_end_of_a_session_whose_sample_is_no_good() -> None:
     play(story)
 
 
-@pytest.mark.parametrize(("protocol", "heard"), [("ocpp2.1", "BatterySwap"), ("ocpp1.6", "ReserveNow")])
+@pytest.mark.parametrize(("protocol", "heard"), [("ocpp2.1", "SetVariables"), ("ocpp1.6", "ChangeAvailability")])
 def test_a_call_of_the_standard_and_one_of_none_get_different_answers(protocol: str, heard: str) -> None:
     version, suffix = ("v21", "Request") if protocol == "ocpp2.1" else ("v16", "")
 
@@ -223,3 +223,28 @@ def test_the_bench_measures_an_ordinary_message_with_every_check_on() -> None:
     bench_ocpp.prove_checks(frame, counters)
     assert json.loads(bench_ocpp.answer(frame, counters)) == [3, message_id, {}]
     assert counters == Counters()
+
+
+LATER = (
+    "BatterySwap", "NotifyDisplayMessages", "NotifySettlement", "NotifyWebPaymentStarted", "ReservationStatusUpdate",
+    "VatNumberValidation",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("action", LATER)
+def test_what_is_not_done_yet_is_answered_and_kept_without_names(action: str) -> None:
+    told = fullest("v21", f"{action}Request")
+
+    async def story() -> None:
+        async with bench(config()) as b:
+            station = await b.station()
+            answer = await station.call(action, told)
+            assert answer[0] == 3
+            [kept] = b.sink.of(MessageKept)
+            assert kept.action == action
+            words = json.loads(kept.text)
+            assert words.keys() == told.keys() - {"idToken", "vatNumber", "vatCompany", "customData"}
+            if action == "VatNumberValidation":
+                assert answer[2]["status"] == "Rejected"
+
+    play(story)

@@ -20,6 +20,7 @@ from revere.links.ocpp2.blocks import (
     device_model,
     diagnostics,
     firmware,
+    later,
     limits,
     local_list,
     metering,
@@ -60,6 +61,7 @@ BLOCKS: Final = (
     certificates,
     diagnostics,
     monitoring,
+    later,
 )
 
 
