@@ -49,8 +49,9 @@ REMEMBERED: tuple[tuple[dt.timedelta | None, tuple[str, ...]], ...] = (
     (
         dt.timedelta(days=400),  # a season and its year; a vehicle may stand plugged all summer
         (
-            "SessionStarted", "SessionEnded", "EnergyNeeds", "PriorityChargingReported", "DepartureSet",
-            "GridEventReceived", "Nominated", "OptDecided", "EventReported", "AlarmRaised", "AlarmCleared",
+            "SessionStarted", "SessionEnded", "EnergyNeeds", "PriorityChargingReported", "OperationModeSet",
+            "OperationModeEnded", "DepartureSet", "GridEventReceived", "Nominated", "OptDecided", "EventReported",
+            "AlarmRaised", "AlarmCleared",
             "AlarmAcknowledged",
         ),
     ),

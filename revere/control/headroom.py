@@ -35,6 +35,8 @@ Reason = Literal[
     "away",
     "unplugged",
     "offline",
+    "mode",
+    "priority",
     "not_ours",
     "unmetered",
     "blind",
@@ -49,6 +51,8 @@ WORDS: dict[Reason, str] = {
     "away": "not plugged in",
     "unplugged": "not plugged in",
     "offline": "out of reach",
+    "mode": "in a mode of its own",
+    "priority": "charging by priority",
     "not_ours": "not ours to command",
     "unmetered": "waiting for the building's meter",
     "blind": "charge state unknown",
@@ -84,6 +88,10 @@ def obstacle(image: Image, slot: Slot, now: dt.datetime) -> Reason | None:
         found = "away" if until not in {None, now + LATE_STEP} else "unplugged"
     elif not evse.online:
         found = "offline"
+    elif evse.mode is not None:
+        found = "mode"
+    elif evse.priority:
+        found = "priority"
     elif not evse.commanded():
         found = "not_ours"
     elif not evse.soc_fresh(now):
@@ -156,6 +164,8 @@ def _words(image: Image, reason: Reason, slots: list[Slot], until: dt.datetime |
         "stopped": f"discharge is stopped at {sites}",
         "unplugged": f"{who} not plugged in",
         "offline": f"{who} at chargers out of reach",
+        "mode": f"{who} in a mode of its own by a person's order",
+        "priority": f"{who} that a driver lets charge first",
         "not_ours": f"{who} at chargers that are not ours to command",
         "unmetered": f"waiting for the building's meter at {sites}",
         "blind": f"charge state of {who} not known yet",

@@ -27,6 +27,7 @@ from revere.control.headroom import usable
 from revere.control.islands import Islands
 from revere.control.leases import must_wait, renew_after
 from revere.control.locks import Locks
+from revere.control.modes import Modes
 from revere.control.publisher import Now, build_view
 from revere.control.reconcile import Reconciler
 from revere.control.scribe import Scribe
@@ -78,6 +79,8 @@ REPLAN_ON = (
     f.ExternalLimitReported,
     f.ExternalLimitLifted,
     f.PriorityChargingReported,
+    f.OperationModeSet,
+    f.OperationModeEnded,
     f.DepartureSet,
     f.GridEventReceived,
     f.GridLost,
@@ -144,6 +147,7 @@ class Heart:
         self.events = EventDesk(image, inbox, books, self.contracts, utility)
         self.islands = Islands(image)
         self.watch = Watch(image, self.scribe)
+        self.modes = Modes(image, self.ticker, link, self.sender, self.scribe, clock)
         self.locks = Locks(image, inbox, self.scribe, link, self.sender, self._lock_now)
         self.snapshot: Snapshot | None = None
         self.plan: Plan | None = None
@@ -192,7 +196,7 @@ class Heart:
     def _on_fact(self, fact: f.Fact) -> None:
         self._calm.note(fact)
         self.events.notice(fact)
-        back_in_event = isinstance(fact, f.StationConnected) and self._running_events(fact.at)
+        back_in_event = isinstance(fact, f.StationConnected) and self.running_events(fact.at)
         if isinstance(fact, REPLAN_ON) or back_in_event:  # a plan counts on nobody who is out of reach
             self._replan.set()
         if isinstance(fact, f.EnergyNeeds | f.ExternalLimitReported | f.ExternalLimitLifted | f.Unlocked):
@@ -202,6 +206,8 @@ class Heart:
         if isinstance(fact, f.StationConnected | f.StationProvisioned):
             # While it was away its lease may have ended: what it was told last is told again.
             self.tell_again(f.evse_asset(fact.station_id, 1))
+        if isinstance(fact, f.OperationModeEnded | f.PriorityChargingReported):
+            self.tell_again(f.evse_asset(fact.station_id, 1))  # what stands beneath is followed again
         if isinstance(fact, f.ScheduleRead):
             self._reconcile(fact)
 
@@ -345,9 +351,10 @@ class Heart:
         self.scribe.write(self.tracker.check(self.image, now))
         self.scribe.write(self.locks.look(now))
         self._notice_sessions()
-        events = self._running_events(now)
+        events = self.running_events(now)
+        self.modes.look(events, now)
         called = self._called(events)
-        self._sample(called or self._called(self._running_events(now + EVENT_LEAD)), now)
+        self._sample(called or self._called(self.running_events(now + EVENT_LEAD)), now)
         island_kw = self.islands.refresh(now, self.ticker.standing)
         self._decide(now, events, island_kw, called)
         self._track_relief(events[0] if events else None, now)
@@ -385,7 +392,7 @@ class Heart:
                 self.tracker.forget(asset)
                 self.ticker.forget(row)
 
-    def _running_events(self, now: dt.datetime) -> list[EventImage]:
+    def running_events(self, now: dt.datetime) -> list[EventImage]:
         """Calls that we take part in now, the earliest first."""
         running = [
             e for e in self.image.events.values() if e.opt == "in" and not e.cancelled and e.start <= now < e.end

@@ -105,6 +105,8 @@ class EvseImage:
     """Whether its session charges by its driver's priority: no setpoint is followed until that ends."""
     scheduled: bool = False
     """Whether the vehicle follows a schedule that it was offered, and gives nothing by a setpoint of the moment."""
+    mode: f.OperationModeSet | None = None
+    """The mode of its own in which a person has put its session: no setpoint of ours is followed until it ends."""
     locks: tuple[Lock, ...] = ()
     """Technicians' locks, one a person and place: it stays shut until the last of them is lifted."""
     rest_proven_at: dt.datetime | None = None
@@ -123,7 +125,8 @@ class EvseImage:
 
     def commanded(self) -> bool:
         """Whether setpoints may be sent: it is on the line, ours to tell, the charger that we take it to be."""
-        return self.online and self.controllable and self.stranger is None and not self.priority and not self.held
+        ours = self.online and self.controllable and self.stranger is None
+        return ours and not self.priority and self.mode is None and not self.held
 
     def gives(self) -> bool:
         """Whether the last reading is of discharge."""
@@ -445,6 +448,7 @@ class Image:
                         evse.session_id = None
                         evse.told = ()
                         evse.priority = evse.scheduled = False
+                        evse.mode = None
                         evse.power_kw, evse.power_at = 0.0, max(evse.power_at, fact.ts)
                         self._left(evse, fact.ts)
                 case f.EnergyNeeds():
@@ -463,6 +467,10 @@ class Image:
                     evse.external.lift(fact)
                 case f.PriorityChargingReported():
                     evse.priority = fact.active and fact.session_id == evse.session_id
+                case f.OperationModeSet():
+                    evse.mode = fact if fact.session_id == evse.session_id else None
+                case f.OperationModeEnded():
+                    evse.mode = None
                 case f.VehicleScheduleReported() | f.DerControlReported():
                     pass  # records: what the station then does, its meter tells
 
@@ -475,6 +483,7 @@ class Image:
         evse.soc = None
         evse.told = ()
         evse.priority = evse.scheduled = False
+        evse.mode = None
         evse.charge_max_kw = evse.discharge_max_kw = evse.least_kwh = evse.most_kwh = None
 
     def _left(self, evse: EvseImage, ts: dt.datetime) -> None:

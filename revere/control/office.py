@@ -264,7 +264,9 @@ class Office:
 
     async def _order_station(self, request: OrderStation, now: dt.datetime) -> Receipt:
         """Journal who asks what, ask it, journal and tell how the station answered."""
-        station_id, kind = self._evse_of(request.station_id).station.id, kind_of(request.order)
+        evse, kind = self._evse_of(request.station_id), kind_of(request.order)
+        self._heart.modes.judge(evse, request.order, self._heart.running_events(now), now)
+        station_id = evse.station.id
         self._serial += 1
         command_id = CommandId(f"{kind}-{int(now.timestamp())}-{self._serial}")
         asked = f.StationOrdered(

@@ -22,6 +22,13 @@ from revere.core.upkeep import FirmwareReported as FirmwareReported
 from revere.core.upkeep import FirmwareStatus as FirmwareStatus
 from revere.core.upkeep import LogReported as LogReported
 from revere.core.upkeep import MonitorReported as MonitorReported
+from revere.core.v2x_facts import DerControlReported as DerControlReported
+from revere.core.v2x_facts import ExternalLimitLifted as ExternalLimitLifted
+from revere.core.v2x_facts import ExternalLimitReported as ExternalLimitReported
+from revere.core.v2x_facts import OperationModeEnded as OperationModeEnded
+from revere.core.v2x_facts import OperationModeSet as OperationModeSet
+from revere.core.v2x_facts import PriorityChargingReported as PriorityChargingReported
+from revere.core.v2x_facts import VehicleScheduleReported as VehicleScheduleReported
 
 Place = Literal["ac_inlet", "dc_outlet", "site"]
 ReadingContext = Literal["periodic", "clock", "begin", "end", "trigger"]
@@ -212,56 +219,6 @@ class EnergyNeeds(FactBase, frozen=True, tag=True, kw_only=True):
     to_most_kwh: float | None = None
     scheduled: bool = False
     """It follows the schedule that it was offered (ISO 15118-20 scheduled control), no setpoint of the moment."""
-
-
-class ExternalLimitReported(FactBase, frozen=True, tag=True, kw_only=True):
-    """Somebody else limits a station (an energy manager, the grid operator): EVSE 0 is the whole station.
-
-    ``steps``: (from, most charging kW, most discharging kW), magnitudes, None where that is not limited; the last one
-    holds until ``until``, or until it is lifted. Without steps nobody said how much.
-    """
-
-    station_id: StationId
-    evse_id: int
-    source: str
-    steps: tuple[tuple[dt.datetime, float | None, float | None], ...] = ()
-    until: dt.datetime | None = None
-    critical: bool = False
-
-
-class ExternalLimitLifted(FactBase, frozen=True, tag=True, kw_only=True):
-    """That limit is gone; EVSE 0 stands for the station and all its EVSEs."""
-
-    station_id: StationId
-    evse_id: int
-    source: str
-
-
-class PriorityChargingReported(FactBase, frozen=True, tag=True, kw_only=True):
-    """A session charges by its driver's priority, or no longer does: while it lasts no setpoint is followed there."""
-
-    station_id: StationId
-    session_id: SessionId
-    active: bool
-
-
-class VehicleScheduleReported(FactBase, frozen=True, tag=True, kw_only=True):
-    """What a vehicle means to draw, by its own schedule (ISO 15118): (from, kW); refused where it passes a limit."""
-
-    station_id: StationId
-    evse_id: int
-    steps: tuple[tuple[dt.datetime, float], ...]
-    refused: str = ""
-
-
-class DerControlReported(FactBase, frozen=True, tag=True, kw_only=True):
-    """A grid-support control of a station's inverter has started or ended there; ``superseded`` gave way to it."""
-
-    station_id: StationId
-    control_id: str
-    started: bool
-    ts: dt.datetime
-    superseded: tuple[str, ...] = ()
 
 
 class MeterReading(FactBase, frozen=True, tag=True, kw_only=True):
@@ -503,6 +460,8 @@ StationFact = (
     | PriorityChargingReported
     | VehicleScheduleReported
     | DerControlReported
+    | OperationModeSet
+    | OperationModeEnded
     | FirmwareReported
 )
 """What a station is, says of itself and has plugged in."""

@@ -6,13 +6,27 @@ carry one out answers ``rejected`` with the reason. ``evse_id`` left out means t
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-EvseId = Annotated[int, Meta(ge=1, le=999)]
+from revere.core.order_base import EvseId as EvseId
+from revere.core.order_base import Moment as Moment
+from revere.core.order_base import OrderBase as OrderBase
+from revere.core.order_base import words_of
+from revere.core.v2x_orders import (
+    AllowTransfer,
+    ClearDerControls,
+    EndOperationMode,
+    ListChargingProfiles,
+    ListDerControls,
+    SendFrequencySignal,
+    SetDerControl,
+    SetOperationMode,
+    UsePriority,
+)
+
 ConnectorId = Annotated[int, Meta(ge=1, le=99)]
 Name = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^[ -~]*\Z")]
 Value = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z")]
@@ -35,7 +49,6 @@ Seconds = Annotated[int, Meta(ge=0, le=86_400)]
 Pem = Annotated[
     str, Meta(max_length=10_000, pattern=r"^-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n-]+ CERTIFICATE-----\n?\Z")
 ]
-Moment = Annotated[dt.datetime, Meta(tz=True)]
 CertificateUse = Literal["csms-root", "manufacturer-root", "v2g-root", "mo-root", "oem-root", "v2g-chain"]
 MonitorKind = Literal[
     "upper-threshold",
@@ -53,14 +66,6 @@ CertificateHash = Annotated[
     str, Meta(pattern=r"^(SHA256|SHA384|SHA512):[0-9A-Za-z]{1,128}:[0-9A-Za-z]{1,128}:[0-9A-Za-z]{1,40}\Z")
 ]
 """``ALGORITHM:issuer name hash:issuer key hash:serial number``, letter by letter as a station tells it."""
-
-
-def _kind(name: str) -> str:
-    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")
-
-
-class OrderBase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag=_kind):
-    """Common to all orders. ``kind`` on the wire is the class's name in small letters: ``reset-station``."""
 
 
 class ResetStation(OrderBase, frozen=True, kw_only=True):
@@ -352,10 +357,19 @@ Order = (
     | SendVendorMessage
     | AskTransaction
     | SendLocalList
+    | SetOperationMode
+    | EndOperationMode
+    | UsePriority
+    | SendFrequencySignal
+    | AllowTransfer
+    | ListChargingProfiles
+    | SetDerControl
+    | ListDerControls
+    | ClearDerControls
 )
 """All of them, told apart by ``kind``."""
 
 
 def kind_of(order: OrderBase | type[OrderBase]) -> str:
     """An order's word on the wire and in the journal: ``reset-station``."""
-    return _kind((order if isinstance(order, type) else type(order)).__name__)
+    return words_of((order if isinstance(order, type) else type(order)).__name__)

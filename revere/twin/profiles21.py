@@ -107,6 +107,8 @@ class Outside:
     setpoint_w: float | None = None
     limit_w: float | None = None
     discharge_limit_w: float | None = None
+    rest_w: float = 0.0
+    """What the rest of the site draws, for a station that balances it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -390,6 +392,8 @@ class ProfileStore:
                     aim += _on_curve(bounds.signal_w, float(outside.signal))
             case "ExternalSetpoint":
                 aim = outside.setpoint_w or 0.0
+            case "LocalLoadBalancing":
+                aim = -outside.rest_w
             case _:
                 assert bounds.setpoint_w is not None
                 aim = bounds.setpoint_w

@@ -37,7 +37,8 @@ GIVES: Final = (
     "ExternalLimits",
     "Idle",
 )
-"""The operation modes of a two-way station. It reads no upstream meter, so that it cannot balance loads by itself."""
+"""The operation modes of a two-way station; one that reads the site's meter balances its load besides."""
+BALANCES_S: Final = 10.0
 DEFAULT: Final = "TxDefaultProfile"
 UNITS: Final = {"SoC": "Percent", "Power.Active.Import": "W", "Power.Active.Export": "W"}
 
@@ -84,10 +85,11 @@ class Station21(Station):
     def nameplate(self) -> Abilities:
         """What the station can do."""
         both_ways = self.asset.discharge_kw > 0
+        balances = ("LocalLoadBalancing",) if self.asset.meters_site else ()
         return Abilities(
             charge_w=self.asset.charge_kw * 1000,
             discharge_w=self.asset.discharge_kw * 1000,
-            modes=GIVES if both_ways else ("ChargingOnly", "Idle"),
+            modes=(*GIVES, *balances) if both_ways else ("ChargingOnly", "Idle"),
         )
 
     # ---- boot ----------------------------------------------------------------------------------
@@ -380,8 +382,12 @@ class Station21(Station):
         bounds, until_s = self.profiles.in_force(moment)
         self._mode = bounds.mode
         running = self.transaction_id is not None and self._charging
-        self.command(self.profiles.wanted_kw(bounds, self.v2x.known()) if running else 0.0)
-        self.reapply_in(until_s - moment.now_s)
+        self.command(self.profiles.wanted_kw(bounds, self.v2x.known(bounds.mode)) if running else 0.0)
+        self.reapply_in(min(until_s - moment.now_s, BALANCES_S if bounds.mode == "LocalLoadBalancing" else math.inf))
+
+    def rest_of_site_kw(self) -> float:
+        """What the site's main meter shows without this station."""
+        return self.plant.site_meter(self.site_row, self.time.true_s()).power_kw - self.read().power_kw
 
     # ---- what the central system asks ----------------------------------------------------------
 

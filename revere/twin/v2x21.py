@@ -51,13 +51,15 @@ class V2xDesk:
         """A session begins: nobody has allowed its vehicle to give, nor asked for priority."""
         self.allowed = self.priority = False
 
-    def known(self) -> Outside:
-        """What no profile says: others' limits and setpoint, the last signal, the inverter's own limit."""
-        own_w = self._station.der.discharge_limit_w()
-        if own_w is None:
-            return self.outside
-        given_w = self.outside.discharge_limit_w
-        return replace(self.outside, discharge_limit_w=own_w if given_w is None else max(own_w, given_w))
+    def known(self, mode: str) -> Outside:
+        """What no profile says: others' limits and setpoint, the last signal, the inverter's own limit, the site."""
+        outside, own_w = self.outside, self._station.der.discharge_limit_w()
+        if own_w is not None:
+            given_w = outside.discharge_limit_w
+            outside = replace(outside, discharge_limit_w=own_w if given_w is None else max(own_w, given_w))
+        if mode == "LocalLoadBalancing":
+            outside = replace(outside, rest_w=self._station.rest_of_site_kw() * 1000)
+        return outside
 
     def _allowed_transfer(self, payload: Payload) -> Payload:
         request = self._station.asked(payload, wire.NotifyAllowedEnergyTransferRequest)

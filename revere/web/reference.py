@@ -92,9 +92,12 @@ def orders_page() -> str:
     for struct in typing.get_args(orders.Order):
         parts.append(f"## {orders.kind_of(struct)}\n\n{_flat(inspect.getdoc(struct) or '')}\n")
         parts += _field_rows(struct, named)
-    for name, struct in named.items():
-        parts.append(f"## A {name}\n\n{_flat(inspect.getdoc(struct) or '')}\n")
-        parts += _field_rows(struct, named)
+    told: set[str] = set()
+    while waiting := [name for name in named if name not in told]:
+        for name in waiting:
+            told.add(name)
+            parts.append(f"## A {name}\n\n{_flat(inspect.getdoc(named[name]) or '')}\n")
+            parts += _field_rows(named[name], named)
     return "\n".join(parts).rstrip() + "\n"
 
 

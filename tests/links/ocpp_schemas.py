@@ -77,6 +77,8 @@ def _of(shape: inspect.Type) -> st.SearchStrategy[Any]:
             low = shape.min_length or 0
             high = min(shape.max_length or low + 3, low + 3)
             return st.lists(_of(shape.item_type), min_size=low, max_size=high).map(tuple)
+        case inspect.TupleType():
+            return st.tuples(*(_of(item) for item in shape.item_types))
         case inspect.LiteralType():
             return st.sampled_from(shape.values)
         case inspect.IntType():

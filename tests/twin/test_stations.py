@@ -261,7 +261,7 @@ def test_a_base_report_comes_in_parts_and_names_v2x() -> None:
         for part in parts
         for row in part["reportData"]
     }
-    assert rows["V2XChargingCtrlr", "SupportedOperationModes"] == ",".join(GIVES)
+    assert rows["V2XChargingCtrlr", "SupportedOperationModes"] == ",".join((*GIVES, "LocalLoadBalancing"))
     assert rows["SmartChargingCtrlr", "UpdateRateLimit"] == "60"
     assert rows["SecurityCtrlr", "BasicAuthPassword"] is None
 

@@ -381,7 +381,7 @@ class Session16:
         line, both_ways = self.line, self._both_ways()
         stops = line.ends_discharge(command)
         if both_ways and not stops:
-            too_early = line.too_early(command, line.model.profile_interval_s + RATE_MARGIN_S)
+            too_early = line.too_early(command.evse_id, line.model.profile_interval_s + RATE_MARGIN_S)
             if too_early:
                 return Answer(status="too_early", why=too_early, answered_at=line.clock.now())
         reply = await line.calls.call(

@@ -29,6 +29,7 @@ from revere.links.ocpp2.blocks import (
     remote,
     smart_charging,
     transactions,
+    v2x,
 )
 from revere.links.ocpp2.blocks.routes import Orders
 from revere.links.ocpp2.dialog import Dialog
@@ -56,6 +57,7 @@ BLOCKS: Final = (
     availability,
     metering,
     limits,
+    v2x,
     der,
     firmware,
     certificates,

@@ -9,6 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from revere.core.commands import OFFLINE_LEASE_S
 from revere.core.facts import (
     AlarmCleared,
     AlarmRaised,
@@ -18,7 +21,7 @@ from revere.core.facts import (
     VehicleScheduleReported,
 )
 from revere.links.ocpp2.wire import v21 as wire
-from revere.links.ocppj.line import SCHEDULE_STEPS_MAX
+from revere.links.ocppj.line import SCHEDULE_STEPS_MAX, SKEW_QUARANTINE_S
 from revere.links.ocppj.setpoints import DAY_S, local_midnight, watts
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from revere.core.commands import DefaultProfile
     from revere.core.ports import StationConfig
+    from revere.core.v2x_orders import OperationMode, SetOperationMode
 
 CHARGING: Final[tuple[wire.EnergyTransferModeEnum, ...]] = (
     "AC_single_phase",
@@ -37,10 +41,28 @@ CHARGING: Final[tuple[wire.EnergyTransferModeEnum, ...]] = (
 )
 GIVING: Final[tuple[wire.EnergyTransferModeEnum, ...]] = ("AC_BPT", "AC_BPT_DER", "DC_BPT", "DC_ACDP_BPT")
 TRANSFERS: Final = "V2XChargingCtrlr@{}.SupportedEnergyTransferModes"
+SOURCES: Final = ("CSO", "EMS", "SO", "Other")
+"""Who sets limits, in OCPP's words; a request for profiles must name something."""
 POWER_SLACK_KW: Final = 0.05
 TUPLES_MAX: Final = 12
 """Periods offered to a vehicle that does not say how many it takes."""
+MODE_PROFILE_BASE: Final = 200
+MODE_STACK_LEVEL: Final = 11
+"""Above our setpoints: while a person's mode stands they are not followed."""
 SCHEDULE_PROFILE_BASE: Final = 300
+PRIORITY_PROFILE_BASE: Final = 400
+MODES: Final[dict[OperationMode, wire.OperationModeEnum]] = {
+    "charging-only": "ChargingOnly",
+    "central-setpoint": "CentralSetpoint",
+    "central-frequency": "CentralFrequency",
+    "local-frequency": "LocalFrequency",
+    "external-setpoint": "ExternalSetpoint",
+    "external-limits": "ExternalLimits",
+    "local-load-balancing": "LocalLoadBalancing",
+    "idle": "Idle",
+}
+BEGUN_S: Final = int(SKEW_QUARANTINE_S)
+"""How long before now a mode's schedule begins, so that a station whose clock is slow obeys at once too."""
 SCHEDULE_STACK_LEVEL: Final = 1
 """Above the fallback, below any setpoint."""
 
@@ -172,3 +194,108 @@ def offered_schedule(
             ),
         ),
     )
+
+
+def mode_profile(order: SetOperationMode, transaction_id: str, now: dt.datetime) -> wire.SetChargingProfileRequest:
+    """A mode of its own as a TxProfile of one session that ends at its moment, and sooner where the line is gone."""
+    profile_id = MODE_PROFILE_BASE + order.evse_id
+    dynamic = moves(order)
+    first = _period(order)
+    later = tuple(
+        msgspec.structs.replace(first, startPeriod=step.after_s + BEGUN_S, setpoint=watts(step.setpoint_kw))
+        for step in order.steps
+    )
+    return wire.SetChargingProfileRequest(
+        evseId=order.evse_id,
+        chargingProfile=wire.ChargingProfile(
+            id=profile_id,
+            stackLevel=MODE_STACK_LEVEL,
+            chargingProfilePurpose="TxProfile",
+            chargingProfileKind="Dynamic" if dynamic else "Absolute",
+            transactionId=transaction_id,
+            validTo=order.until,
+            maxOfflineDuration=OFFLINE_LEASE_S,
+            invalidAfterOfflineDuration=True,
+            chargingSchedule=(
+                wire.ChargingSchedule(
+                    id=profile_id,
+                    chargingRateUnit="W",
+                    startSchedule=None if dynamic else now - dt.timedelta(seconds=BEGUN_S),
+                    chargingSchedulePeriod=(first, *later),
+                ),
+            ),
+        ),
+    )
+
+
+def moves(order: SetOperationMode) -> bool:
+    """Whether its one setpoint is moved by updates (Q04, Q07.FR.02) and does not follow a schedule (Q03)."""
+    return order.mode in ("central-setpoint", "central-frequency") and not order.steps
+
+
+def _period(order: SetOperationMode) -> wire.ChargingSchedulePeriod:
+    return wire.ChargingSchedulePeriod(
+        startPeriod=0,
+        operationMode=MODES[order.mode],
+        limit=_watts(order.charge_limit_kw),
+        dischargeLimit=None if order.discharge_limit_kw is None else watts(-order.discharge_limit_kw),
+        setpoint=_watts(order.setpoint_kw),
+        setpointReactive=_watts(order.reactive_kvar),
+        evseSleep=order.sleep or None,
+        v2xBaseline=_watts(order.baseline_kw),
+        v2xFreqWattCurve=tuple(
+            wire.V2XFreqWattPoint(frequency=point.hz, power=watts(point.kw)) for point in order.frequency_curve
+        )
+        or None,
+        v2xSignalWattCurve=tuple(
+            wire.V2XSignalWattPoint(signal=point.signal, power=watts(point.kw)) for point in order.signal_curve
+        )
+        or None,
+    )
+
+
+def mode_update(order: SetOperationMode) -> wire.UpdateDynamicScheduleRequest:
+    """The new values of such a profile, where its mode is one that we move."""
+    return wire.UpdateDynamicScheduleRequest(
+        chargingProfileId=MODE_PROFILE_BASE + order.evse_id,
+        scheduleUpdate=wire.ChargingScheduleUpdate(
+            limit=_watts(order.charge_limit_kw),
+            dischargeLimit=None if order.discharge_limit_kw is None else watts(-order.discharge_limit_kw),
+            setpoint=_watts(order.setpoint_kw),
+            setpointReactive=_watts(order.reactive_kvar),
+        ),
+    )
+
+
+def priority_profile(evse_id: int, limit_kw: float) -> wire.SetChargingProfileRequest:
+    """What a session that goes first may draw: ChargingOnly is all that stands there (K01.FR.71)."""
+    profile_id = PRIORITY_PROFILE_BASE + evse_id
+    period = wire.ChargingSchedulePeriod(startPeriod=0, operationMode="ChargingOnly", limit=watts(limit_kw))
+    return wire.SetChargingProfileRequest(
+        evseId=evse_id,
+        chargingProfile=wire.ChargingProfile(
+            id=profile_id,
+            stackLevel=0,
+            chargingProfilePurpose="PriorityCharging",
+            chargingProfileKind="Relative",
+            chargingSchedule=(
+                wire.ChargingSchedule(id=profile_id, chargingRateUnit="W", chargingSchedulePeriod=(period,)),
+            ),
+        ),
+    )
+
+
+def _watts(power_kw: float | None) -> float | None:
+    return None if power_kw is None else watts(power_kw)
+
+
+def profile_line(source: str, evse_id: int, profile: wire.ChargingProfile) -> tuple[str, str]:
+    """A profile's id and the profile in one line, as a person reads it."""
+    period = profile.chargingSchedule[0].chargingSchedulePeriod[0]
+    names = ("limit", "dischargeLimit", "setpoint")
+    values = ", ".join(f"{name} {value:g}" for name in names if (value := getattr(period, name)) is not None)
+    until = "" if profile.validTo is None else f" until {profile.validTo:%Y-%m-%dT%H:%M:%SZ}"
+    count = sum(len(schedule.chargingSchedulePeriod) for schedule in profile.chargingSchedule)
+    what = f"{profile.chargingProfilePurpose} {profile.chargingProfileKind}, level {profile.stackLevel}"
+    first = f"{period.operationMode or 'ChargingOnly'} {values}".strip()
+    return str(profile.id), f"{what}, at EVSE {evse_id} by {source}{until}: {first}; {count} periods"

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Errand = Literal["stop", "pace", ""]
-"""What a call is for, where a lock lets it pass: bringing power to 0, or having the meter read."""
+Errand = Literal["stop", "end", "pace", ""]
+"""What a call is for, where a lock lets it pass: bringing power to 0, ending a mode over it, having the meter read."""
 STOPS: Final = frozenset(
     {
         "SetChargingProfile", "UpdateDynamicSchedule", "DataTransfer",  # of 0 kW
@@ -65,7 +65,9 @@ def _passes(lock: LockState, action: str) -> bool:
     if lock == "free":
         return True
     of = _errand.get()
-    return (of == "stop" and action in STOPS) or (of == "pace" and action in PACES and lock == "closing")
+    if lock == "closing" and (action in PACES if of == "pace" else of == "end" and action == "ClearChargingProfile"):
+        return True
+    return of == "stop" and action in STOPS
 
 
 @contextmanager

@@ -288,6 +288,8 @@ class StationMemory:
         """EVSE to the setpoint that we leased to it last, where setpoints are leases."""
         self.wanted: dict[int, SetpointCommand] = {}
         """EVSE to the newest setpoint asked for: an older one that still waits is dropped."""
+        self.mode_of: dict[int, tuple[str, dt.datetime, str]] = {}
+        """EVSE to the mode that a person has put its session in: (mode, until, transaction)."""
         self.variables = DeviceModel()
         self.grid_lost = False
         self.standing: Standing | None = None
@@ -380,9 +382,9 @@ class Line:
         """Whether no newer setpoint has been asked for at that EVSE."""
         return self.memory.wanted.get(command.evse_id) is command
 
-    def too_early(self, command: SetpointCommand, interval_s: float) -> str:
+    def too_early(self, evse_id: int, interval_s: float) -> str:
         """Why no profile may be sent to that EVSE yet, empty when it may."""
-        since_s = asyncio.get_running_loop().time() - self.memory.profile_sent_s.get(command.evse_id, -inf)
+        since_s = asyncio.get_running_loop().time() - self.memory.profile_sent_s.get(evse_id, -inf)
         wait_s = interval_s - since_s
         if wait_s <= 0:
             return ""

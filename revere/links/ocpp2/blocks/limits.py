@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from revere.core.errors import Unavailable
 from revere.core.facts import PriorityChargingReported
 from revere.core.ids import SessionId
+from revere.core.v2x_orders import ListChargingProfiles
 from revere.links.ocpp2 import translate, translate_v2x
 from revere.links.ocpp2.blocks import smart_charging
-from revere.links.ocpp2.blocks.routes import Route, Routes
+from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.line import NOT_CONTROLLABLE, Answered, session_id_of
 
 if TYPE_CHECKING:
+    from revere.core.commands import Answer
     from revere.links.ocpp2.dialog import Dialog
 
 
@@ -84,6 +89,27 @@ async def _profiles(dialog: Dialog, request: wire.ReportChargingProfilesRequest)
     return Answered(wire.ReportChargingProfilesResponse())
 
 
+async def list_profiles(dialog: Dialog, order: ListChargingProfiles) -> Answer:
+    """K09: the profiles that stand there, each as one line; none found is no failure."""
+    sources = () if order.evse_id is not None else translate_v2x.SOURCES
+    number = dialog.gathering.begin()
+    criterion = wire.ChargingProfileCriterion(chargingLimitSource=sources or None)
+    request = wire.GetChargingProfilesRequest(requestId=number, evseId=order.evse_id, chargingProfile=criterion)
+    try:
+        reply = await dialog.ask("GetChargingProfiles", request, wire.GetChargingProfilesResponse)
+        status = reply.value.status
+        answer = dialog.line.answer(status, reason(reply.value.statusInfo), reply.sent_wall_s, also=("NoProfiles",))
+        if status != "Accepted":
+            return answer
+        rows: list[tuple[str, int, wire.ChargingProfile]] = await dialog.gathering.rows(number)
+    except Unavailable as error:
+        return dialog.line.answer("Rejected", error.text())
+    finally:
+        dialog.gathering.end(number)
+    return msgspec.structs.replace(answer, details=tuple(translate_v2x.profile_line(*row) for row in rows))
+
+
+ORDERS: Final[Orders] = {ListChargingProfiles: list_profiles}
 ROUTES: Final[Routes] = {
     "NotifyEVChargingNeeds": Route(wire.NotifyEVChargingNeedsRequest, _needs),
     "NotifyEVChargingSchedule": Route(wire.NotifyEVChargingScheduleRequest, _schedule),

@@ -146,7 +146,7 @@ async def _update(dialog: Dialog, command: SetpointCommand) -> Answer | None:
 
 async def _install(dialog: Dialog, command: SetpointCommand, transaction_id: str) -> Answer:
     memory = dialog.line.memory
-    too_early = dialog.line.too_early(command, _profile_interval_s(dialog))
+    too_early = dialog.line.too_early(command.evse_id, profile_interval_s(dialog))
     if too_early:
         return dialog.line.answer("Rejected", too_early)
     request = translate.central_profile(command, transaction_id, bidirectional=dialog.gives)
@@ -174,7 +174,7 @@ async def _lease(dialog: Dialog, command: SetpointCommand, transaction_id: str) 
     """
     memory, evse_id = dialog.line.memory, command.evse_id
     stops = dialog.line.ends_discharge(command)
-    too_early = "" if stops else dialog.line.too_early(command, _profile_interval_s(dialog))
+    too_early = "" if stops else dialog.line.too_early(command.evse_id, profile_interval_s(dialog))
     if too_early:
         return Answer(status="too_early", why=too_early, answered_at=dialog.line.clock.now())
     now = dialog.line.clock.now()
@@ -235,7 +235,7 @@ async def _send_profile(
     return await send() if unheard else reply
 
 
-def _profile_interval_s(dialog: Dialog) -> float:
+def profile_interval_s(dialog: Dialog) -> float:
     """Seconds between two profiles: ours, or the station's own limit where that is longer."""
     try:
         own_s = float(dialog.line.memory.variables.get(UPDATE_RATE_LIMIT, "0"))
