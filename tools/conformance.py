@@ -86,6 +86,8 @@ def read() -> Marks:
                     marks.untested[words["id"]] = words["why"]
             if not isinstance(node, ast.FunctionDef):
                 continue
+            if not node.name.startswith("test_") and any(True for _ in _calls(node.decorator_list)):
+                raise ValueError(f"{path.name}: {node.name} is marked and no test")
             test = f"{path.relative_to(ROOT).as_posix()}::{node.name}"
             for kind, words in _calls(node.decorator_list):
                 if kind == "own":
@@ -117,7 +119,8 @@ def page() -> str:
     unknown = sorted({*marks.played, *marks.untested} - listed.keys())
     if unknown:
         raise ValueError(f"no such case: {', '.join(unknown)}")
-    parts = [HEAD]
+    cannot = f"{len(marks.untested)} cannot be" if marks.untested else "none is left out"
+    parts = [f"{HEAD}\n**{len(marks.played)} of {len(listed)} cases are played, {cannot}.**\n"]
     for letter, title in BLOCKS.items():
         mine = {case_id: checks for case_id, checks in listed.items() if case_id.startswith(f"TC_{letter}_")}
         played = sum(1 for case_id in mine if case_id in marks.played)
