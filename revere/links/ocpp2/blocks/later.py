@@ -35,24 +35,15 @@ async def _keep(dialog: Dialog, action: str, request: Any) -> None:
     await dialog.line.record([kept])
 
 
-async def _reservation(dialog: Dialog, request: wire.ReservationStatusUpdateRequest) -> Answered:
-    await _keep(dialog, "ReservationStatusUpdate", request)
-    return Answered(wire.ReservationStatusUpdateResponse())
+def _kept(kind: type[msgspec.Struct], answer: msgspec.Struct) -> Route[Any]:
+    """A message that wants no more than to be heard."""
+    action = kind.__name__.removesuffix("Request")
 
+    async def take(dialog: Dialog, request: msgspec.Struct) -> Answered:
+        await _keep(dialog, action, request)
+        return Answered(answer)
 
-async def _display(dialog: Dialog, request: wire.NotifyDisplayMessagesRequest) -> Answered:
-    await _keep(dialog, "NotifyDisplayMessages", request)
-    return Answered(wire.NotifyDisplayMessagesResponse())
-
-
-async def _settlement(dialog: Dialog, request: wire.NotifySettlementRequest) -> Answered:
-    await _keep(dialog, "NotifySettlement", request)
-    return Answered(wire.NotifySettlementResponse())
-
-
-async def _web_payment(dialog: Dialog, request: wire.NotifyWebPaymentStartedRequest) -> Answered:
-    await _keep(dialog, "NotifyWebPaymentStarted", request)
-    return Answered(wire.NotifyWebPaymentStartedResponse())
+    return Route(kind, take)
 
 
 async def _vat(dialog: Dialog, request: wire.VatNumberValidationRequest) -> Answered:
@@ -66,16 +57,11 @@ async def _vat(dialog: Dialog, request: wire.VatNumberValidationRequest) -> Answ
     )
 
 
-async def _swap(dialog: Dialog, request: wire.BatterySwapRequest) -> Answered:
-    await _keep(dialog, "BatterySwap", request)
-    return Answered(wire.BatterySwapResponse())
-
-
 ROUTES: Final[Routes] = {
-    "BatterySwap": Route(wire.BatterySwapRequest, _swap),
-    "NotifyDisplayMessages": Route(wire.NotifyDisplayMessagesRequest, _display),
-    "NotifySettlement": Route(wire.NotifySettlementRequest, _settlement),
-    "NotifyWebPaymentStarted": Route(wire.NotifyWebPaymentStartedRequest, _web_payment),
-    "ReservationStatusUpdate": Route(wire.ReservationStatusUpdateRequest, _reservation),
+    "BatterySwap": _kept(wire.BatterySwapRequest, wire.BatterySwapResponse()),
+    "NotifyDisplayMessages": _kept(wire.NotifyDisplayMessagesRequest, wire.NotifyDisplayMessagesResponse()),
+    "NotifySettlement": _kept(wire.NotifySettlementRequest, wire.NotifySettlementResponse()),
+    "NotifyWebPaymentStarted": _kept(wire.NotifyWebPaymentStartedRequest, wire.NotifyWebPaymentStartedResponse()),
+    "ReservationStatusUpdate": _kept(wire.ReservationStatusUpdateRequest, wire.ReservationStatusUpdateResponse()),
     "VatNumberValidation": Route(wire.VatNumberValidationRequest, _vat),
 }
