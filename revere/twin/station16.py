@@ -19,6 +19,7 @@ from revere.twin.line import BadRequest, CallRefused, LinkDown, Message, Payload
 from revere.twin.profiles21 import PROFILES_MAX, STACK_LEVEL_MAX, Abilities, Moment, ProfileStore, Refusal
 from revere.twin.station import Station
 from revere.twin.tokens import ENTRIES_MAX, PER_MESSAGE
+from revere.twin.trust import TrustDesk16
 from revere.twin.upkeep16 import UpkeepDesk16
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Station16(Station):
         self.transaction_start_s = 0.0
         self.upkeep = UpkeepDesk16(self)
         self.files = FilesDesk16(self)
+        self.trust = TrustDesk16(self)
         self._unnumbered = itertools.count(-1, -1)
         self._handlers = {
             "ChangeConfiguration": self._change,
@@ -81,6 +83,7 @@ class Station16(Station):
             "RemoteStopTransaction": self._remote_stop,
             **self.upkeep.handlers,
             **self.files.handlers,
+            **self.trust.handlers,
         }
 
     # ---- boot ----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from revere.twin.files import FilesDesk21
 from revere.twin.line import BadRequest, CallRefused, LinkDown, Message, Payload
 from revere.twin.profiles21 import Abilities, Bounds, Moment, ProfileStore, Refusal
 from revere.twin.station import Station
+from revere.twin.trust import TrustDesk21
 from revere.twin.upkeep21 import UpkeepDesk
 from revere.twin.v2x21 import V2xDesk
 
@@ -64,6 +65,7 @@ class Station21(Station):
         self._charging = False
         self.upkeep = UpkeepDesk(self)
         self.files = FilesDesk21(self)
+        self.trust = TrustDesk21(self)
         self.v2x = V2xDesk(self)
         self.der = DerDesk(self, CONTROLS if self.asset.discharge_kw > 0 else ())
         self._handlers = {
@@ -78,6 +80,7 @@ class Station21(Station):
             "RequestStopTransaction": self._remote_stop,
             **self.upkeep.handlers,
             **self.files.handlers,
+            **self.trust.handlers,
             **self.v2x.handlers,
             **self.der.handlers,
         }

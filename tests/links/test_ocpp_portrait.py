@@ -117,6 +117,19 @@ def test_an_answer_is_named_after_its_call_and_what_cannot_be_read_is_not_shown(
     ]
 
 
+def test_what_a_station_keeps_of_a_person_is_not_shown() -> None:
+    found = shown(
+        [
+            frame(b'[2,"a","CustomerInformation",{"customerIdentifier":"jane.doe@x.org"}]', incoming=False),
+            frame(b'[2,"b","NotifyCustomerInformation",{"data":"Jane charged","seqNo":0}]'),
+            frame(b'[2,"c","NotifyCustomerInformation","Jane"]'),
+        ]
+    )
+    assert "ane" not in "".join(one.text for one in found)
+    assert '"data":"(12 characters)"' in found[1].text
+    assert [one.kind for one in found] == ["call", "call", "unreadable"]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
 def test_whatever_came_in_can_be_looked_at(raw: bytes) -> None:

@@ -30,11 +30,22 @@ KINDS: Final[dict[int, Kind]] = {
 HIDDEN: Final = "•••"
 SECRET_KEYS: Final = frozenset({"password", "apnpassword", "basicauthpassword", "simpin", "secret", "pin"})
 TOKEN_KEYS: Final = frozenset(
-    {"idtag", "idtoken", "parentidtag", "grouptoken", "emaid", "additionalidtoken", "masterpassgroupid"}
+    {
+        "idtag",
+        "idtoken",
+        "parentidtag",
+        "grouptoken",
+        "emaid",
+        "additionalidtoken",
+        "masterpassgroupid",
+        "customeridentifier",
+    }
 )
 LONG_KEYS: Final = frozenset(
     {"certificate", "certificatechain", "csr", "exirequest", "exiresponse", "signingcertificate", "ocspresult"}
 )
+PERSONAL: Final = "NotifyCustomerInformation"
+"""What it carries is told to who asked for it alone."""
 SECRET_VARIABLES: Final = frozenset(name.casefold() for name in security.SECRETS) | SECRET_KEYS
 TOKEN_VARIABLES: Final = frozenset({"masterpassgroupid"})
 _userinfo = re.compile(r"(?<=://)[^/@\s]+@")
@@ -67,8 +78,18 @@ def _read(raw: bytes, *, whole: bool) -> tuple[Kind, str, str, str]:
         parts = _parse.decode(raw)
         kind, message_id = KINDS[parts[0]], str(parts[1])
         action = str(parts[2]) if kind in ("call", "send") else ""
+        if action == PERSONAL and isinstance(parts[3].get("data"), str):
+            parts[3]["data"] = f"({len(parts[3]['data'])} characters)"
         text = msgspec.json.encode(masked(parts)).decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError, ValueError):
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ):
         return "unreadable", "", "", ""
     return kind, message_id, action, text
 
