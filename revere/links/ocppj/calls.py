@@ -14,7 +14,6 @@ answer on the old one can never be taken for one on the new.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
@@ -104,8 +103,8 @@ class Turns:
 
     def __init__(self) -> None:
         self._taken = False
-        self._first: deque[asyncio.Future[None]] = deque()
-        self._others: deque[asyncio.Future[None]] = deque()
+        self._first: list[asyncio.Future[None]] = []
+        self._others: list[asyncio.Future[None]] = []
 
     @asynccontextmanager
     async def turn(self, *, first: bool) -> AsyncIterator[None]:
@@ -118,7 +117,7 @@ class Turns:
         finally:
             self._hand_over()
 
-    async def _wait(self, queue: deque[asyncio.Future[None]]) -> None:
+    async def _wait(self, queue: list[asyncio.Future[None]]) -> None:
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(mine)
         try:
@@ -132,7 +131,7 @@ class Turns:
         """Give the line to the next that still waits; it stays taken, so that nobody slips in between."""
         for queue in (self._first, self._others):
             while queue:
-                mine = queue.popleft()
+                mine = queue.pop(0)
                 if not mine.done():
                     mine.set_result(None)
                     return

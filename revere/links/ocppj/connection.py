@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from revere.core.commands import SCHEDULE_READ_S
@@ -95,7 +94,7 @@ class StationLink:
         self._calls = line.calls
         self._memory = line.memory
         self._counters = line.counters
-        self._inbound: deque[Call] = deque()
+        self._inbound: list[Call] = []
         self._idle: asyncio.Future[None] | None = None
         self._budget = FrameBudget(0.0)
         self._deaf = False
@@ -180,7 +179,7 @@ class StationLink:
         try:
             while True:
                 while self._inbound:
-                    await self._answer(self._inbound.popleft())
+                    await self._answer(self._inbound.pop(0))
                     if self._bad_payloads > BAD_PAYLOADS_MAX:
                         await self.close(POLICY_VIOLATION, "too many unreadable payloads")
                 self._idle = loop.create_future()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import zlib
-from collections import deque
 from contextlib import asynccontextmanager
 from math import inf
 from statistics import median
@@ -155,13 +154,13 @@ class ClockWatch:
     """Median of a station's last stamps against our clock, seconds, station minus ours."""
 
     def __init__(self) -> None:
-        self._samples_s: deque[float] = deque(maxlen=SKEW_SAMPLES)
+        self._samples_s: list[float] = []
         self._told_s: float | None = None
         self.skew_s: float | None = None
 
     def observe(self, skew_s: float) -> float | None:
         """Take one sample; the median when it is new or has moved by more than :data:`SKEW_STEP_S`."""
-        self._samples_s.append(skew_s)
+        self._samples_s = [*self._samples_s[1 - SKEW_SAMPLES :], skew_s]
         self.skew_s = median(self._samples_s)
         if self._told_s is None or abs(self.skew_s - self._told_s) > SKEW_STEP_S:
             self._told_s = self.skew_s
@@ -312,7 +311,7 @@ class StationMemory:
         self.signed_s = -inf
         """Loop time of the last certificate that we signed for it."""
         self.generation = 0
-        self.takeovers_s: deque[float] = deque(maxlen=16)
+        self.takeovers_s: list[float] = []
         self.cut_s = -inf
         """Loop time at which we hung up because no setpoint was answered."""
         self.shut_until_s = -inf

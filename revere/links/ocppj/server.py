@@ -71,6 +71,7 @@ NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
 TRY_AGAIN_LATER: Final = 1013
 WINDOW_S: Final = 60.0
+TAKEOVERS_KEPT: Final = 15
 
 
 class OcppServer:
@@ -291,8 +292,9 @@ class OcppServer:
     def _alarm_takeovers(self, memory: StationMemory, config: StationConfig, now: dt.datetime) -> list[Fact]:
         """More than a few takeovers a minute: somebody else has the station's secret, or it flaps."""
         now_s = asyncio.get_running_loop().time()
+        memory.takeovers_s = [at_s for at_s in memory.takeovers_s if now_s - at_s <= WINDOW_S][-TAKEOVERS_KEPT:]
         memory.takeovers_s.append(now_s)
-        recent = sum(1 for at_s in memory.takeovers_s if now_s - at_s <= WINDOW_S)
+        recent = len(memory.takeovers_s)
         if recent != TAKEOVERS_PER_MINUTE_MAX + 1:
             return []
         return [

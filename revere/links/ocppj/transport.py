@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
 from websockets.protocol import State
 
 from revere.links.ocppj.bounds import CLOSE_TIMEOUT_S, OPEN_TIMEOUT_S, UNOPENED_MAX_BYTES, UNREAD_MAX_BYTES
@@ -30,6 +31,10 @@ DATA = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 CLOSE_WAIT: Final = 8
 """Linux's number for a TCP connection whose other end has closed."""
 BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+_OPENED: Final = Request("", Headers())
+"""What a socket remembers of its opening; the library asks only whether there was one."""
 
 
 class Disconnected(Exception):
@@ -81,7 +86,7 @@ class StationSocket(ServerConnection):
         """What TLS brought before we knew that it stands."""
         self._securing: asyncio.Task[None] | None = None
         self._on_text: Callable[[bytes], None] | None = None
-        self._early: deque[bytes] = deque()
+        self._early: list[bytes] = []
         self._parts: list[bytes] = []
         self._resume: asyncio.TimerHandle | None = None
 
@@ -205,8 +210,9 @@ class StationSocket(ServerConnection):
     def listen(self, on_text: Callable[[bytes], None]) -> None:
         """See :class:`Transport`."""
         self._on_text = on_text
+        self.request, self.response = _OPENED, None  # their headers would stay as long as the socket does
         while self._early:
-            on_text(self._early.popleft())
+            on_text(self._early.pop(0))
         self.transport.resume_reading()
 
     def pause(self, wait_s: float) -> None:
