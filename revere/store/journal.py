@@ -248,7 +248,7 @@ class GroupCommit:
             self._flusher = asyncio.get_running_loop().create_task(self._flush(), name="store flush")
 
     async def _flush(self) -> None:
-        """Write batches until less than one full batch waits; the rest gets a window of its own."""
+        """Write batches until less than one full batch waits; the window of the rest began when its first fact came."""
         try:
             while self._waiting:
                 batch = self._take()
@@ -259,7 +259,9 @@ class GroupCommit:
             self._flusher = None
             if self._waiting:
                 loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(BATCH_WINDOW_S, self._flush_now)
+                came_s = self._waiting[0].give_up_at - WRITE_DEADLINE_S
+                left_s = came_s + BATCH_WINDOW_S - self._connection.clock.monotonic_s()
+                self._timer = loop.call_later(max(0.0, left_s), self._flush_now)
 
     def _take(self) -> list[_Submission]:
         """The oldest submissions up to a full batch; a larger one is a batch by itself."""

@@ -83,6 +83,34 @@ def test_a_full_batch_does_not_wait_for_the_window(pg_dsn: str, monkeypatch: pyt
     with_store(pg_dsn, work)
 
 
+class Ahead(WallClock):
+    """A clock that is put forward by hand."""
+
+    ahead_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + self.ahead_s
+
+
+def test_the_window_of_what_came_during_a_commit_began_when_it_came(
+    pg_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "BATCH_WINDOW_S", 3600.0)
+    clock = Ahead()
+
+    async def work(store: Store) -> None:
+        full = [asyncio.create_task(store.record([plan(n)])) for n in range(journal.BATCH_MAX_FACTS)]
+        await asyncio.sleep(0)
+        late = asyncio.create_task(store.record([plan(9_999)]))
+        await asyncio.sleep(0)
+        assert not any(caller.done() for caller in full), "the first batch is under way"
+        clock.ahead_s = 3600.0
+        await asyncio.wait_for(asyncio.gather(*full, late), timeout=10)
+        assert store.counters.batches == 2
+
+    with_store(pg_dsn, work, clock=clock)
+
+
 def test_order_of_arrival_is_order_in_the_journal(pg_dsn: str) -> None:
     offered = [reading(n) if n % 3 else plan(n) for n in range(600)]
 
