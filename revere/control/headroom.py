@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from revere.control.bounds import EFFICIENCY, energy_bounds_kwh, load_known, power_bounds_kw
-from revere.control.roster import LATE_STEP
+from revere.control.roster import LATE_STEP, RETURN_SLACK
 from revere.control.view import HeldBack
 from revere.core.time import local
 
@@ -83,11 +83,11 @@ def obstacle(image: Image, slot: Slot, now: dt.datetime) -> Reason | None:
         found = "silent"
     elif not slot.free:
         found = "stopped"
+    elif not evse.online:
+        found = "offline"  # whether its vehicle is there is not known either
     elif evse.session_id is None:
         until = slot.presence.away_until
         found = "away" if until not in {None, now + LATE_STEP} else "unplugged"
-    elif not evse.online:
-        found = "offline"
     elif evse.mode is not None:
         found = "mode"
     elif evse.priority:
@@ -106,7 +106,9 @@ def obstacle(image: Image, slot: Slot, now: dt.datetime) -> Reason | None:
 def headroom(image: Image, slots: tuple[Slot, ...], now: dt.datetime) -> Headroom:
     """The fleet's; available and held back add up to the discharge nameplate of the stations with a vehicle."""
     usable_kwh = available_kw = 0.0
-    held: dict[Reason, list[tuple[Slot, float]]] = defaultdict(list)
+    held: dict[tuple[Reason, str], list[tuple[Slot, float]]] = defaultdict(list)
+    event = image.event_at(now)
+    begins = event.start if event is not None and event.start > now else None
     for slot in slots:
         rating_kw = slot.evse.station.discharge_kw
         if slot.evse.vehicle is None or rating_kw <= 0:
@@ -117,9 +119,23 @@ def headroom(image: Image, slots: tuple[Slot, ...], now: dt.datetime) -> Headroo
         give_kw = 0.0 if reason else power_bounds_kw(slot.evse, slot.evse.vehicle, now)[1]
         available_kw += give_kw
         if rating_kw - give_kw > REST_KW:
-            held[reason or "vehicle"].append((slot, rating_kw - give_kw))
-    found = [_held_back(image, reason, parts) for reason, parts in held.items()]
+            part = _return_group(slot, begins) if reason == "away" else ""
+            held[reason or "vehicle", part].append((slot, rating_kw - give_kw))
+    found = [_held_back(image, reason, part, slots) for (reason, part), slots in held.items()]
     return Headroom(usable_kwh, available_kw, tuple(sorted(found, key=lambda one: (-one.kw, one.reason))))
+
+
+def _back_at(slot: Slot) -> dt.datetime:
+    """When a vehicle on the road is due by its roster."""
+    assert slot.presence.away_until is not None
+    return slot.presence.away_until - RETURN_SLACK
+
+
+def _return_group(slot: Slot, begins: dt.datetime | None) -> str:
+    """Who comes back together: buses, cars, and those that an event ahead will not wait for."""
+    if begins is not None and _back_at(slot) > begins:
+        return "late"
+    return slot.evse.vehicle.kind if slot.evse.vehicle is not None else ""
 
 
 def usable(image: Image, slot: Slot, now: dt.datetime) -> float:
@@ -137,26 +153,25 @@ def usable(image: Image, slot: Slot, now: dt.datetime) -> float:
     return max(slot.energy_kwh - floor_kwh, 0.0) * EFFICIENCY
 
 
-def _held_back(image: Image, reason: Reason, parts: list[tuple[Slot, float]]) -> HeldBack:
-    until = None
-    if reason == "away":
-        until = max(slot.presence.away_until for slot, _ in parts if slot.presence.away_until is not None)
+def _held_back(image: Image, reason: Reason, part: str, parts: list[tuple[Slot, float]]) -> HeldBack:
+    slots = [slot for slot, _ in parts]
+    until = max(_back_at(slot) for slot in slots) if reason == "away" else None
     return HeldBack(
-        reason=reason,
-        words=_words(image, reason, [slot for slot, _ in parts], until),
+        reason=f"{reason}:{part}" if part else reason,
+        words=_words(image, reason, part, slots, until),
         kw=round(sum(kw for _, kw in parts), 3),
         vehicles=len(parts),
         until=until,
     )
 
 
-def _words(image: Image, reason: Reason, slots: list[Slot], until: dt.datetime | None) -> str:
+def _words(image: Image, reason: Reason, part: str, slots: list[Slot], until: dt.datetime | None) -> str:
     """A sentence's part that says who is held back and by what."""
     who = _who(slots)
     sites = _sites(image, [slot.evse.station.site_id for slot in slots])
-    if reason == "away":
-        back = f", back by {local(until, image.fleet.programme.zone):%H:%M}" if until is not None else ""
-        return f"{who} on the road{back}"
+    if reason == "away" and until is not None:
+        when = "after the event's start, the last" if part == "late" else "back"
+        return f"{who} on the road, {when} by {local(until, image.fleet.programme.zone):%H:%M}"
     return {
         "locked": f"{who} at chargers that a technician has locked",
         "no_grid": f"no grid at {sites}",

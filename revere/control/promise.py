@@ -208,6 +208,6 @@ def _reason(image: Image, slot: Slot, now: dt.datetime, at: dt.datetime) -> str 
         return WORDS[found]
     if not any(start <= at < end for start, end in slot.presence.plugged):
         return WORDS["unplugged"]
-    if found in {None, "away", "unplugged"} or (found == "unmetered" and at >= now + METER_BACK):
+    if found is None or slot.evse.session_id is None or (found == "unmetered" and at >= now + METER_BACK):
         return None  # it will be there, and the meter too
     return WORDS[found]

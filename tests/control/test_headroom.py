@@ -19,6 +19,7 @@ from revere.core.ids import SiteId, StationId
 from tests.control.scenes import (
     NOON,
     House,
+    called,
     dropped,
     fleet,
     minutes,
@@ -101,8 +102,27 @@ def test_who_is_on_the_road_is_told_with_the_return() -> None:
     image = image_of(ROUTE)
     image.apply(unplug("cs1", NOON - minutes(55)))
     (away,) = room(image).held
-    assert (away.words, away.vehicles, away.kw) == ("1 bus on the road, back by 14:32", 1, 60.0)
-    assert away.until == NOON + minutes(152)
+    assert (away.words, away.vehicles, away.kw) == ("1 bus on the road, back by 14:30", 1, 60.0)
+    assert away.until == NOON + minutes(150)
+
+
+@pytest.mark.parametrize(
+    ("starts_min", "words"),
+    [(150, "1 bus on the road, back by 14:30"), (120, "1 bus on the road, after the event's start, the last by 14:30")],
+)
+def test_an_event_ahead_parts_those_who_are_back_for_it_from_those_who_are_not(starts_min: float, words: str) -> None:
+    image = image_of(ROUTE)
+    image.apply(unplug("cs1", NOON - minutes(55)))
+    image.apply(called(start=NOON + minutes(starts_min)))
+    assert [one.words for one in room(image).held] == [words]
+
+
+def test_a_charger_that_is_not_there_says_nothing_of_its_vehicle() -> None:
+    """At a start no charger is connected yet: nobody is said to be on the road."""
+    image = image_of(ROUTE)
+    for fact in (unplug("cs1", NOON - minutes(55)), dropped("cs1")):
+        image.apply(fact)
+    assert [one.words for one in room(image).held] == ["1 bus at chargers out of reach"]
 
 
 @given(st.lists(st.sampled_from(sorted(CHANGES)), max_size=4))
