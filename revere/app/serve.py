@@ -171,11 +171,11 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
     """Serve until SIGINT or SIGTERM."""
     collector.seldom()
     clock = WallClock()
+    tls = station_tls(settings.ocpp)  # settings that can never serve are told before anything else
     if not os.environ.get(DSN_VARIABLE):
         require_cluster(folder)
     make_state_folder(folder)
     utility = _utility(settings)
-    tls = station_tls(settings.ocpp)
     async with only_server(folder), open_store(folder, settings.programme, clock) as (store, place):
         fleet = await registered_fleet(store)
         check_profiles(settings.ocpp, fleet.stations)
