@@ -36,6 +36,7 @@ OUR_OWN = (
     f.AlarmCleared,
     f.ClockSkewMeasured,
     f.SignedValueReceived,
+    f.StreamValuesReceived,
     f.StationOrdered,
 )
 """Facts of deciding itself. A new plan is seen by itself, a station that does not follow by its alarm."""

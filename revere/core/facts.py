@@ -141,6 +141,20 @@ class MessageKept(FactBase, frozen=True, tag=True, kw_only=True):
     text: str
 
 
+class StreamValuesReceived(FactBase, frozen=True, tag=True, kw_only=True):
+    """Values of a periodic event stream, as the station told them: (seconds after ``ts``, value).
+
+    ``monitor`` is the station's number of what it watches; ``pending`` values wait there still.
+    """
+
+    station_id: StationId
+    stream: int
+    monitor: int
+    ts: dt.datetime
+    values: tuple[tuple[float, str], ...]
+    pending: int = 0
+
+
 class ScheduleRead(FactBase, frozen=True, tag=True, kw_only=True):
     """What a station says it follows, read when it comes back before anything is asked of it anew.
 
@@ -471,6 +485,7 @@ TakesAway = GridLost | OutageSuspected | DischargeStopped | StationDisconnected 
 RecordFact = (
     SecurityEventReported
     | SignedValueReceived
+    | StreamValuesReceived
     | FirmwarePublished
     | LogReported
     | MessageKept

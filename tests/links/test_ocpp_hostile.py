@@ -374,10 +374,11 @@ def test_unsolicited_answers_are_dropped_and_counted() -> None:
                 await station.socket.send(f'[3,"r{n}",{{"x":"{"y" * 1000}"}}]')
             await station.socket.send('[4,"r1","GenericError","",{}]')
             await station.socket.send('[6,"r1","NotifyPeriodicEventStream",{}]')
+            await station.socket.send('[6,"r1","Heartbeat",{}]')
             await station.socket.send('[9,"r1",{}]')
             assert (await station.call("Heartbeat", {}))[0] == 3
             assert b.server.counters.dropped_results == 301
-            assert b.server.counters.dropped_sends == 1
+            assert (b.server.counters.dropped_sends, b.server.counters.payloads_refused) == (1, 1)
 
     play(story)
 

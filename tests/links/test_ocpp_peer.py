@@ -24,7 +24,7 @@ from websockets.typing import Subprotocol
 from revere.core.commands import SetpointCommand
 from revere.core.facts import MeterReading, SessionEnded, SessionStarted, StationDisconnected, StationProvisioned
 from revere.core.ids import CommandId, SessionId, StationId
-from revere.links.ocppj.line import SeenSeq
+from revere.links.ocppj.transactions import SeenSeq
 
 STAMP = "2026-07-16T19:30:00Z"
 

@@ -72,6 +72,10 @@ class Session16:
             registration.check_admitted(self.line)
         return await route(self, call.payload)
 
+    async def hear(self, _call: Call) -> None:
+        """1.6 has no message that nobody answers: dropped and counted."""
+        self.line.counters.dropped_sends += 1
+
     async def _boot(self, request: wire.BootNotification) -> Answered:
         now = self.line.clock.now()
         booted = translate.booted(self.line.config, request, now)

@@ -28,12 +28,14 @@ from revere.links.ocpp2.blocks import (
     provisioning,
     remote,
     smart_charging,
+    streams,
     transactions,
     v2x,
 )
 from revere.links.ocpp2.blocks.routes import Orders
 from revere.links.ocpp2.dialog import Dialog
 from revere.links.ocpp2.version import DRAFT21, V21, V201, Reader, Version
+from revere.links.ocpp2.wire import v21
 from revere.links.ocppj import registration
 from revere.links.ocppj.framing import Call, CallFailed
 from revere.links.ocppj.line import Answered, Line
@@ -64,6 +66,7 @@ BLOCKS: Final = (
     diagnostics,
     monitoring,
     later,
+    streams,
 )
 
 
@@ -78,6 +81,8 @@ def _table(version: Version) -> dict[str, tuple[Reader[Any], Take]]:
 
 
 _ORDERS: Final[Orders] = {kind: do for block in BLOCKS for kind, do in getattr(block, "ORDERS", {}).items()}
+STREAM: Final = "NotifyPeriodicEventStream"
+_STREAM: Final = Reader(V21, v21.NotifyPeriodicEventStream)
 _TABLES: Final = {version.name: _table(version) for version in (V21, V201, DRAFT21)}
 
 
@@ -123,6 +128,14 @@ class Session2:
     async def ask_boot(self) -> None:
         """Have a station that has not said who it is boot."""
         await provisioning.ask_boot(self._dialog)
+
+    async def hear(self, call: Call) -> None:
+        """Take a message that nobody answers: values of a stream, in 2.1; any other is dropped and counted."""
+        if self._dialog.version is not V21 or call.action != STREAM:
+            self.line.counters.dropped_sends += 1
+            return
+        registration.check_admitted(self.line)
+        await streams.take(self._dialog, _STREAM.read(call.payload, self.line.counters))
 
     async def provision(self) -> None:
         """Install the fallback, set and read back what must be sampled, take the device model."""

@@ -37,6 +37,8 @@ CALLS_WAITING_MAX: Final = 16
 """Our calls that wait for the one in flight; the next one fails at once."""
 INBOUND_WAITING_MAX: Final = 8
 """A station's calls that wait for our answer. The standard allows one; a flood closes the connection."""
+SENDS_WAITING_MAX: Final = 4
+"""Unanswered messages (type 6) that wait to be taken; more are dropped, since nothing tells a station to wait."""
 FRAME_BURST: Final = 400.0
 FRAMES_PER_S_MAX: Final = 100.0
 """Beyond the burst a connection is read at this rate; the kernel's buffer holds the flood back."""
@@ -91,6 +93,7 @@ class Counters(msgspec.Struct, kw_only=True):
     calls_locked: int = 0
     dropped_results: int = 0
     dropped_sends: int = 0
+    stream_values_dropped: int = 0
     unsolicited: int = 0
     """Reports that nobody has asked for."""
     refused: int = 0

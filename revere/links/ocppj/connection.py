@@ -19,6 +19,7 @@ from revere.links.ocppj.bounds import (
     FRAME_BURST,
     FRAMES_PER_S_MAX,
     INBOUND_WAITING_MAX,
+    SENDS_WAITING_MAX,
 )
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut
 from revere.links.ocppj.framing import (
@@ -156,7 +157,7 @@ class StationLink:
         if not isinstance(frame, Call):
             if not isinstance(frame, Ignored):
                 self._calls.settle(frame)
-        elif not frame.answered:
+        elif not frame.answered and len(self._inbound) >= SENDS_WAITING_MAX:
             self._counters.dropped_sends += 1
         elif len(self._inbound) >= INBOUND_WAITING_MAX:
             self._counters.flooded += 1
@@ -179,7 +180,8 @@ class StationLink:
         try:
             while True:
                 while self._inbound:
-                    await self._answer(self._inbound.pop(0))
+                    call = self._inbound.pop(0)
+                    await (self._answer(call) if call.answered else self._hear(call))
                     if self._bad_payloads > BAD_PAYLOADS_MAX:
                         await self.close(POLICY_VIOLATION, "too many unreadable payloads")
                 self._idle = loop.create_future()
@@ -217,6 +219,20 @@ class StationLink:
             self._spawn(self._beside(answered.beside(), f"after {call.action}"))
         if call.action in (BOOT, HEARTBEAT):
             self._follow_up()
+
+    async def _hear(self, call: Call) -> None:
+        """Take a message that nobody answers; what cannot be read or kept is counted."""
+        try:
+            await self.session.hear(call)
+        except (CallFailed, OverflowError) as error:
+            self._counters.payloads_refused += 1
+            self._bad_payloads += 1
+            log.info("%s: %s: %s", self.station_id, call.action, error)
+        except RevereError as error:
+            self._counters.dropped_sends += 1
+            log.warning("%s: %s not recorded: %s", self.station_id, call.action, error.text())
+        except Exception:
+            log.exception("%s: our fault while hearing %s", self.station_id, call.action)
 
     def _code(self, code: ErrorCode) -> ErrorCode:
         return _CODES_16.get(code, code) if self.protocol == "ocpp1.6" else code

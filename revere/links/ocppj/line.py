@@ -37,6 +37,7 @@ from revere.core.facts import (
 from revere.links.models import choose
 from revere.links.ocppj import security
 from revere.links.ocppj.frames import FrameRing
+from revere.links.ocppj.transactions import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from revere.links.ocppj.bounds import Counters
     from revere.links.ocppj.calls import CallTable
     from revere.links.ocppj.framing import Call
+    from revere.links.ocppj.streams import OpenStream
 
 SKEW_SAMPLES: Final = 9
 SKEW_STEP_S: Final = 1.0
@@ -59,7 +61,6 @@ HEARTBEAT_S: Final = 300
 HEARTBEAT_SPREAD: Final = 0.1
 TRANSACTIONS_MAX: Final = 64
 """Transactions remembered for each station; the oldest is forgotten first."""
-SEQ_RANGES_MAX: Final = 64
 SCHEDULE_STEPS_MAX: Final = 24
 PROFILE_INTERVAL_S: Final = 60.0
 """A profile of one purpose is sent at most this often; strict stations refuse more."""
@@ -91,6 +92,10 @@ class Session(Protocol):
 
     async def handle(self, call: Call) -> Answered:
         """Record what the call says, then answer it. Raises ``CallFailed`` or ``Unavailable``."""
+        ...
+
+    async def hear(self, call: Call) -> None:
+        """Take what a station says without waiting for an answer (message type 6), or drop and count it."""
         ...
 
     async def provision(self) -> None:
@@ -186,85 +191,6 @@ def heartbeat_s(station_id: str) -> int:
     return round(HEARTBEAT_S * (1.0 + HEARTBEAT_SPREAD * (2.0 * lot - 1.0)))
 
 
-class SeenSeq:
-    """Which sequence numbers of a transaction are recorded, as few ranges.
-
-    ::
-
-        seen   0 1 2 3 . . 6 7      ranges [(0, 3), (6, 7)]
-    """
-
-    def __init__(self) -> None:
-        self.ranges: list[list[int]] = []
-
-    def __contains__(self, seq: int) -> bool:
-        if not self.ranges or seq > self.ranges[-1][1]:
-            return False  # the rule
-        return any(low <= seq <= high for low, high in self.ranges)
-
-    @property
-    def newest(self) -> int:
-        """The highest number seen, -1 before the first."""
-        return self.ranges[-1][1] if self.ranges else -1
-
-    @property
-    def whole(self) -> bool:
-        """Whether none is missing between those seen."""
-        return len(self.ranges) <= 1
-
-    def gaps(self) -> list[tuple[int, int]]:
-        """What is missing between those seen, first and last."""
-        pairs = zip(self.ranges, self.ranges[1:], strict=False)
-        return [(before[1] + 1, after[0] - 1) for before, after in pairs]
-
-    def add(self, seq: int) -> bool:
-        """Note ``seq``; True when it left a gap behind those seen. A first one may be any.
-
-        Beyond the bound the lowest range is forgotten.
-        """
-        newest = self.newest
-        if newest >= 0 and seq == newest + 1:
-            self.ranges[-1][1] = seq  # the rule
-            return False
-        self.ranges.append([seq, seq])
-        self.ranges.sort()
-        merged = [self.ranges[0]]
-        for low, high in self.ranges[1:]:
-            if low <= merged[-1][1] + 1:
-                merged[-1][1] = max(merged[-1][1], high)
-            else:
-                merged.append([low, high])
-        self.ranges = merged[-SEQ_RANGES_MAX:]
-        return 0 <= newest < seq - 1
-
-
-class TransactionState(msgspec.Struct, frozen=True, kw_only=True):
-    """What a transaction is after its newest message.
-
-    ``plugged``: a vehicle is connected. ``declined``: its token was refused, so that it is none of ours. ``since``:
-    since when a session stands, None while none does.
-    """
-
-    token: str = ""
-    plugged: bool = False
-    declined: bool = False
-    ended: bool = False
-    since: dt.datetime | None = None
-
-
-class Transaction:
-    """What we remember of a transaction: where it runs, what it is, what has been recorded."""
-
-    def __init__(self, evse_id: int) -> None:
-        self.evse_id = evse_id
-        self.state = TransactionState()
-        self.gap_told = False
-        """Whether somebody was asked for a missing message, which has not come yet."""
-        self.seen = SeenSeq()
-        self.transfer_told = False
-        """Whether it was told in mid-session that its vehicle may give."""
-
-
 class StationMemory:
     """What outlives a connection: transactions, the clock's skew, profiles, provisioning."""
 
@@ -308,6 +234,7 @@ class StationMemory:
         self.audits = security.Audits()
         self.tokens_held: tuple[ListedToken, ...] | None = None
         """The list of tokens that it has from us, as far as we know."""
+        self.streams: dict[int, OpenStream] = {}
         self.signed_s = -inf
         """Loop time of the last certificate that we signed for it."""
         self.generation = 0

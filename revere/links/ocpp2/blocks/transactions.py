@@ -26,7 +26,8 @@ from revere.links.ocpp2.blocks.authorization import NO_AUTHORIZATION, judge, sta
 from revere.links.ocpp2.blocks.routes import Orders, Route, Routes
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut
-from revere.links.ocppj.line import Answered, Transaction, TransactionState, session_id_of, transaction_id_of
+from revere.links.ocppj.line import Answered, session_id_of, transaction_id_of
+from revere.links.ocppj.transactions import Transaction, TransactionState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
