@@ -6,7 +6,6 @@ Q01's answers stand in test_k_limits.py. The strict station of the twin reads wh
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from typing import Any
 
 import msgspec
@@ -17,19 +16,17 @@ from oca.cases import own
 from ocpp_rig import BOOT, NOW, bench, config, play
 from ocpp_schemas import instances, validator
 from test_k_limits import setpoint
-from v2x_rig import ABLE, MODES, ST, Scene, scene
+from v2x_orders import CURVE, GOOD, MODES, SIGNALS, UNTIL, mode
+from v2x_rig import ABLE, ST, Scene, scene
 
 from revere.core.facts import OperationModeEnded, OperationModeSet, PriorityChargingReported, StationProvisioned
 from revere.core.v2x_orders import (
     AllowTransfer,
     EndOperationMode,
-    FrequencyPoint,
     ListChargingProfiles,
-    OperationMode,
     SendFrequencySignal,
     SetOperationMode,
     SetpointStep,
-    SignalPoint,
     UsePriority,
     mode_fault,
     mode_range_kw,
@@ -39,25 +36,6 @@ from revere.links.ocpp2.wire import v21 as wire
 from revere.twin.profiles21 import Abilities, Moment, ProfileStore
 
 ACCEPTED = {"status": "Accepted"}
-UNTIL = NOW + dt.timedelta(hours=2)
-CURVE = (FrequencyPoint(hz=59.8, kw=-30.0), FrequencyPoint(hz=60.2, kw=30.0))
-SIGNALS = (SignalPoint(signal=-100, kw=-20.0), SignalPoint(signal=100, kw=20.0))
-
-
-def mode(name: OperationMode, **more: Any) -> SetOperationMode:
-    return SetOperationMode(mode=name, until=UNTIL, **more)
-
-
-GOOD: dict[str, SetOperationMode] = {
-    "charging-only": mode("charging-only", charge_limit_kw=7.0),
-    "central-setpoint": mode("central-setpoint", setpoint_kw=-12.5, charge_limit_kw=20.0, discharge_limit_kw=15.0),
-    "central-frequency": mode("central-frequency", setpoint_kw=-9.0),
-    "local-frequency": mode("local-frequency", baseline_kw=-5.0, frequency_curve=CURVE, signal_curve=SIGNALS),
-    "external-setpoint": mode("external-setpoint", charge_limit_kw=20.0, discharge_limit_kw=15.0),
-    "external-limits": mode("external-limits"),
-    "local-load-balancing": mode("local-load-balancing"),
-    "idle": mode("idle"),
-}
 PERIODS: list[tuple[str, str, str, dict[str, Any], tuple[float, float]]] = [
     ("Q02", "charging-only", "Absolute", {"operationMode": "ChargingOnly", "limit": 7_000.0}, (7.0, 0.0)),
     (

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from oca.cases import own
 from ocpp_rig import NOW
 from ocpp_schemas import instances, validator
-from v2x_rig import ABLE, CONTROLS, STAMP, Scene, scene
+from v2x_orders import CONTROLS, FRAMES, curve, on_wire
+from v2x_rig import ABLE, STAMP, Scene, scene
 
 from revere.core import der
 from revere.core.facts import AlarmCleared, AlarmRaised, DerControlReported, GridLost, GridRestored
@@ -23,94 +24,6 @@ from revere.links.ocpp2.wire import v21 as wire
 
 ACCEPTED = {"status": "Accepted"}
 HOUR = dt.timedelta(hours=1)
-
-
-def curve(kind: der.CurveType, of: der.Share | None = None, **more: Any) -> der.Curve:
-    return der.Curve(type=kind, priority=3, points=((1.0, 2.0), (3.0, -4.5)), of=of, **more)
-
-
-def on_wire(unit: str, **more: Any) -> dict[str, Any]:
-    return {"curveData": [{"x": 1.0, "y": 2.0}, {"x": 3.0, "y": -4.5}], "priority": 3, "yUnit": unit, **more}
-
-
-FRAMES: list[tuple[str, str, der.DerControl, dict[str, Any]]] = [
-    *(
-        (there, "curve", curve(here, of), on_wire(unit))
-        for here, there, of, unit in (
-            ("freq-watt", "FreqWatt", "max-w", "PctMaxW"),
-            ("hf-must-trip", "HFMustTrip", None, "Not_Applicable"),
-            ("hf-may-trip", "HFMayTrip", None, "Not_Applicable"),
-            ("hv-must-trip", "HVMustTrip", None, "Not_Applicable"),
-            ("hv-may-trip", "HVMayTrip", None, "Not_Applicable"),
-            ("hv-momentary-cessation", "HVMomCess", None, "Not_Applicable"),
-            ("lf-must-trip", "LFMustTrip", None, "Not_Applicable"),
-            ("lv-must-trip", "LVMustTrip", None, "Not_Applicable"),
-            ("lv-may-trip", "LVMayTrip", None, "Not_Applicable"),
-            ("lv-momentary-cessation", "LVMomCess", None, "Not_Applicable"),
-            ("power-monitoring-must-trip", "PowerMonitoringMustTrip", None, "Not_Applicable"),
-            ("volt-var", "VoltVar", "available-var", "PctVarAvail"),
-            ("volt-watt", "VoltWatt", "available-w", "PctWAvail"),
-            ("watt-pf", "WattPF", None, "Not_Applicable"),
-            ("watt-var", "WattVar", "max-var", "PctMaxVar"),
-        )
-    ),
-    (
-        "EnterService",
-        "enterService",
-        der.EnterService(
-            priority=0,
-            voltage_high_v=252.0,
-            voltage_low_v=211.0,
-            frequency_high_hz=60.1,
-            frequency_low_hz=59.5,
-            delay_s=300.0,
-        ),
-        {"priority": 0, "highVoltage": 252.0, "lowVoltage": 211.0, "highFreq": 60.1, "lowFreq": 59.5, "delay": 300.0},
-    ),
-    (
-        "FreqDroop",
-        "freqDroop",
-        der.FreqDroop(priority=1, over_hz=60.04, under_hz=59.96, over_droop=0.05, under_droop=0.04, response_s=5.0),
-        {
-            "priority": 1,
-            "overFreq": 60.04,
-            "underFreq": 59.96,
-            "overDroop": 0.05,
-            "underDroop": 0.04,
-            "responseTime": 5.0,
-        },
-    ),
-    (
-        "FixedPFAbsorb",
-        "fixedPFAbsorb",
-        der.FixedPowerFactor(priority=2, while_="absorb", power_factor=0.95, under_excited=True),
-        {"priority": 2, "displacement": 0.95, "excitation": True},
-    ),
-    (
-        "FixedPFInject",
-        "fixedPFInject",
-        der.FixedPowerFactor(priority=2, while_="inject", power_factor=0.9, under_excited=False),
-        {"priority": 2, "displacement": 0.9, "excitation": False},
-    ),
-    (
-        "FixedVar",
-        "fixedVar",
-        der.FixedVar(priority=2, var_pct=30.0),  # positive while charging here, negative there
-        {"priority": 2, "setpoint": -30.0, "unit": "PctMaxVar"},
-    ),
-    (
-        "Gradients",
-        "gradient",
-        der.Gradients(priority=2, ramp_s=10.0, soft_start_s=60.0),
-        {"priority": 2, "gradient": 10.0, "softGradient": 60.0},
-    ),
-    (
-        "LimitMaxDischarge",
-        "limitMaxDischarge",
-        der.LimitMaxDischarge(priority=2, discharge_pct=80.0, monitoring=curve("power-monitoring-must-trip")),
-        {"priority": 2, "pctMaxDischargePower": 80.0, "powerMonitoringMustTrip": on_wire("Not_Applicable")},
-    ),
-]
 
 
 def test_there_are_22_types_and_each_has_a_frame() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ocpp_rig import BOOT, NOW, Bench, HandStation, Reaction, bench, config, play
 from ocpp_schemas import validator
+from v2x_orders import CONTROLS, MODES
 
 from revere.core.facts import StationProvisioned
 from revere.core.ids import StationId
@@ -19,15 +20,6 @@ if TYPE_CHECKING:
 
 ST = StationId("ST-1")
 STAMP = iso(NOW)
-MODES = (
-    "ChargingOnly,CentralSetpoint,CentralFrequency,LocalFrequency,"
-    "ExternalSetpoint,ExternalLimits,LocalLoadBalancing,Idle"
-)
-CONTROLS = (
-    "EnterService,FreqDroop,FreqWatt,FixedPFAbsorb,FixedPFInject,FixedVar,Gradients,HFMustTrip,HFMayTrip,HVMustTrip,"
-    "HVMomCess,HVMayTrip,LimitMaxDischarge,LFMustTrip,LVMustTrip,LVMomCess,LVMayTrip,PowerMonitoringMustTrip,VoltVar,"
-    "VoltWatt,WattPF,WattVar"
-)
 ABLE = {
     "V2XChargingCtrlr@1.SupportedOperationModes": MODES,
     "V2XChargingCtrlr@1.Enabled": "true",

@@ -49,7 +49,7 @@ async function start() {
   const authorized = await station.call('Authorize', { idToken });
   await station.call('TransactionEvent', {
     eventType: 'Started', timestamp: stamp(), triggerReason: 'Authorized', seqNo: 0,
-    transactionInfo: { transactionId: 'tx-1' }, evse: { id: 1 }, idToken, meterValue: register(1000),
+    transactionInfo: { transactionId: 'tx-1', chargingState: 'Charging' }, evse: { id: 1 }, idToken, meterValue: register(1000),
   });
   await station.call('TransactionEvent', {
     eventType: 'Updated', timestamp: stamp(), triggerReason: 'MeterValuePeriodic', seqNo: 1,

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import os
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from revere.app.settings import OcppSettings
 from revere.app.tls import StationTls
 from revere.core.commands import SetpointCommand
 from revere.core.facts import (
+    DerControlReported,
     EnergyNeeds,
+    ExternalLimitLifted,
+    ExternalLimitReported,
     GridLost,
     GridRestored,
     MeterReading,
+    PriorityChargingReported,
     SessionEnded,
     SessionStarted,
     StationBooted,
@@ -26,7 +32,18 @@ from revere.core.facts import (
 )
 from revere.core.ids import CommandId, SessionId, StationId
 from revere.core.time import WallClock
+from revere.core.v2x_orders import (
+    AllowTransfer,
+    ClearDerControls,
+    EndOperationMode,
+    ListChargingProfiles,
+    ListDerControls,
+    SendFrequencySignal,
+    SetDerControl,
+    UsePriority,
+)
 from tests.links.ocpp_rig import PASSWORD, Bench, bench, config, play
+from tests.links.v2x_orders import FRAMES, GOOD, MODES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -188,22 +205,54 @@ def test_ocpp_rpc_in_strict_mode_runs_a_transaction(protocol: str) -> None:
     play(story)
 
 
+async def give_orders(b: Bench, station_id: str) -> None:
+    """Every order of blocks Q and R, once for each mode and each type of control; each is accepted."""
+    memory = b.server._memories[StationId(station_id)]
+    until = b.clock.now() + dt.timedelta(hours=1)
+    orders: list[Any] = [msgspec.structs.replace(mode, until=until) for mode in GOOD.values()]
+    orders += [SetDerControl(control_id=kind, control=control) for kind, _, control, _ in FRAMES]
+    later = until + dt.timedelta(hours=1)
+    orders.append(SetDerControl(control_id="later", control=FRAMES[0][2], starts=later, lasts_s=60.0))
+    orders += [
+        EndOperationMode(),
+        UsePriority(active=True),
+        UsePriority(active=False),
+        SendFrequencySignal(signal=-5),
+        AllowTransfer(both_ways=True),
+        ListChargingProfiles(),
+        ListDerControls(default=True),
+        ClearDerControls(default=True, type="volt-var"),
+    ]
+    for order in orders:
+        memory.profile_sent_s.clear()  # a minute later
+        answer = await b.server.carry_out(StationId(station_id), order)
+        assert answer.status == "accepted", (order, answer.why)
+
+
+ORDERED = {"SetDERControl": 23, "ClearDERControl": 1, "GetDERControl": 1, "AFRRSignal": 1, "UsePriorityCharging": 2,
+           "NotifyAllowedEnergyTransfer": 1, "GetChargingProfiles": 1}  # fmt: skip
+
+
 async def _v2x(b: Bench, peer: Peer) -> dict[str, Any]:
-    """The server's side of the session: two setpoints that discharge; the peer's last word."""
+    """The server's side of the session: two setpoints that discharge, every order; the peer's last word."""
     assert await peer.line() == {"boot": "Accepted"}
+    assert "DC_BPT" in (await peer.line())["allowed"]
     assert await peer.line() == {"needs": "Accepted"}
     await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
     [session] = b.sink.of(SessionStarted)
     for kw in (-12.25, -11.0):
         answer = await b.server.set_power(setpoint(kw, "Q-1", session.session_id))
         assert answer.status == "accepted", answer.why
+    await give_orders(b, "Q-1")
     peer.go_on()
+    told = await peer.line()
+    assert told == {"pulled": {"limit": 60_000, "discharge_limit": -60_000, "setpoint": -11_000}, "planned": "Accepted"}
     return await peer.line()
 
 
 @python_peers
 def test_an_ocpp_21_station_gives_power_and_tells_of_a_dead_grid() -> None:
-    """Blocks Q (Q04 central dynamic setpoint above Q02 charging only) and R (R05 alarms) as far as they are there."""
+    """Blocks Q and R in both directions: setpoints, every mode and control, what the station says by itself."""
 
     async def story() -> None:
         async with bench(config("Q-1")) as b:
@@ -214,7 +263,7 @@ def test_an_ocpp_21_station_gives_power_and_tells_of_a_dead_grid() -> None:
             [needs] = b.sink.of(EnergyNeeds)
             assert (needs.charge_max_kw, needs.discharge_max_kw) == (60.0, 50.0)
             profiles = [payload for action, payload in asked if action == "SetChargingProfile"]
-            fallback, central = (profile["charging_schedule"][0] for profile in profiles)
+            fallback, central = (profile["charging_schedule"][0] for profile in profiles[:2])
             period = central["charging_schedule_period"][0]
             assert (period["operation_mode"], period["setpoint"]) == ("CentralSetpoint", -12_250)
             assert {p.get("operation_mode", "ChargingOnly") for p in fallback["charging_schedule_period"]} == {
@@ -222,9 +271,44 @@ def test_an_ocpp_21_station_gives_power_and_tells_of_a_dead_grid() -> None:
             }
             assert profiles[1]["stack_level"] > profiles[0]["stack_level"]
             assert [payload["setpoint"] for action, payload in asked if action == "UpdateDynamicSchedule"] == [-11_000]
+            modes = [profile["charging_schedule"][0]["charging_schedule_period"][0] for profile in profiles[2:10]]
+            assert {period["operation_mode"] for period in modes} == set(MODES.split(","))
+            assert {name: sum(action == name for action, _ in asked) for name in ORDERED} == ORDERED
+            assert [(one.evse_id, one.steps[0][1]) for one in b.sink.of(ExternalLimitReported)] == [(1, 9.0)]
+            assert len(b.sink.of(ExternalLimitLifted)) == 1
+            assert [one.active for one in b.sink.of(PriorityChargingReported)] == [True, False, True]
+            assert [one.superseded for one in b.sink.of(DerControlReported)] == [("old",)]
+            assert b.server.counters.unsolicited == b.server.counters.payloads_refused == 0
             assert len(b.sink.of(GridLost)) == len(b.sink.of(GridRestored)) == 1
             assert [(r.import_wh, r.export_wh) for r in b.sink.of(MeterReading)] == [(5000, 100), (5000, 2100)]
             assert len(b.sink.of(SessionEnded)) == 1
+
+    play(story)
+
+
+@node_peers
+def test_typed_ocpp_finds_every_frame_of_ours_good() -> None:
+    """Boot, provisioning, setpoints and every order of blocks Q and R, read by schemas that no one here wrote."""
+
+    async def story() -> None:
+        async with bench(config("T-1")) as b:
+            b.clock.at = WallClock().now()
+            words = (HERE / "typed_station.js", f"ws://127.0.0.1:{b.port}/ocpp/T-1", "T-1", PASSWORD)
+            async with started(NODE / "node", *words, NODE_PATH=str(NODE / "node_modules")) as peer:
+                first = await peer.line()
+                assert first == {"boot": "Accepted", "gives": True}
+                await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
+                [session] = b.sink.of(SessionStarted)
+                for kw in (-12.25, -11.0):
+                    answer = await b.server.set_power(setpoint(kw, "T-1", session.session_id))
+                    assert answer.status == "accepted", answer.why
+                await give_orders(b, "T-1")
+                peer.go_on()
+                last = await peer.line()
+            assert last["failures"] == []
+            assert {name: last["asked"].count(name) for name in ORDERED} == ORDERED
+            assert last["asked"].count("SetChargingProfile") == 1 + 1 + len(GOOD) + 1
+            assert b.server.counters.payloads_refused == b.server.counters.unknown_actions == 0
 
     play(story)
 
