@@ -9,9 +9,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
-from revere.control.desk import Receipt
+from revere.control.desk import CallEvent, OptEvent, Receipt, WithdrawEvent
 from revere.control.events import BOOKS_OPEN, withdrawal
 from revere.core import facts as f
 from revere.core.errors import Refused
@@ -20,7 +20,6 @@ from revere.core.time import iso, local
 
 if TYPE_CHECKING:
     from revere.control.contracts import Contracts
-    from revere.control.desk import CallEvent, OptEvent, WithdrawEvent
     from revere.control.event_image import EventImage
     from revere.control.image import Image
     from revere.control.inbox import Inbox
@@ -39,6 +38,18 @@ class CallingDesk:
         self._inbox = inbox
         self._contracts = contracts
         self._serial = 0
+
+    async def do(self, request: CallEvent | WithdrawEvent | OptEvent, now: dt.datetime) -> Receipt:
+        """What a person asks about a call. Raises ``Refused`` with the way out."""
+        match request:
+            case CallEvent():
+                return await self.call(request, now)
+            case WithdrawEvent():
+                return await self.withdraw(request, now)
+            case OptEvent():
+                return await self.opt(request, now)
+            case _:
+                assert_never(request)
 
     async def call(self, request: CallEvent, now: dt.datetime) -> Receipt:
         """Record a call that came by telephone, or a drill of our own."""

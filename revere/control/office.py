@@ -133,12 +133,11 @@ class Office:
                 return await self._release(request, now)
             case SetDeparture():
                 return await self._departure(request, now)
-            case CallEvent():
-                return await self._calling.call(request, now)
-            case WithdrawEvent():
-                return await self._calling.withdraw(request, now)
-            case OptEvent():
-                return await self._calling.opt(request, now)
+            case CallEvent() | WithdrawEvent() | OptEvent():
+                receipt = await self._calling.do(request, now)
+                if self._heart.publish is not None:  # who looks at the list next sees it there
+                    self._heart.publish(self._heart.picture(self._heart.clock.now()))
+                return receipt
             case AcceptCharger():
                 return await self._accept(request, now)
             case TellStation():

@@ -19,6 +19,7 @@ from revere.control.desk import (
     SetDeparture,
     StopDischarge,
     TellStation,
+    WithdrawEvent,
 )
 from revere.control.office import Office
 from revere.core import facts as f
@@ -193,16 +194,17 @@ def test_a_call_by_hand_is_an_event_with_its_caller() -> None:
     assert (event.start, event.source, event.opt) == (NOON + minutes(60), "operator:x", "undecided")
 
 
-def test_opting_out_of_a_running_call_lets_go_at_the_next_tick() -> None:
+@pytest.mark.parametrize("request_", [opt(), WithdrawEvent(grid_event_id="e1", by="x", why="wrong day")])
+def test_leaving_or_withdrawing_a_running_call_lets_go_at_the_next_tick(request_: Ask) -> None:
     async def play(house: House, office: Office) -> tuple[float, float]:
         await house.heart.make_plan()
         await house.beat()
         during_kw = house.link.sent[-1].setpoint_kw
-        await office.ask(opt())
+        await office.ask(request_)
         await house.beat()
         return during_kw, house.link.sent[-1].setpoint_kw
 
-    during_kw, after_kw = at_desk(play, called(), opted())
+    during_kw, after_kw = at_desk(play, called(source="operator:ana"), opted())
     assert during_kw < -20
     assert after_kw >= 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -36,6 +37,12 @@ def test_a_stop_and_a_call_pass_whatever_the_front_doors_certificate_says(place:
     assert "Discharge is stopped everywhere" in place.command("stop-discharge", "--why", "a drill").stdout
     soon(lambda: place.view().get("discharge_stopped"), "the page shows it")
     place.call_event(in_s=600)
+    listed = place.command("event", "list").stdout
+    (event_id,) = re.findall(r"manual-\d+-\d+", listed)
+    assert "call by command-line" in listed
+    said = place.command("event", "withdraw", event_id, "--why", "wrong day").stdout
+    assert f"The call {event_id} is withdrawn before it began." in said
+    assert "withdrawn by command-line: wrong day" in place.command("event", "list").stdout
     (kept,) = place.rows("SELECT body FROM journal WHERE kind = 'DischargeStopped'")
     assert b"command-line" in kept["body"]
 
