@@ -17,6 +17,7 @@ from rich.text import Text
 import revere
 from revere.app.bench import BENCHES
 from revere.cli_campaign import campaign_app
+from revere.cli_card import card_app
 from revere.cli_event import event_app
 from revere.cli_plan import plan_app
 from revere.cli_shared import Config, admin, err, out, say
@@ -27,7 +28,7 @@ app = App(name="revere", version=revere.__version__, help=(revere.__doc__ or "")
 user_app = App(name="user", help="People who may sign in.")
 token_app = App(name="token", help="API tokens: what scripts send instead of a password.")
 site_app = App(name="site", help="The programme's sites.")
-for sub in (user_app, token_app, station_app, site_app, event_app, campaign_app, plan_app):
+for sub in (user_app, token_app, station_app, card_app, site_app, event_app, campaign_app, plan_app):
     app.command(sub)
 
 
