@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from revere.app import collector
+from revere.app import process
 from revere.app.house import House, UtilityAccess, open_house
 from revere.app.kernelclock import kernel_clock_synchronised
 from revere.app.keys import server_key
@@ -169,7 +169,7 @@ def one_time_link(links: OneTimeLinks, settings: WebSettings, port: int) -> str:
 
 async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM."""
-    collector.seldom()
+    process.many_sockets()
     clock = WallClock()
     tls = station_tls(settings.ocpp)  # settings that can never serve are told before anything else
     if not os.environ.get(DSN_VARIABLE):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -97,3 +99,17 @@ def test_a_part_that_dies_is_told_with_its_last_words() -> None:
     with pytest.raises(RevereError, match="a part of the bench ended") as told:
         asyncio.run(story())
     assert "no room" in told.value.text()
+
+
+def test_a_server_may_open_as_many_sockets_as_the_system_lets_it() -> None:
+    code = (
+        "import gc, resource as r\n"
+        "most = r.getrlimit(r.RLIMIT_NOFILE)[1]\n"
+        "r.setrlimit(r.RLIMIT_NOFILE, (64, most))\n"
+        "from revere.app.process import THRESHOLDS, many_sockets\n"
+        "many_sockets()\n"
+        "assert r.getrlimit(r.RLIMIT_NOFILE) == (most, most)\n"
+        "assert gc.get_threshold() == THRESHOLDS\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
+from revere.app import process
 from revere.app.reach import frames
 from revere.app.reach.fleet import MODEL, VENDOR, secret, serial, station_name, token
 from revere.app.reach.pipe import Orders, say
@@ -355,6 +356,7 @@ async def _run(spec: Spec) -> None:
 def main() -> None:
     """Read the specification and be the crowd."""
     spec = msgspec.json.decode(sys.argv[1], type=Spec)
+    process.many_sockets()
     sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
     if spec.core is not None:
         os.sched_setaffinity(0, {spec.core})

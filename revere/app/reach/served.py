@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from revere.app import collector
+from revere.app import process
 from revere.app.reach.fleet import bench_fleet, directory
 from revere.app.reach.frames import transaction_id
 from revere.app.reach.pipe import Orders, say
@@ -165,7 +165,7 @@ def main() -> None:
     spec = msgspec.json.decode(sys.argv[1], type=Spec)
     if spec.core is not None:
         os.sched_setaffinity(0, {spec.core})
-    collector.seldom()
+    process.many_sockets()
     asyncio.run(_run(spec))
 
 
