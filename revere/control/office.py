@@ -30,13 +30,14 @@ from revere.control.desk import (
 )
 from revere.control.looking import Looking
 from revere.control.outlook import departure_outlook
+from revere.control.snapshot import read_slots
 from revere.core import facts as f
 from revere.core.assets import StationIdentity
 from revere.core.commands import Answer
 from revere.core.errors import Refused, Unavailable
 from revere.core.ids import CommandId, SiteId, StationId, VehicleId
-from revere.core.orders import Order, SetNetworkProfile, kind_of
-from revere.core.time import iso
+from revere.core.orders import Order, SetAvailability, SetNetworkProfile, kind_of
+from revere.core.time import iso, local
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -57,6 +58,7 @@ STATION_ANSWERS_S = 12.0
 DRAIN_S = 10.0
 DEPARTURE_AHEAD_MAX = dt.timedelta(days=14)
 WHY_MAX_CHARS = 400
+LACKS_TOLD_KWH = 0.5
 
 
 class Office:
@@ -279,7 +281,22 @@ class Office:
         accepted = answer.status == "accepted"
         said = f"has accepted {kind}" if accepted else f"did not do {kind}: {answer.status}"
         detail = f"{station_id} {said}{f' ({answer.why})' if answer.why else ''}."
+        if accepted and isinstance(request.order, SetAvailability) and not request.order.operative:
+            detail += self._what_waits(station_id, now)
         return Receipt(accepted=accepted, detail=detail, reference=command_id, details=answer.details)
+
+    def _what_waits(self, station_id: StationId, now: dt.datetime) -> str:
+        """Which departure a station out of service cannot serve, for whoever has just put it there; empty if none."""
+        image = self._heart.image
+        slot = next((slot for slot in read_slots(image, now) if slot.evse.station.id == station_id), None)
+        if slot is None or not slot.presence.journeys:
+            return ""
+        vehicle, journey = slot.evse.vehicle, slot.presence.journeys[0]
+        lacks_kwh = journey.needed_kwh - slot.energy_kwh
+        if vehicle is None or not slot.known or lacks_kwh < LACKS_TOLD_KWH:
+            return ""
+        leaves = f"{local(journey.depart, image.fleet.programme.zone):%a %H:%M}"
+        return f" {vehicle.name} leaves {leaves} and lacks {lacks_kwh:.0f} kWh: put it back in time."
 
     async def _carry_out(self, station_id: StationId, order: Order) -> Answer:
         """The order at its link; a way to us by a higher security profile is kept before the station hears of it."""

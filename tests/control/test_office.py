@@ -26,8 +26,22 @@ from revere.core import facts as f
 from revere.core.commands import Answer
 from revere.core.errors import Refused, Unavailable
 from revere.core.ids import GridEventId
-from revere.core.orders import ResetStation
-from tests.control.scenes import NOON, House, called, fleet, minutes, opted, ready_image, settle, unplug
+from revere.core.orders import ResetStation, SetAvailability
+from tests.control.scenes import (
+    NOON,
+    House,
+    called,
+    fleet,
+    minutes,
+    opted,
+    ready_image,
+    settle,
+    site,
+    station,
+    trip,
+    unplug,
+    vehicle,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -321,3 +335,29 @@ def test_no_order_goes_out_that_is_not_journaled() -> None:
         assert house.link.ordered == []
 
     at_desk(play)
+
+
+@pytest.mark.parametrize(
+    ("soc", "operative", "answer", "warned"),
+    [
+        (0.2, False, "accepted", True),
+        (0.9, False, "accepted", False),
+        (0.2, True, "accepted", False),
+        (0.2, False, "rejected", False),
+    ],
+)
+def test_who_puts_a_charger_out_of_service_hears_which_departure_needs_it(
+    soc: float, operative: bool, answer: Any, warned: bool
+) -> None:
+    route = trip("route", "15:00", "17:00", 40.0)
+    of = fleet((site("school"),), (station("cs1", "school"),), (vehicle("cs1", route),))
+
+    async def play() -> None:
+        house = House(ready_image(of, soc=soc))
+        house.link.answer = Answer(status=answer)
+        office = Office(house.heart, house.inbox, asyncio.get_running_loop())
+        order = SetAvailability(operative=operative)
+        receipt = await office.ask(OrderStation(station_id="cs1", order=order, by="ana"))
+        assert ("leaves" in receipt.detail and "lacks" in receipt.detail) is warned
+
+    asyncio.run(play())
