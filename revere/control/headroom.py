@@ -184,7 +184,7 @@ def _words(image: Image, reason: Reason, part: str, slots: list[Slot], until: dt
         "not_ours": f"{who} at chargers that are not ours to command",
         "unmetered": f"waiting for the building's meter at {sites}",
         "blind": f"charge state of {who} not known yet",
-        "vehicle": f"{who} give less than their chargers could",
+        "vehicle": f"{who} limited below what the charger could give",
         "floor": f"{who} with nothing above the floor",
     }[reason]
 

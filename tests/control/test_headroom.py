@@ -84,7 +84,7 @@ CHANGES: dict[str, tuple[Callable[[Image], None], str, float]] = {
     "out of reach": (lambda image: image.apply(dropped("cs1")), "1 bus at chargers out of reach", 60.0),
     "unplugged": (lambda image: image.apply(unplug("cs1", NOON)), "1 bus not plugged in", 60.0),
     "empty": (_empty, "1 bus with nothing above the floor", 60.0),
-    "gives less": (_weaker, "1 bus give less than their chargers could", 15.0),
+    "gives less": (_weaker, "1 bus limited below what the charger could give", 15.0),
 }
 
 
