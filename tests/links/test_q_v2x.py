@@ -99,6 +99,19 @@ def test_every_mode_as_a_frame(
     scene(story)
 
 
+def test_an_ended_session_takes_no_mode() -> None:
+    async def story(s: Scene) -> None:
+        ended = {
+            "eventType": "Ended", "timestamp": "2026-07-16T19:30:00Z", "triggerReason": "EVDeparted", "seqNo": 1,
+            "transactionInfo": {"transactionId": "tx-1"},
+        }  # fmt: skip
+        await s.call("TransactionEvent", ended)
+        answer = await s.order(GOOD["idle"])
+        assert (answer.status, answer.why) == ("rejected", "ST-1/1: no session runs there")
+
+    scene(story)
+
+
 @own(
     "Q03",
     rule="a schedule of setpoints is one profile of several periods",

@@ -245,8 +245,9 @@ class StationMemory:
         """Loop time until which the station is kept out, so that its lease lapses."""
 
     def newest_transaction(self, evse_id: int) -> str | None:
-        """The id of the transaction heard of last at an EVSE."""
-        return next((key for key, known in reversed(self.transactions.items()) if known.evse_id == evse_id), None)
+        """The id of the transaction heard of last at an EVSE, unless it has ended."""
+        found = [key for key, known in self.transactions.items() if known.evse_id == evse_id and not known.state.ended]
+        return found[-1] if found else None
 
     def request_id(self, now: dt.datetime) -> int:
         """A number for an order that the station reports on later: none twice, over our restarts too."""
