@@ -254,6 +254,35 @@ def site_add(
     say(admin(config, lambda desk: add_fleet(desk, fleet, replace=replace, lower=lower_security), make=True))
 
 
+@app.command
+def commission(
+    site: str | None = None,
+    *,
+    all_sites: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    waive_until: dt.datetime | None = None,
+    why: str = "",
+) -> None:
+    """Check that a site can be left to its stations' fallback; until that is recorded it is not discharged.
+
+    The sum of the defaults and the worst building load has to stay within the import limit in every quarter hour, and
+    every route has to be met from the defaults alone. Where both cannot hold, a waiver says who takes that, and why.
+
+    Args:
+        site: the site's id.
+        all_sites: every site; stops at the first that is not clean.
+        waive_until: let it discharge until then all the same, at most 90 days, such as 2026-07-15T16:00-04:00.
+        why: the waiver's reason; kept in the journal.
+    """
+    from revere.app.remote import commission as ask
+    from revere.app.remote import site_ids
+    from revere.app.settings import state_folder
+
+    if all_sites == (site is not None):
+        raise RevereError("name one site, or --all", got=site or "nothing")
+    for one in [site] if site is not None else site_ids(state_folder()):
+        say(ask(state_folder(), one, waive_until, why))
+
+
 @site_app.command(name="lock")
 def site_lock(site_id: str, *, why: str) -> None:
     """Lock all stations of a site for a technician: 0 kW, then nothing but a stop reaches them.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from revere.app.summary import equity_view
 from revere.control.building import fallback_profiles
+from revere.control.commissioning import Commissioning
 from revere.control.directory import Directory
 from revere.control.heart import Heart, run_inline
 from revere.control.hours import HourKeeper
@@ -43,7 +44,7 @@ REMEMBERED: tuple[tuple[dt.timedelta | None, tuple[str, ...]], ...] = (
         None,
         (
             "DischargeStopped", "DischargeReleased", "GridLost", "GridRestored", "OutageSuspected", "GridProven",
-            "TransferSwitchReported", "Locked", "Unlocked", "LockProven",
+            "TransferSwitchReported", "Locked", "Unlocked", "LockProven", "SiteCommissioned",
         ),
     ),
     (
@@ -160,6 +161,7 @@ async def open_house(
         equity=equity_view(fleet),
         clock_synchronised=clock_synchronised,
     )
+    heart.commissioning = Commissioning(image, inbox, profiles)
     heart.tracker.resume(clock.now())
     heart.scribe.write(abandoned(image, clock.now()))
     office = _office(heart, inbox, directory, store)

@@ -120,6 +120,21 @@ def unlock(folder: Path, places: str, place_id: str, why: str) -> str:
     return detail(post(folder, path, {"why": why}, token=os.environ.get(TOKEN_VARIABLE, "")))
 
 
+def commission(folder: Path, site_id: str, waive_until: dt.datetime | None, why: str) -> str:
+    """Commission a site, or waive what does not hold there; returns the server's sentence."""
+    if waive_until is not None and waive_until.tzinfo is None:
+        raise Refused("waive-until has no zone", got=waive_until.isoformat(), expected="as in 2026-07-15T16:00-04:00")
+    body: dict[str, object] = {"why": why}
+    if waive_until is not None:
+        body["waive_until"] = iso(waive_until)
+    return detail(post(folder, f"/api/v1/sites/{quote(site_id, safe='')}/commissioning", body))
+
+
+def site_ids(folder: Path) -> list[str]:
+    """Every site of the running server."""
+    return [str(site["site_id"]) for site in get(folder, "/api/v1/view")["sites"]]
+
+
 def detail(answer: dict[str, Any]) -> str:
     """The server's sentence."""
     return str(answer.get("detail", answer))

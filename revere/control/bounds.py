@@ -124,7 +124,7 @@ def power_bounds_kw(evse: EvseImage, vehicle: Vehicle, now: dt.datetime) -> tupl
     """Most charging and most discharge, kW magnitudes: nameplates, what the vehicle stated last, others' limits now.
 
     Nobody counts on the discharge of a charger of a kind that we cannot make give, nor on a vehicle's that follows
-    its own schedule, nor on a charger that is locked or out of service for anything.
+    its own schedule or whose site is not commissioned, nor on a charger that is locked or out of service for anything.
     """
     if evse.locks or evse.out_of_service(now):
         return 0.0, 0.0
@@ -132,7 +132,7 @@ def power_bounds_kw(evse: EvseImage, vehicle: Vehicle, now: dt.datetime) -> tupl
     give_kw = min(evse.station.discharge_kw, vehicle.discharge_kw, _or_inf(evse.discharge_max_kw), give_kw)
     return (
         min(evse.station.charge_kw, vehicle.charge_kw, _or_inf(evse.charge_max_kw), charge_kw),
-        give_kw if evse.discharges and not evse.scheduled else 0.0,
+        give_kw if evse.discharges and not evse.scheduled and now < evse.commissioned_until else 0.0,
     )
 
 

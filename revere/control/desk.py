@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from revere.control.view import ConsoleView, ScheduleView, StationView
+from revere.control.view import CommissioningView, ConsoleView, ScheduleView, StationView
 from revere.core.device_model import DeviceVariable
 from revere.core.orders import Order
 from revere.core.portrait import FrameShown
@@ -105,6 +105,15 @@ class SetLock(msgspec.Struct, frozen=True, kw_only=True):
     site_id: str | None = None
 
 
+class CommissionSite(msgspec.Struct, frozen=True, kw_only=True):
+    """Check that a site can be left to its fallback; ``waive_until`` and ``why`` where it cannot and may give yet."""
+
+    site_id: str
+    by: str
+    waive_until: dt.datetime | None = None
+    why: str = ""
+
+
 class LiftLock(msgspec.Struct, frozen=True, kw_only=True):
     """Another person than the technician has looked: the locks there that others set are lifted."""
 
@@ -151,6 +160,7 @@ Ask = (
     | LiftLock
     | StartCampaign
     | TellCampaign
+    | CommissionSite
 )
 
 
@@ -176,6 +186,10 @@ class Desk(Protocol):
 
     async def variables(self, station_id: str) -> tuple[tuple[str, DeviceVariable], ...]:
         """Its device model, as it told it last, by name."""
+        ...
+
+    async def commissioning(self, site_id: str) -> CommissioningView:
+        """What a site's fallback means for its service and its routes, and what was decided. Raises ``Refused``."""
         ...
 
     async def frames(self, station_id: str) -> tuple[FrameShown, ...]:

@@ -29,6 +29,7 @@ REST_KW = 0.05
 
 Reason = Literal[
     "locked",
+    "uncommissioned",
     "no_grid",
     "silent",
     "stopped",
@@ -45,6 +46,7 @@ Reason = Literal[
 ]
 WORDS: dict[Reason, str] = {
     "locked": "locked by a technician",
+    "uncommissioned": "not commissioned",
     "no_grid": "no grid",
     "silent": "grid not proven live",
     "stopped": "discharge stopped",
@@ -77,6 +79,8 @@ def obstacle(image: Image, slot: Slot, now: dt.datetime) -> Reason | None:
     found: Reason | None = None
     if evse.locks:
         found = "locked"
+    elif now >= evse.commissioned_until:
+        found = "uncommissioned"
     elif not slot.fed:
         found = "no_grid"
     elif site.silent_since is not None:
@@ -144,6 +148,7 @@ def usable(image: Image, slot: Slot, now: dt.datetime) -> float:
     if (
         vehicle is None
         or evse.locks
+        or now >= evse.commissioned_until
         or not evse.soc_fresh(now)
         or not evse.commanded()
         or evse.station.discharge_kw <= 0
@@ -174,6 +179,7 @@ def _words(image: Image, reason: Reason, part: str, slots: list[Slot], until: dt
         return f"{who} on the road, {when} by {local(until, image.fleet.programme.zone):%H:%M}"
     return {
         "locked": f"{who} at chargers that a technician has locked",
+        "uncommissioned": f"not commissioned: {sites}",
         "no_grid": f"no grid at {sites}",
         "silent": f"the grid is not proven live at {sites}",
         "stopped": f"discharge is stopped at {sites}",

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from revere.control.closing import Books
+    from revere.control.commissioning import Commissioning
     from revere.control.event_image import EventImage
     from revere.control.events import Utility
     from revere.control.image import EvseImage, Image
@@ -93,8 +94,11 @@ REPLAN_ON = (
     f.DischargeReleased,
     f.Locked,
     f.Unlocked,
+    f.SiteCommissioned,
 )
 """What calls for a new plan before its time. A vehicle that left does not: the arbiter has let go of it already."""
+REBOUND_ON = (f.EnergyNeeds, f.ExternalLimitReported, f.ExternalLimitLifted, f.Unlocked, f.SiteCommissioned)
+"""What changes what an EVSE may do at once."""
 
 
 @dataclass(slots=True)
@@ -151,6 +155,8 @@ class Heart:
         self.locks = Locks(image, inbox, self.scribe, link, self.sender, self._lock_now)
         self.snapshot: Snapshot | None = None
         self.plan: Plan | None = None
+        self.commissioning: Commissioning | None = None
+        """Who says which sites may discharge; without one all may."""
         self._offload = offload
         self._speed = speed
         self._equity = equity
@@ -199,7 +205,7 @@ class Heart:
         back_in_event = isinstance(fact, f.StationConnected) and self.running_events(fact.at)
         if isinstance(fact, REPLAN_ON) or back_in_event:  # a plan counts on nobody who is out of reach
             self._replan.set()
-        if isinstance(fact, f.EnergyNeeds | f.ExternalLimitReported | f.ExternalLimitLifted | f.Unlocked):
+        if isinstance(fact, REBOUND_ON):
             self.ticker.bounds.mark()
         if isinstance(fact, f.StationProvisioned):
             self._sampling.pop(fact.station_id, None)  # boot sets the interval back to its default
@@ -362,6 +368,8 @@ class Heart:
             self.sender.chore(self._read_again(station_id))
         if self.figures.ticks % WATCH_TICKS == 0:
             self.watch.look(now)
+            if self.commissioning is not None:
+                self.commissioning.watch(now, self.watch)
         if self.publish is not None:
             self.publish(self.picture(now))
 

@@ -37,6 +37,7 @@ MOVING_KW = 0.3
 RECLOSES_WITHIN = dt.timedelta(minutes=30)
 """A switch that is told to have closed later than this after the grid's return was told late."""
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+FOR_EVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ class EvseImage:
     """Whether the vehicle follows a schedule that it was offered, and gives nothing by a setpoint of the moment."""
     mode: f.OperationModeSet | None = None
     """The mode of its own in which a person has put its session: no setpoint of ours is followed until it ends."""
+    commissioned_until: dt.datetime = FOR_EVER
+    """Until when it may discharge, by its site's commissioning."""
     locks: tuple[Lock, ...] = ()
     """Technicians' locks, one a person and place: it stays shut until the last of them is lifted."""
     rest_proven_at: dt.datetime | None = None
@@ -158,6 +161,8 @@ class SiteImage:
     switched_at: dt.datetime | None = None
     outages: list[tuple[dt.datetime, dt.datetime | None]] = field(default_factory=list)
     """When the site was without the grid: from its loss to its return, or to the switch's closing after it."""
+    commissioned: f.SiteCommissioned | None = None
+    """The last commissioning; whether it still holds is another's to say."""
     stop_kept: bool = False
     """Whether a committed order of a person stops its discharge."""
     held: frozenset[type[f.TakesAway]] = frozenset()
@@ -282,6 +287,9 @@ class Image:
                     self._stopped_at = (self._stopped_at or fact.at) if stopped else None
                 elif fact.site_id in self.sites:
                     self.sites[fact.site_id].stop_kept = stopped
+            case f.SiteCommissioned():
+                if fact.site_id in self.sites:
+                    self.sites[fact.site_id].commissioned = fact
             case f.Locked() | f.Unlocked() | f.LockProven():
                 self._lock(fact)
             case f.AlarmRaised() | f.AlarmCleared() | f.AlarmAcknowledged():

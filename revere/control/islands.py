@@ -70,7 +70,8 @@ class Islands:
             floor_kwh = vehicle.soc_min * vehicle.capacity_kwh
             reserve[row] = max(floor_kwh, departs.needed_kwh if departs and departs.depart else 0.0)
             charge[row] = min(evse.station.charge_kw, vehicle.charge_kw)
-            discharge[row] = min(evse.station.discharge_kw, vehicle.discharge_kw)
+            if now < evse.commissioned_until:
+                discharge[row] = min(evse.station.discharge_kw, vehicle.discharge_kw)
             forming[row] = evse.station.can_form_grid
         return island_plan(
             critical_load_kw=item.site.critical_load_kw,

@@ -15,6 +15,7 @@ from revere.control.desk import (
     AcknowledgeAlarm,
     Ask,
     CallEvent,
+    CommissionSite,
     LiftLock,
     OptEvent,
     OrderStation,
@@ -42,12 +43,13 @@ from revere.core.time import iso, local
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from revere.control.commissioning import Commissioning
     from revere.control.heart import Heart
     from revere.control.image import EvseImage
     from revere.control.inbox import Inbox
     from revere.control.rotation import Rotation
     from revere.control.upgrade import Upgrade
-    from revere.control.view import ConsoleView, ScheduleView, StationView
+    from revere.control.view import CommissioningView, ConsoleView, ScheduleView, StationView
     from revere.core.device_model import DeviceVariable
     from revere.core.portrait import FrameShown
 
@@ -97,6 +99,18 @@ class Office:
     async def variables(self, station_id: str) -> tuple[tuple[str, DeviceVariable], ...]:
         """Its device model."""
         return await self._there(self._looking.variables(station_id))
+
+    async def commissioning(self, site_id: str) -> CommissioningView:
+        """What its fallback means for a site."""
+        return await self._there(self._commissioning_view(site_id))
+
+    async def _commissioning_view(self, site_id: str) -> CommissioningView:
+        return self._commissioning().view(site_id, self._heart.clock.now())
+
+    def _commissioning(self) -> Commissioning:
+        if self._heart.commissioning is None:
+            raise Refused("sites are not commissioned here")
+        return self._heart.commissioning
 
     async def frames(self, station_id: str) -> tuple[FrameShown, ...]:
         """Its last messages."""
@@ -148,6 +162,8 @@ class Office:
                 return await self._order_station(request, now)
             case SetLock():
                 return await self._heart.locks.set(request, now)
+            case CommissionSite():
+                return await self._commissioning().commission(request, now)
             case LiftLock():
                 return await self._heart.locks.lift(request, now)
             case StartCampaign():

@@ -204,7 +204,7 @@ def _reason(image: Image, slot: Slot, now: dt.datetime, at: dt.datetime) -> str 
     if _rating_kw(slot) <= 0:
         return None
     found = obstacle(image, slot, now)
-    if found in {"locked", "no_grid", "silent", "stopped"}:
+    if found in {"locked", "uncommissioned", "no_grid", "silent", "stopped"}:
         return WORDS[found]
     if not any(start <= at < end for start, end in slot.presence.plugged):
         return WORDS["unplugged"]

@@ -249,6 +249,7 @@ def _site_row(image: Image, item: SiteImage, powers: Mapping[str, float | None],
         load_known=load_known(item, state.now),
         hours_left=_finite(island.hours_left) if island else None,
         discharge_stopped=item.stopped or image.stopped,
+        commissioned=all(state.now < e.commissioned_until for e in evses if e.station.discharge_kw > 0),
         locked=sum(1 for e in evses if e.locks),
     )
 

@@ -118,6 +118,8 @@ class SiteRow(ViewBase, frozen=True, kw_only=True):
     """Since when it is silent as if its grid had died, until that is proven or disproven."""
     load_known: bool = True
     """Whether its building's load is known; nothing is given behind a meter until it is."""
+    commissioned: bool = True
+    """Whether it may discharge: its fallback was checked, or a person waived that."""
     locked: int = 0
     """How many of its stations a technician has locked."""
 
@@ -211,6 +213,37 @@ class StationView(ViewBase, frozen=True, kw_only=True):
     problems: tuple[str, ...]
     variables: int
     told: tuple[TellingView, ...]
+
+
+class QuarterView(ViewBase, frozen=True, kw_only=True):
+    """One quarter hour of a day: the worst building load, the sum of the defaults, what passes the import limit."""
+
+    worst_load_kw: float
+    defaults_kw: float
+    over_kw: float
+
+
+class ShortView(ViewBase, frozen=True, kw_only=True):
+    """The most that a vehicle's departures lack on its station's default alone."""
+
+    vehicle_id: str
+    kwh: float
+
+
+class CommissioningView(ViewBase, frozen=True, kw_only=True):
+    """Whether a site may discharge, by the check of its fallback (96 quarter hours from local midnight) or a waiver."""
+
+    site_id: str
+    state: Literal["commissioned", "waived", "no"]
+    by: str
+    why: str
+    at: dt.datetime | None
+    until: dt.datetime | None
+    clean: bool
+    says: str
+    import_limit_kw: float
+    short: tuple[ShortView, ...]
+    quarters: tuple[QuarterView, ...]
 
 
 class AlarmView(ViewBase, frozen=True, kw_only=True):

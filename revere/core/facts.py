@@ -412,6 +412,21 @@ class Unlocked(FactBase, frozen=True, tag=True, kw_only=True):
     site_id: SiteId | None = None
 
 
+class SiteCommissioned(FactBase, frozen=True, tag=True, kw_only=True):
+    """A site as registered (``digest``) may be left to its fallback, or a person waived that until a moment.
+
+    ``over_kw``: what passes its import limit at worst. ``short_kwh``: what each vehicle lacks on the defaults alone.
+    """
+
+    site_id: SiteId
+    by: str
+    digest: str
+    over_kw: float
+    short_kwh: dict[str, float]
+    waived_until: dt.datetime | None = None
+    why: str = ""
+
+
 class LockProven(FactBase, frozen=True, tag=True, kw_only=True):
     """A locked station's meter shows that it rests: from now on nothing but a stop reaches it."""
 
@@ -518,6 +533,7 @@ Fact = (
     | Locked
     | Unlocked
     | LockProven
+    | SiteCommissioned
     | AlarmRaised
     | AlarmCleared
     | AlarmAcknowledged

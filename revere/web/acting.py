@@ -16,6 +16,7 @@ from revere.control.desk import (
     AcceptCharger,
     AcknowledgeAlarm,
     Ask,
+    CommissionSite,
     Desk,
     LiftLock,
     OrderStation,
@@ -62,6 +63,13 @@ class LockForm(Form, frozen=True, kw_only=True):
     """Set or lift a lock, with a reason."""
 
     why: Reason
+
+
+class CommissionForm(Form, frozen=True, kw_only=True):
+    """Nothing where the check is clean; else until when the site may discharge all the same, and why."""
+
+    waive_until: Moment | None = None
+    why: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
 class DepartureForm(Form, frozen=True, kw_only=True):
@@ -225,7 +233,7 @@ def station_routes(desk: Desk) -> list[BaseRouteHandler]:
 
 
 def lock_routes(desk: Desk) -> list[BaseRouteHandler]:
-    """A technician's lock on a station or a site; it takes another person to lift it."""
+    """A technician's lock on a station or a site, which takes another person to lift; a site's commissioning."""
 
     @post("/api/v1/stations/{station_id:str}/lock", status_code=200, opt=open_to("operator"), summary="Lock a station")
     async def lock_station(request: Asked, station_id: Id, data: JSONBody[LockForm]) -> Receipt:
@@ -256,7 +264,20 @@ def lock_routes(desk: Desk) -> list[BaseRouteHandler]:
         find_site(current(desk), site_id, request.user)
         return await put_to(desk, LiftLock(by=_named(request), why=data.why, site_id=site_id))
 
-    return [lock_station, unlock_station, lock_site, unlock_site]
+    @post(
+        "/api/v1/sites/{site_id:str}/commissioning",
+        status_code=200,
+        opt=open_to("operator"),
+        summary="Commission a site",
+    )
+    async def commission_site(request: Asked, site_id: Id, data: JSONBody[CommissionForm]) -> Receipt:
+        """Until then it is not discharged. 409 with what does not hold on its fallback, where nobody waives that."""
+        find_site(current(desk), site_id, request.user)
+        until = None if data.waive_until is None else data.waive_until.astimezone(dt.UTC)
+        asked = CommissionSite(site_id=site_id, by=request.user.name, waive_until=until, why=data.why)
+        return await put_to(desk, asked)
+
+    return [lock_station, unlock_station, lock_site, unlock_site, commission_site]
 
 
 def _named(request: Asked) -> str:

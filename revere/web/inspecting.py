@@ -11,12 +11,12 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.params import QueryParameter
 
 from revere.control.desk import Desk
-from revere.control.view import AlarmView, ScheduleView, StationRow, StationView
+from revere.control.view import AlarmView, CommissioningView, ScheduleView, StationRow, StationView
 from revere.core.device_model import DeviceVariable
 from revere.core.portrait import FrameShown
 from revere.web.gate import Asked, open_to
 from revere.web.ports import History, SecurityRow
-from revere.web.reading import Id, current, find_station
+from revere.web.reading import Id, current, find_site, find_station
 
 LOOKERS = open_to("operator", "auditor", "site_manager")
 
@@ -123,4 +123,10 @@ def inspection_routes(desk: Desk, history: History) -> list[BaseRouteHandler]:
         find_station(current(desk), station_id, request.user)
         return FrameList(frames=tuple(reversed(await desk.frames(station_id))))
 
-    return [station, variables, schedule, security, frames]
+    @get("/api/v1/sites/{site_id:str}/commissioning", opt=LOOKERS, summary="May a site be left to its fallback?")
+    async def commissioning(request: Asked, site_id: Id) -> CommissioningView:
+        """Its defaults and worst load in each quarter hour, the kWh that vehicles lack on them, what was decided."""
+        find_site(current(desk), site_id, request.user)
+        return await desk.commissioning(site_id)
+
+    return [station, variables, schedule, security, frames, commissioning]

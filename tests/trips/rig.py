@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from revere.app.beside import commission_all
 from revere.app.house import House, UtilityAccess, open_house
 from revere.control.directory import new_station_secret, secret_mac
 from revere.core.addresses import AllowedAddresses
@@ -105,7 +106,7 @@ async def _open(
 ) -> House:
     store = await Store.open(dsn, clock, scenario.fleet.programme.id, require_durable=False)
     await store.save_fleet(scenario.fleet)
-    return await open_house(
+    house = await open_house(
         store,
         scenario.fleet,
         clock,
@@ -122,6 +123,8 @@ async def _open(
         ping_interval_s=None,
         publish=False,
     )
+    await commission_all(house)
+    return house
 
 
 def take_trip(

@@ -25,7 +25,10 @@ from typing import Any, TypeVar
 import asyncpg
 
 from revere.app.serve import open_store
-from revere.core.facts import Fact, MeterReading, Place, evse_asset
+from revere.control.building import fallback_profiles
+from revere.control.commissioning import check_site
+from revere.control.image import Image
+from revere.core.facts import Fact, MeterReading, Place, SiteCommissioned, evse_asset
 from revere.core.scenario import parse_scenario
 from revere.core.time import WallClock, floor_to, iso, wall_now, wall_s
 from tests.trips.rig import SMALL
@@ -231,6 +234,16 @@ async def _lived_before(place: Site) -> None:
     for ts, wh in ((edge - dt.timedelta(minutes=5), 0), (edge, 100)):
         facts += [_register(evse_asset(station.id, 1), "ac_inlet", ts, 0) for station in fleet.stations]
         facts += [_register(site.id, "site", ts, wh) for site in fleet.sites]
+    profiles, _short = fallback_profiles(fleet)
+    image = Image(fleet)
+    for site in fleet.sites:
+        check = check_site(site, image.site_evses[site.id], profiles, fleet.programme)
+        assert check.clean(), check.words()
+        facts.append(
+            SiteCommissioned(
+                at=clock.now(), site_id=site.id, by="an earlier life", digest=check.digest, over_kw=0.0, short_kwh={}
+            )
+        )
     async with open_store(place.state, fleet.programme.id, clock) as (store, _):
         await store.record(facts)
 

@@ -31,6 +31,7 @@ from revere.control.view import (
     AlarmView,
     CampaignRow,
     CampaignView,
+    CommissioningView,
     ConsoleView,
     EquityView,
     EventRow,
@@ -38,9 +39,11 @@ from revere.control.view import (
     HeldBack,
     LockView,
     ProgramRow,
+    QuarterView,
     ReadinessRow,
     ScheduleStep,
     ScheduleView,
+    ShortView,
     SiteRow,
     StationRow,
     StationView,
@@ -405,6 +408,22 @@ class FakeDesk:
             ("OCPPCommCtrlr.HeartbeatInterval", DeviceVariable(value="300", kind=seconds)),
             ("SampledDataCtrlr.TxUpdatedInterval", DeviceVariable(value="10", target="60", kind=seconds)),
             ("V2XChargingCtrlr@1.SupportedOperationModes", DeviceVariable(value=modes)),
+        )
+
+    async def commissioning(self, site_id: str) -> CommissioningView:
+        """Nobody has made sure, and one bus would be short."""
+        return CommissioningView(
+            site_id=site_id,
+            state="no",
+            by="",
+            why="",
+            at=None,
+            until=None,
+            clean=False,
+            says=f"on its defaults alone these are short: {site_id}-bus01 12.5 kWh",
+            import_limit_kw=200.0,
+            short=(ShortView(vehicle_id=f"{site_id}-bus01", kwh=12.5),),
+            quarters=(QuarterView(worst_load_kw=80.0, defaults_kw=60.0, over_kw=0.0),) * 96,
         )
 
     async def frames(self, station_id: str) -> tuple[FrameShown, ...]:

@@ -14,6 +14,7 @@ from revere.control.desk import (
     AcceptCharger,
     AcknowledgeAlarm,
     CallEvent,
+    CommissionSite,
     LiftLock,
     OptEvent,
     OrderStation,
@@ -31,6 +32,7 @@ from revere.core.orders import ResetStation
 from tests.web.conftest import Start, Web
 from tests.web.fake_desk import END, START, FakeDesk
 
+SOON = "2023-09-08T10:00:00Z"
 DAY = "from=2023-09-07T00:00:00Z&to=2023-09-08T00:00:00Z"
 
 
@@ -192,6 +194,17 @@ def test_the_public_series_is_read_once_for_many(web: Web) -> None:
             )
             for order in ("pause", "resume", "abort")
         ),
+        (
+            "POST",
+            "/api/v1/sites/boston/commissioning",
+            {"waive_until": SOON, "why": "new transformer in May"},
+            CommissionSite(
+                site_id="boston",
+                by="some-operator",
+                waive_until=dt.datetime(2023, 9, 8, 10, tzinfo=dt.UTC),
+                why="new transformer in May",
+            ),
+        ),
         *(
             ("POST", f"/api/v1/{path}", {"why": "new cable"}, asked(by="some-operator", why="new cable", **where))
             for path, asked, where in (
@@ -285,7 +298,6 @@ def test_the_command_line_locks_but_only_a_named_person_lifts(start: Start, plac
     line.close()
 
 
-SOON = "2023-09-08T10:00:00Z"
 BAD: list[tuple[str, str, Any]] = [
     ("POST", "/api/v1/discharge/stop", {"unknown": 1}),
     ("POST", "/api/v1/discharge/stop", {"why": "x" * 201}),

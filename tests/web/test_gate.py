@@ -68,6 +68,8 @@ TABLE: dict[tuple[str, str], set[Role] | None] = {
     ("GET", "/api/v1/stations/{station_id:str}/frames"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/lock"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/unlock"): {"operator"},
+    ("GET", "/api/v1/sites/{site_id:str}/commissioning"): LOOKERS,
+    ("POST", "/api/v1/sites/{site_id:str}/commissioning"): {"operator"},
     ("POST", "/api/v1/sites/{site_id:str}/lock"): {"operator"},
     ("POST", "/api/v1/sites/{site_id:str}/unlock"): {"operator"},
     ("GET", "/api/v1/campaigns"): EYES,

@@ -98,6 +98,8 @@ export interface SiteRow {
   silent_since: string | null;
   /** Nothing is given behind a meter until its building's load is known. */
   load_known: boolean;
+  /** Whether it may discharge: its fallback was checked, or a person waived that. */
+  commissioned: boolean;
   /** How many of its stations a technician has locked. */
   locked: number;
 }
