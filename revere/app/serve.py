@@ -172,6 +172,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
     process.many_sockets()
     clock = WallClock()
     tls = station_tls(settings.ocpp)  # settings that can never serve are told before anything else
+    files = AllowedAddresses(settings.ocpp.file_hosts)
     if not os.environ.get(DSN_VARIABLE):
         require_cluster(folder)
     make_state_folder(folder)
@@ -196,7 +197,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
                 bench=settings.ocpp.bench,
                 inspect_first=settings.ocpp.inspect_first,
             ),
-            files=AllowedAddresses(settings.ocpp.file_hosts),
+            files=files,
             signer=station_signer(settings.ocpp),
             offload=asyncio.to_thread,
             clock_synchronised=lambda: settings.clock == "trusted" or kernel_clock_synchronised(),

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping, Sequence, Set
 
     from revere.core import facts as f
     from revere.core.ids import SiteId, StationId
@@ -202,8 +202,19 @@ def held(station: StationNow, now: dt.datetime) -> str:
     return ""
 
 
-def next_moves(campaign: Campaign, stations: Mapping[StationId, StationNow], now: dt.datetime) -> list[Move]:
-    """What a campaign does now. A station that is not registered any more fails."""
+def sites_under_way(campaign: Campaign, stations: Mapping[StationId, StationNow]) -> set[SiteId]:
+    """The sites at which a station of the campaign has its order and is not through."""
+    asked = (station_id for station_id, progress in campaign.progress.items() if progress.step == "asked")
+    return {stations[station_id].site_id for station_id in asked if station_id in stations}
+
+
+def next_moves(
+    campaign: Campaign,
+    stations: Mapping[StationId, StationNow],
+    now: dt.datetime,
+    elsewhere: Set[SiteId] = frozenset(),
+) -> list[Move]:
+    """What a campaign does now; ``elsewhere``: sites under way in others. A station not registered any more fails."""
     moves: list[Move] = []
     for station_id, progress in campaign.progress.items():
         station = stations.get(station_id)
@@ -224,16 +235,19 @@ def next_moves(campaign: Campaign, stations: Mapping[StationId, StationNow], now
             why = f"{failed} of {len(stage)} stations of a stage failed, the first {first}: "
             return [*moves, Move("stop", None, why + campaign.progress[first].why)]
         if failed + steps.count("passed") < len(stage):
-            return moves + _begin(campaign, stage, stations, now)
+            return moves + _begin(campaign, stage, stations, now, elsewhere)
     return [*moves, Move("done")]
 
 
 def _begin(
-    campaign: Campaign, stage: Sequence[StationId], stations: Mapping[StationId, StationNow], now: dt.datetime
+    campaign: Campaign,
+    stage: Sequence[StationId],
+    stations: Mapping[StationId, StationNow],
+    now: dt.datetime,
+    elsewhere: Set[SiteId],
 ) -> list[Move]:
     """The stations of the running stage that may begin now, one of a site at a time."""
-    under_way = [i for i, progress in campaign.progress.items() if progress.step == "asked"]
-    sites = {stations[station_id].site_id for station_id in under_way if station_id in stations}
+    sites = sites_under_way(campaign, stations) | elsewhere
     moves: list[Move] = []
     for station_id in stage:
         progress, station = campaign.progress[station_id], stations.get(station_id)

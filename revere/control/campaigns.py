@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import structlog
 
 from revere.control.bounds import fed
-from revere.control.campaign import Call, Campaign, Move, StationNow, held, next_moves
+from revere.control.campaign import Call, Campaign, Move, StationNow, held, next_moves, sites_under_way
 from revere.control.desk import Receipt, StartCampaign, TellCampaign
 from revere.control.snapshot import read_slots
 from revere.control.view import CampaignRow, CampaignView
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from revere.control.image import EvseImage, Image
     from revere.control.inbox import Inbox
     from revere.control.sender import Sender
+    from revere.core.ids import SiteId
     from revere.core.ports import ChargingLink
     from revere.core.time import Clock
 
@@ -63,6 +64,8 @@ class Campaigns:
         self._clock = clock
         self._follows = follows
         self._busy: set[tuple[CampaignId, StationId | None]] = set()
+        self._starting = asyncio.Lock()
+        self._serial = 0
         self.views: tuple[CampaignView, ...] = ()
 
     async def run(self) -> None:
@@ -76,8 +79,11 @@ class Campaigns:
         """Do what each campaign does now, beside; what is still being done for a station is not begun again."""
         live = [campaign for campaign in self._image.campaigns.values() if campaign.live(now)]
         stations = self._stations(now) if live else {}
+        taken: set[SiteId] = set().union(*(sites_under_way(campaign, stations) for campaign in live))
         for campaign in live:
-            for move in next_moves(campaign, stations, now):
+            for move in next_moves(campaign, stations, now, taken - sites_under_way(campaign, stations)):
+                if move.kind == "ask" and move.station_id is not None:
+                    taken.add(stations[move.station_id].site_id)
                 key = (campaign.started.campaign_id, move.station_id)
                 if key not in self._busy:
                     self._busy.add(key)
@@ -217,12 +223,16 @@ class Campaigns:
             _order(request.location, request.signing_certificate, request.signature, 1)
         except ValueError as error:
             raise Refused(str(error)) from error
+        async with self._starting:  # each sees the stations that the one before it has taken
+            return await self._start(request, now)
+
+    async def _start(self, request: StartCampaign, now: dt.datetime) -> Receipt:
         evses, left_out = self._chosen(request)
         kind = _identity(evses[0])
-        number = sum(1 for campaign in self._image.campaigns.values() if campaign.started.at == now) + 1
+        self._serial += 1
         fact = f.CampaignStarted(
             at=now,
-            campaign_id=CampaignId(f"firmware-{int(now.timestamp())}-{number}"),
+            campaign_id=CampaignId(f"firmware-{int(now.timestamp())}-{self._serial}"),
             by=request.by,
             vendor=kind.vendor,
             model=kind.model,

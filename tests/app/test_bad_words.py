@@ -73,6 +73,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(words: tuple[str, ...], says: str
     [
         ("[ocpp]\nport = 99999\n", "$.ocpp.port"),
         ('[ocpp]\nport = "x"\n', "$.ocpp.port"),
+        ('[ocpp]\nfile_hosts = ["files.example.org"]\n', "ocpp.file_hosts: not a host"),
         ("[web]\nport = -1\n", "$.web.port"),
         ("[web]\nprot = 1\n", "prot"),
     ],

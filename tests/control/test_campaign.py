@@ -101,6 +101,17 @@ def test_one_station_of_a_site_at_a_time() -> None:
     assert asked(next_moves(it, stations, NOON)) == ["s02", "s03"]
 
 
+def test_a_site_that_is_under_way_in_another_campaign_waits_and_counts() -> None:
+    it = campaign(20)
+    assert asked(next_moves(it, fleet_of(), NOON, {SiteId("site0")})) == []
+    for station_id in ids(2):
+        step(it, station_id, "passed")
+    elsewhere = {SiteId("site3"), SiteId("site99")}
+    begun = asked(next_moves(it, fleet_of(), NOON, elsewhere))
+    assert "s03" not in begun
+    assert len(begun) == AT_ONCE_MAX - len(elsewhere)
+
+
 def call(start_h: float, hours: float = 3, *, called: bool = True) -> Call:
     start = NOON + dt.timedelta(hours=start_h)
     return Call(start=start, end=start + dt.timedelta(hours=hours), called=called)

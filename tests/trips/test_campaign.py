@@ -205,11 +205,18 @@ def test_a_campaign_of_two_kinds_or_from_a_strange_host_never_begins(fresh_dsn: 
         ]:
             with pytest.raises(Refused, match=why):
                 await do(asked)
-        await do(start(stations=("school-cs01",)))
+        at_once = await asyncio.gather(
+            *(do(start(stations=("school-cs01",))) for _ in range(2)),
+            do(start(vendor="Generic", model="AC-11")),
+            return_exceptions=True,
+        )
+        refused = [found for found in at_once if isinstance(found, Refused)]
+        assert len(refused) == 1, "two at once cannot have the same station"
         with pytest.raises(Refused, match="another campaign"):
             await do(start())
         assert not await trip.facts(f.CampaignEnded)
-        assert len(await trip.facts(f.CampaignStarted)) == 1
+        started = await trip.facts(f.CampaignStarted)
+        assert len({fact.campaign_id for fact in started}) == len(started) == 2
 
     flown(one_kind(), fresh_dsn(), FRIDAY_EVENING, work)
 

@@ -141,6 +141,32 @@ def test_how_it_may_end(fate: Fate, last: str | None, version: str) -> None:
     assert boots(central, BUS)[-1][1] == version
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_nature_lets_a_share_of_updates_fail_by_the_seed(share: float) -> None:
+    failing = small(SMALL.split("[[outages]]")[0].replace("[plant]", f"[plant]\nfirmware_failure_share = {share}"))
+    ends: list[list[tuple[str, str, bool]]] = []
+
+    async def body(world: World, central: Central, clock: TwinClock) -> None:
+        await asyncio.sleep(60)
+        buses = [name for name in world.stations if name.startswith("school")]
+        for bus in buses:
+            await free(central, bus)
+            await central.call(bus, "UpdateFirmware", order(clock.now()))
+        await asyncio.sleep(1200)
+        found = [(updater(world, bus), (words(central, bus) or ["nothing"])[-1]) for bus in buses]
+        ends.append([(one.version, word, one.refuses_default) for one, word in found])
+
+    for seed in (3, 3, 4):
+        play(body, failing, seed=seed)
+    well = (NEW, "Installed", False)
+    assert ends[0] == ends[1], "one seed, one fate"
+    if share:
+        assert well not in ends[0] + ends[2]
+        assert ends[0] != ends[2]
+    else:
+        assert {end for ended in ends for end in ended} == {well}
+
+
 @pytest.mark.parametrize(
     ("what", "changes", "answer", "last"),
     [
