@@ -30,6 +30,7 @@ from revere.core.orders import (
     kind_of,
 )
 from revere.core.ports import ChargingLink
+from revere.links.ocpp2.translate_v2x import MODE_PROFILE_BASE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -126,7 +127,10 @@ def test_no_frame_but_a_stop_reaches_a_locked_station(protocol: str, state: Lock
             await asyncio.sleep(0)
             heard = station.asked[before:]
             paces = {"SetVariables", "ChangeConfiguration", "TriggerMessage"} if state == "closing" else set()
-            assert {action for action, _ in heard} <= ENDS | POWERS | paces
+            ended = [frame for action, frame in heard if action == "ClearChargingProfile"]  # a mode over the set-point
+            assert all(frame == {"chargingProfileId": MODE_PROFILE_BASE + 1} for frame in ended)
+            assert not ended or state == "closing"
+            assert {action for action, _ in heard} - {"ClearChargingProfile"} <= ENDS | POWERS | paces
             assert all(numbers(frame) and set(numbers(frame)) == {0.0} for a, frame in heard if a in POWERS)
             assert ENDS & {action for action, _ in heard}
             assert POWERS & {action for action, _ in heard}
