@@ -56,6 +56,7 @@ class FilesDesk21:
     def __init__(self, station: Station21) -> None:
         self._station = station
         self.updater = Updater(station, self._tell)
+        station.upkeep.triggers["FirmwareStatusNotification"] = self.updater.tell_again
         self._logs = LogBringer(station)
         self.handlers: Handlers = {"UpdateFirmware": self._update, "GetLog": self._log}
 
@@ -73,7 +74,8 @@ class FilesDesk21:
         return {"status": answer}
 
     def _tell(self, word: str, number: int | None) -> None:
-        self._station.line.post(Message("FirmwareStatusNotification", {"status": word, "requestId": number}))
+        named = {} if number is None else {"requestId": number}
+        self._station.line.post(Message("FirmwareStatusNotification", {"status": word} | named))
 
     def _log(self, payload: Payload) -> Payload:
         request = self._station.asked(payload, v21.GetLogRequest)
@@ -88,6 +90,7 @@ class FilesDesk16:
     def __init__(self, station: Station16) -> None:
         self._station = station
         self.updater = Updater(station, self._tell)
+        station.upkeep.triggers["FirmwareStatusNotification"] = self.updater.tell_again
         self._logs = LogBringer(station)
         self.handlers: Handlers = {
             "UpdateFirmware": self._update,

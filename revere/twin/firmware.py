@@ -81,6 +81,7 @@ class Updater:
         self._signed: tuple[x509.Certificate, bytes] | None = None
         self._drawn: Fate = "well"
         self._ending = ""
+        self._word = "Idle"
 
     @property
     def installing(self) -> bool:
@@ -129,7 +130,16 @@ class Updater:
     def _later(self, delay_s: float, action: Callable[[], None]) -> None:
         self._station.later("firmware", delay_s, action)
 
+    def tell_again(self) -> bool:
+        """Say how far it is, as it is asked to: idle where nothing is under way."""
+        if self._state == "idle":
+            self._say("Idle", None)
+        else:
+            self._tell(self._word)
+        return True
+
     def _tell(self, word: str) -> None:
+        self._word = word
         if self._drawn != "mute":
             self._say(word, self._number)
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from revere.twin.station import Station
 
 Scope = Literal["station", "evse", "connector"]
@@ -28,6 +30,9 @@ REBOOT_S: Final = 45.0
 
 class Upkeep:
     """The service state of one station with one EVSE and one connector."""
+
+    triggers: dict[str, Callable[[], bool]]
+    """What it sends when it is asked to, by the message's name; False where it cannot."""
 
     def __init__(self, station: Station) -> None:
         self._station = station

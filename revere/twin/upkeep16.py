@@ -26,7 +26,6 @@ class UpkeepDesk16(Upkeep):
             "Heartbeat": self._trigger_heartbeat,
             "StatusNotification": self._trigger_status,
             "MeterValues": self._trigger_meter,
-            "FirmwareStatusNotification": lambda: self._tell_idle("FirmwareStatusNotification"),
             "DiagnosticsStatusNotification": lambda: self._tell_idle("DiagnosticsStatusNotification"),
         }
         self.handlers: dict[str, Callable[[Payload], Payload]] = {

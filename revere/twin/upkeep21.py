@@ -31,7 +31,6 @@ class UpkeepDesk(Upkeep):
             "MeterValues": self._trigger_meter,
             "TransactionEvent": self._trigger_transaction,
             "LogStatusNotification": lambda: self._tell_idle("LogStatusNotification"),
-            "FirmwareStatusNotification": lambda: self._tell_idle("FirmwareStatusNotification"),
         }
         self.handlers: dict[str, Callable[[Payload], Payload]] = {
             "Reset": self._reset,

@@ -191,6 +191,22 @@ def test_a_signature_is_checked(what: str, changes: dict[str, Any], answer: str,
     assert words(central, BUS)[-1:] == ([last] if last else []), what
 
 
+def test_asked_how_far_it_is_it_says_so() -> None:
+    async def body(world: World, central: Central, clock: TwinClock) -> None:
+        await asyncio.sleep(60)
+        asked = {"requestedMessage": "FirmwareStatusNotification"}
+        assert (await central.call(BUS, "TriggerMessage", asked))["status"] == "Accepted"
+        await central.call(BUS, "UpdateFirmware", order(clock.now()))
+        await asyncio.sleep(30)
+        assert (await central.call(BUS, "TriggerMessage", asked))["status"] == "Accepted"
+        await asyncio.sleep(5)
+
+    _, central = play(body, CALM)
+    said = central.said(BUS, "FirmwareStatusNotification")
+    downloading = {"status": "Downloading", "requestId": 7}
+    assert said == [{"status": "Idle"}, downloading, downloading]
+
+
 def test_a_second_order_cancels_the_first_but_not_an_installation() -> None:
     answers: list[str] = []
 
