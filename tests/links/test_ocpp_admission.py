@@ -169,6 +169,30 @@ def test_few_are_worked_at_the_newest_of_the_waiting_next(monkeypatch: pytest.Mo
     asyncio.run(story())
 
 
+@pytest.mark.parametrize(
+    ("each_takes_s", "held_s"),
+    [(0.0, 1.0), (0.1, 1.0), (1.0, 4.0), (60.0, 8.0)],
+    ids=["at rest", "quick", "a slow machine", "bounded"],
+)
+def test_a_silent_caller_holds_its_place_as_long_as_openings_take(each_takes_s: float, held_s: float) -> None:
+    """A hundred openings that took so long, then one that says nothing."""
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        door = Threshold(Counters(), lambda _: 9)
+        for number in range(100):
+            caller = Knock(f"{number}", [])
+            door.arrive(caller)
+            door._busy[caller] = (door._busy[caller][0], loop.time() - each_takes_s)
+            door.leave(caller)
+        silent = Knock("silent", [])
+        door.arrive(silent)
+        assert door._busy[silent][0].when() - loop.time() == pytest.approx(held_s, abs=0.1)
+        door.close()
+
+    asyncio.run(story())
+
+
 def test_who_has_waited_longest_is_told_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threshold, "OPENINGS_AT_ONCE", 1)
     monkeypatch.setattr(threshold, "ADMISSION_WAIT_MAX_S", -1.0)

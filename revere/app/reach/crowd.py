@@ -189,6 +189,7 @@ class Crowd:
         self.late = 0
         self._rng = random.Random(1)
         self._callers: list[Caller] = []
+        self._certificates: list[ssl.SSLContext] = []
         self._delays_s: list[float] = []
         self._measuring = False
         self._stamp = ("", -1.0)
@@ -216,7 +217,7 @@ class Crowd:
     async def _open(self, number: int) -> Caller:
         """Open one socket and boot; raises ``OSError``, ``TimeoutError`` or :class:`Refused`."""
         name = station_name(number)
-        tls = _client_tls(Path(self.spec.certificates), name) if self.spec.certificates else None
+        tls = self._certificates[number] if self._certificates else None
         loop = asyncio.get_running_loop()
         caller = Caller(self, name)
         try:
@@ -243,6 +244,9 @@ class Crowd:
         """Everybody connects and boots, a hundred at a time or all at once; when, in seconds from the first."""
         storm = self.spec.mode == "storm"
         gate = asyncio.Semaphore(self.spec.count if storm else CONNECTING_MAX)
+        if self.spec.certificates:  # read before the first call: a station has its own at hand
+            names = [station_name(number) for number in range(self.spec.count)]
+            self._certificates = [_client_tls(Path(self.spec.certificates), name) for name in names]
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         booted_s: list[float] = []

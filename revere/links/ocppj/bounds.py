@@ -60,6 +60,8 @@ OPENINGS_AT_ONCE: Final = 128
 """Opening handshakes worked at together; the next ones wait unread."""
 SLOT_S: Final = 1.0
 """How long an opening may hold its place: a caller that says nothing keeps nobody out for longer."""
+SLOT_MAX_S: Final = 8.0
+"""The same where openings take long, the machine being slow."""
 LISTEN_BACKLOG: Final = 4_096
 """Sockets that the kernel keeps for us; a caller beyond it is not heard for a second or more. Linux allows no more."""
 FAILED_LOGINS_BURST: Final = 30.0

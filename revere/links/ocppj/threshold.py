@@ -9,19 +9,23 @@
 An opening costs most of what a station costs, above all with certificates. Worked at all together, ten thousand of them
 would each take as long as all, most callers would hang up meanwhile, and the work would be done for nobody. So few are
 worked at, the rest cost nothing but a socket, and who has hung up is noticed by a look at the socket. A caller that
-says nothing holds its place for no longer than ``SLOT_S``.
+says nothing holds its place for no longer than ``SLOT_S``, or four times what openings take of late where the machine
+is slow: else more and more would be worked at together just then.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from revere.links.ocppj.bounds import ADMISSION_WAIT_MAX_S, OPENINGS_AT_ONCE, SLOT_S, Counters
+from revere.links.ocppj.bounds import ADMISSION_WAIT_MAX_S, OPENINGS_AT_ONCE, SLOT_MAX_S, SLOT_S, Counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+USUAL_WEIGHT: Final = 0.05
+"""Of each opening in the mean of what they take."""
 
 
 class Caller(Protocol):
@@ -49,7 +53,8 @@ class Threshold:
     def __init__(self, counters: Counters, retry_after_s: Callable[[float], int]) -> None:
         self._counters = counters
         self._retry_after_s = retry_after_s
-        self._busy: dict[Caller, asyncio.TimerHandle] = {}
+        self._busy: dict[Caller, tuple[asyncio.TimerHandle, float]] = {}
+        self._usual_s = 0.0
         self._waiting: deque[tuple[Caller, float]] = deque()
         """The oldest first."""
 
@@ -64,9 +69,13 @@ class Threshold:
 
     def leave(self, caller: Caller) -> None:
         """The caller's place is free: it is through the door, refused or gone. Again is no harm."""
-        handle = self._busy.pop(caller, None)
-        if handle is None:
-            return
+        place = self._busy.get(caller)
+        if place is not None:
+            self._usual_s += (asyncio.get_running_loop().time() - place[1] - self._usual_s) * USUAL_WEIGHT
+            self._free(caller)
+
+    def _free(self, caller: Caller) -> None:
+        handle, _ = self._busy.pop(caller)
         handle.cancel()
         self._send_away(asyncio.get_running_loop().time())
         while self._waiting and len(self._busy) < OPENINGS_AT_ONCE:
@@ -82,14 +91,15 @@ class Threshold:
         for caller, _ in self._waiting:
             caller.turn_away(None)
         self._waiting.clear()
-        for caller, handle in self._busy.items():
+        for caller, (handle, _) in self._busy.items():
             handle.cancel()
             caller.turn_away(None)
         self._busy.clear()
 
     def _let_on(self, caller: Caller) -> None:
         loop = asyncio.get_running_loop()
-        self._busy[caller] = loop.call_later(SLOT_S, self.leave, caller)
+        holds_s = min(SLOT_MAX_S, max(SLOT_S, 4.0 * self._usual_s))
+        self._busy[caller] = (loop.call_later(holds_s, self._free, caller), loop.time())
         caller.come_in()
 
     def _send_away(self, now_s: float) -> None:
