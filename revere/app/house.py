@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from revere.core.assets import Fleet
     from revere.core.ports import CertificateSigner
     from revere.core.time import Clock
+    from revere.links.models import ChargerModel
     from revere.store.store import Store
 
 REMEMBERED: tuple[tuple[dt.timedelta | None, tuple[str, ...]], ...] = (
@@ -128,6 +129,7 @@ async def open_house(
     tls: ssl.SSLContext | None = None,
     door: DoorRules | None = None,
     files: AllowedAddresses | None = None,
+    models: tuple[ChargerModel, ...] | None = None,
     signer: CertificateSigner | None = None,
     ping_interval_s: float | None = 20.0,
     offload: Callable[[Callable[[], Any]], Awaitable[Any]] = run_inline,
@@ -144,7 +146,7 @@ async def open_house(
     profiles, _short = fallback_profiles(fleet)
     directory = Directory(fleet, key, macs, profiles, image, offered_macs)
     server = OcppServer(
-        inbox, directory, clock, ping_interval_s=ping_interval_s, rules=door, files=files, signer=signer
+        inbox, directory, clock, ping_interval_s=ping_interval_s, rules=door, files=files, signer=signer, models=models
     )
     await remember(store, image, clock.now())
     ven = await _ven(utility, fleet, store, inbox, clock)
@@ -162,8 +164,7 @@ async def open_house(
         clock_synchronised=clock_synchronised,
     )
     heart.commissioning = Commissioning(image, inbox, profiles)
-    heart.tracker.resume(clock.now())
-    heart.scribe.write(abandoned(image, clock.now()))
+    _resume(heart, clock.now())
     office = _office(heart, inbox, directory, store)
     if publish:
         heart.publish = office.publish
@@ -184,6 +185,12 @@ async def open_house(
         port=listening,
         tasks=tasks,
     )
+
+
+def _resume(heart: Heart, now: dt.datetime) -> None:
+    """Number commands anew, and end those that an earlier life left open."""
+    heart.tracker.resume(now)
+    heart.scribe.write(abandoned(heart.image, now))
 
 
 def _office(heart: Heart, inbox: Inbox, directory: Directory, store: Store) -> Office:

@@ -30,6 +30,7 @@ from revere.core.addresses import AllowedAddresses
 from revere.core.errors import RevereError
 from revere.core.ids import TenantId
 from revere.core.time import WallClock
+from revere.links.models import models_with
 from revere.links.ocppj.door import DoorRules
 from revere.settle.rules import load_rulebook
 from revere.store.postgres import EmbeddedPostgres
@@ -173,6 +174,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
     clock = WallClock()
     tls = station_tls(settings.ocpp)  # settings that can never serve are told before anything else
     files = AllowedAddresses(settings.ocpp.file_hosts)
+    models = models_with(settings.ocpp.models)
     if not os.environ.get(DSN_VARIABLE):
         require_cluster(folder)
     make_state_folder(folder)
@@ -199,6 +201,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
             ),
             files=files,
             signer=station_signer(settings.ocpp),
+            models=models,
             offload=asyncio.to_thread,
             clock_synchronised=lambda: settings.clock == "trusted" or kernel_clock_synchronised(),
         )

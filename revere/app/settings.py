@@ -30,11 +30,13 @@ class OcppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     with its key beside it, ``tls_station_root_key``, stations get new ones over OCPP.
     ``bench`` lets stations of profile 0 in, who prove nothing. ``file_hosts`` names where stations may fetch firmware
     and bring logs, such as ``https://files.example.org``: nowhere unless it is named. ``inspect_first`` holds a charger
-    that boots for the first time (Pending) until it is set and its device model is read.
+    that boots for the first time (Pending) until it is set and its device model is read. ``models`` is a folder of the
+    operator's own charger models, beside those that come with Revere.
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 9000
+    models: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_station_root: Path | None = None

@@ -15,7 +15,7 @@ from test_ocpp201 import ST, STAMP, event, profiles, setpoint
 from revere.core.errors import RevereError
 from revere.core.facts import EnergyNeeds, MeterReading, StationProvisioned, StationRecognised
 from revere.core.ids import SessionId
-from revere.links.models import ChargerModel, DataTransfer, Variable, choose, load_models, our_models
+from revere.links.models import ChargerModel, DataTransfer, Variable, choose, load_models, models_with, our_models
 from revere.links.ocppj.line import NOT_CONTROLLABLE
 
 ACME = ChargerModel(
@@ -213,3 +213,39 @@ def test_a_charger_that_only_charges_by_its_model_is_not_counted_to_give() -> No
             assert [(r.model, r.discharges) for r in b.sink.of(StationRecognised)] == [("charge-only-1.6", False)]
 
     play(story)
+
+
+OWN = 'name = "own"\nprotocols = ["ocpp2.0.1"]\nway = "negative-limit"\nvendor = "Lightbridge*"\nfirmware = "2.*"\n'
+
+
+def test_an_operators_own_model_is_chosen_before_ours(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(OWN)
+    models = models_with(tmp_path)
+    assert models[: len(our_models())] == our_models() == models_with(None)
+    assert choose(models, "ocpp2.0.1", ("lightbridge", "V2G-60", "2.4")).name == "own"
+    assert choose(models, "ocpp2.0.1", ("lightbridge", "V2G-60", "1.9")).name == "negative-limit"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (OWN.replace("negative-limit", "magic"), "`$.way`"),
+        (OWN + "profile_intervall_s = 3\n", "profile_intervall_s"),
+        (OWN + "profile_interval_s = -1\n", "`$.profile_interval_s`"),
+        (OWN + '[[variables]]\ncomponent = "X"\nvariable = "Y"\n', "`$.variables[0]`"),
+        (OWN.replace("negative-limit", "native21"), "way: ocpp2.0.1 has no such"),
+        (OWN.replace('"own"', '""'), "needs a name"),
+        (OWN.replace('"own"', '"negative-limit"'), "of Revere's own name"),
+        ("name =", "no charger model"),
+        (None, "no charger model in it"),
+    ],
+)
+def test_what_is_wrong_with_an_own_model_is_told_by_file_and_key(tmp_path: Path, text: str | None, says: str) -> None:
+    if text is not None:
+        (tmp_path / "own.toml").write_text(text)
+    with pytest.raises(RevereError) as error:
+        models_with(tmp_path)
+    assert says in error.value.text()
+    assert str(tmp_path) in error.value.text()
+    with pytest.raises(RevereError, match="no folder of charger models"):
+        models_with(tmp_path / "nowhere")

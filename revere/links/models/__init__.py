@@ -19,7 +19,7 @@ import fnmatch
 import functools
 import tomllib
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -28,6 +28,7 @@ from revere.core.errors import RevereError
 from revere.core.facts import Place
 
 FOLDER: Final = Path(__file__).parent
+HOW: Final = "docs/how-to/connect-a-station.md says what a model holds"
 Way = Literal["native21", "draft21", "negative-limit", "charge-only", "data-transfer", "vendor-cloud"]
 WAYS_OF: Final[dict[Protocol, frozenset[Way]]] = {
     "ocpp2.1": frozenset({"native21", "data-transfer", "vendor-cloud"}),
@@ -72,7 +73,7 @@ class ChargerModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     vendor: str = ""
     model: str = "*"
     firmware: str = "*"
-    profile_interval_s: float = 60.0
+    profile_interval_s: Annotated[float, msgspec.Meta(ge=0.0, le=86_400.0)] = 60.0
     places: dict[Literal["Inlet", "Outlet", "unsaid"], Place] = {}
     variables: tuple[Variable, ...] = ()
     data_transfer: DataTransfer | None = None
@@ -119,6 +120,22 @@ def load_models(folder: Path = FOLDER) -> tuple[ChargerModel, ...]:
     return tuple(models)
 
 
+def models_with(folder: Path | None) -> tuple[ChargerModel, ...]:
+    """Ours, and those of an operator's own folder. Raises :class:`RevereError` with the file and the key."""
+    if folder is None:
+        return our_models()
+    if not folder.is_dir():
+        raise RevereError("no folder of charger models", where="ocpp.models", got=str(folder), expected="a folder")
+    theirs = load_models(folder)
+    if not theirs:
+        raise RevereError("no charger model in it", where="ocpp.models", got=str(folder), expected="files NAME.toml")
+    ours = {model.name for model in our_models()}
+    taken = sorted(model.name for model in theirs if model.name in ours)
+    if taken:
+        raise RevereError("a charger model of Revere's own name", where=str(folder), got=", ".join(taken))
+    return (*our_models(), *theirs)
+
+
 @functools.cache
 def our_models() -> tuple[ChargerModel, ...]:
     """The models that come with this release."""
@@ -128,14 +145,18 @@ def our_models() -> tuple[ChargerModel, ...]:
 def _load(path: Path) -> ChargerModel:
     try:
         found = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), ChargerModel)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise RevereError("no charger model", where=path.name, got=str(error)) from error
+    except OSError as error:
+        raise RevereError("a charger model cannot be read", where=str(path), got=error.strerror) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise RevereError(f"no charger model: {error}", where=str(path), remedy=HOW) from error
+    if not found.name or not found.protocols:
+        raise RevereError("a charger model needs a name and protocols", where=str(path), remedy=HOW)
     for protocol in found.protocols:
         if found.way not in WAYS_OF[protocol]:
             expected = ", ".join(sorted(WAYS_OF[protocol]))
-            raise RevereError(f"{protocol} has no such way", where=path.name, got=found.way, expected=expected)
+            raise RevereError(f"way: {protocol} has no such way", where=str(path), got=found.way, expected=expected)
     if (found.way == "data-transfer") != (found.data_transfer is not None):
-        raise RevereError("data_transfer belongs to way data-transfer, and it needs one", where=path.name)
+        raise RevereError("data_transfer belongs to way data-transfer, and it needs one", where=str(path))
     return found
 
 
