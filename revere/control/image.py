@@ -19,7 +19,7 @@ from revere.control.registers import Registers, building_mean, keep_aligned, net
 from revere.control.screen import building_range_kw, told_once
 from revere.control.told import Told
 from revere.core import facts as f
-from revere.core.assets import StationIdentity, program_of
+from revere.core.assets import VENDOR_CLOUD, StationIdentity, program_of
 from revere.core.commands import NOT_CONNECTED
 from revere.core.ids import CampaignId, GridEventId, ProgramId, SessionId, SiteId, StationId, VehicleId
 
@@ -201,7 +201,7 @@ class Image:
         by_station = {vehicle.station_id: vehicle for vehicle in fleet.vehicles}
         self.by_token = {vehicle.token: vehicle for vehicle in fleet.vehicles}
         self.evses: dict[str, EvseImage] = {
-            f.evse_asset(station.id, 1): EvseImage(station, by_station.get(station.id)) for station in fleet.stations
+            f.evse_asset(station.id, 1): _unheard(station, by_station.get(station.id)) for station in fleet.stations
         }
         self.sites: dict[SiteId, SiteImage] = {site.id: SiteImage(site) for site in fleet.sites}
         self.site_evses: dict[SiteId, list[EvseImage]] = {site.id: [] for site in fleet.sites}
@@ -565,6 +565,12 @@ class Image:
         if evse.vehicle is None or evse.soc is None:
             return None
         return evse.soc * evse.vehicle.capacity_kwh
+
+
+def _unheard(station: Station, vehicle: Vehicle | None) -> EvseImage:
+    """An EVSE of which nothing was heard; one that only its vendor's cloud reaches is never ours to tell."""
+    ours = station.charger_model != VENDOR_CLOUD
+    return EvseImage(station, vehicle, controllable=ours, discharges=ours)
 
 
 def _identity(fact: f.IdentityAccepted | f.IdentityRefused) -> StationIdentity:

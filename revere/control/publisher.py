@@ -267,6 +267,7 @@ def _station_row(asset_id: str, evse: EvseImage, power_kw: float | None, state: 
         soc=evse.soc if evse.session_id is not None else None,
         skew_s=evse.skew_s,
         last_reading=evse.last_reading,
+        controllable=evse.controllable,
         locks=tuple(LockView(by=k.by, why=k.why, since=k.at, whole_site=k.whole_site) for k in evse.locks),
         lock_proven_at=evse.rest_proven_at,
     )

@@ -147,6 +147,8 @@ class StationRow(ViewBase, frozen=True, kw_only=True):
     soc: float | None
     skew_s: float | None
     last_reading: dt.datetime | None
+    controllable: bool = True
+    """False where only its vendor's cloud can tell it anything."""
     locks: tuple[LockView, ...] = ()
     lock_proven_at: dt.datetime | None = None
     """When its meter first showed 0 kW under the lock; None: not proven that it rests."""

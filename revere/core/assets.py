@@ -93,6 +93,10 @@ class StationIdentity(Struct, frozen=True, kw_only=True):
         return f"{self.vendor} {self.model}, {f'serial {self.serial}' if self.serial else 'without a serial number'}"
 
 
+VENDOR_CLOUD = "vendor-cloud"
+"""The charger model of a station that only its vendor's cloud reaches or commands: metered at best, never told."""
+
+
 class Station(Struct, frozen=True, kw_only=True):
     """A charging station (in this release with one EVSE, number 1).
 

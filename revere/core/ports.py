@@ -120,6 +120,22 @@ class CertificateSigner(Protocol):
         ...
 
 
+class VendorCloud(Protocol):
+    """The cloud of a charger's vendor, for chargers that nobody else reaches: it tells us, and we tell it nothing.
+
+    Who fills it delivers what he hears to the ``FactSink``, like a link. Its stations are registered with the charger
+    model ``vendor-cloud``: *not controllable*, so that no plan and no nomination counts on them.
+    """
+
+    def stations(self) -> frozenset[StationId]:
+        """The stations that it speaks for."""
+        ...
+
+    async def listen(self, sink: FactSink) -> None:
+        """Deliver readings, sessions and links' states until cancelled. Raises ``Unavailable`` where it cannot."""
+        ...
+
+
 class ChargingLink(Protocol):
     """What control may ask of stations, whatever they speak."""
 

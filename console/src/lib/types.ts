@@ -124,6 +124,8 @@ export interface StationRow {
   soc: number | null;
   skew_s: number | null;
   last_reading: string | null;
+  /** False where only its vendor's cloud can tell it anything. */
+  controllable: boolean;
   locks: Lock[];
   /** When its meter first showed 0 kW under the lock. */
   lock_proven_at: string | null;
