@@ -39,7 +39,7 @@ test: setup .venv/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python console/build.py --check
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 
 # Stations that no one here wrote, in environments of their own below .peers, against our server in wall time.
 peers: setup .venv/dev.stamp .peers/python.stamp .peers/node.stamp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -54,9 +55,13 @@ def pg_dsn(pg: EmbeddedPostgres, pg_database: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin the long runs first; the other process begins with what mostly waits, so that nobody waits at the end."""
+    """Begin the long runs in the first process and what mostly waits in the second, so that nobody waits at the end.
+
+    Processes start with equal shares of the list, in order, and steal from each other when theirs is done.
+    """
     long = [item for item in items if item.get_closest_marker("long")]
     waiting = [item for item in items if item.get_closest_marker("wall") and item not in long]
     rest = [item for item in items if item not in long and item not in waiting]
-    half = max(0, (len(items) + 1) // 2 - len(long))
-    items[:] = [*long, *rest[:half], *waiting, *rest[half:]]
+    share = -(-len(items) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    before = max(0, share - len(long))
+    items[:] = [*long, *rest[:before], *waiting, *rest[before:]]
