@@ -262,6 +262,7 @@ def _smart_charging(station: Any, abilities: Abilities) -> list[Entry]:
         _fixed(smart, "SupportsEvseSleep", truth(abilities.evse_sleep), "boolean"),
         _fixed(smart, "SupportedAdditionalPurposes", "PriorityCharging", "MemberList"),
         _fixed(smart, "ExternalControlSignalsEnabled", "true", "boolean"),
+        _fixed(smart, "MaxExternalConstraintsId", str(abilities.external_id_max), "integer"),
         _fixed(smart, "LimitChangeSignificance", "1", "decimal"),
     ]
 

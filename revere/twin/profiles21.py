@@ -82,6 +82,8 @@ class Abilities:
     """A 2.0.1 station that discharges: it has no setpoint, a limit below 0 in a TxProfile is one."""
     update_rate_s: float = 60.0
     dynamic_rate_s: float = 1.0
+    external_id_max: int = 0
+    """Up to this, profile ids belong to others' limits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +171,8 @@ class ProfileStore:
         if evse_id not in (0, 1):
             raise Refusal("UnknownEvse", f"evseId {evse_id}")
         purpose = profile.chargingProfilePurpose
+        if profile.id <= self.abilities.external_id_max:
+            raise Refusal("InvalidProfileId", f"{profile.id} is kept for {EXTERNAL}")
         if purpose == EXTERNAL:
             raise Refusal("InvalidProfile", f"{EXTERNAL} is another system's to set")
         if purpose not in self.abilities.purposes:

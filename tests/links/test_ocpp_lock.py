@@ -30,7 +30,7 @@ from revere.core.orders import (
     kind_of,
 )
 from revere.core.ports import ChargingLink
-from revere.links.ocpp2.translate_v2x import MODE_PROFILE_BASE
+from revere.links.ocpp2.profile_ids import FROM_ONE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -128,7 +128,7 @@ def test_no_frame_but_a_stop_reaches_a_locked_station(protocol: str, state: Lock
             heard = station.asked[before:]
             paces = {"SetVariables", "ChangeConfiguration", "TriggerMessage"} if state == "closing" else set()
             ended = [frame for action, frame in heard if action == "ClearChargingProfile"]  # a mode over the set-point
-            assert all(frame == {"chargingProfileId": MODE_PROFILE_BASE + 1} for frame in ended)
+            assert all(frame == {"chargingProfileId": FROM_ONE.mode(1)} for frame in ended)
             assert not ended or state == "closing"
             assert {action for action, _ in heard} - {"ClearChargingProfile"} <= ENDS | POWERS | paces
             assert all(numbers(frame) and set(numbers(frame)) == {0.0} for a, frame in heard if a in POWERS)

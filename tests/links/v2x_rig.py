@@ -27,6 +27,11 @@ ABLE = {
     "SmartChargingCtrlr.SupportsDynamicProfiles": "true",
     "SmartChargingCtrlr.SupportedAdditionalPurposes": "PriorityCharging",
 }
+STARTED = {
+    "eventType": "Started", "timestamp": STAMP, "triggerReason": "Authorized", "seqNo": 0,
+    "transactionInfo": {"transactionId": "tx-1"}, "evse": {"id": 1},
+    "idToken": {"idToken": "BUS-1", "type": "Central"},
+}  # fmt: skip
 
 
 def reported(variables: dict[str, str]) -> dict[str, Any]:
@@ -85,12 +90,7 @@ def scene(story: Callable[[Scene], Awaitable[None]], *, able: dict[str, str] | N
             await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
             if able != {}:
                 await s.call("NotifyReport", reported(ABLE if able is None else able))
-            started = {
-                "eventType": "Started", "timestamp": STAMP, "triggerReason": "Authorized", "seqNo": 0,
-                "transactionInfo": {"transactionId": "tx-1"}, "evse": {"id": 1},
-                "idToken": {"idToken": "BUS-1", "type": "Central"},
-            }  # fmt: skip
-            await s.call("TransactionEvent", started)
+            await s.call("TransactionEvent", STARTED)
             await story(s)
             for action, payload in station.asked:
                 validator("v21", f"{action}Request").validate(payload)

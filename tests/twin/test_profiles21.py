@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -171,6 +172,7 @@ REFUSED = [
     ("TxProfile without transaction", central() | {"transactionId": None}, 1, BOTH, "InvalidProfile"),
     ("other transaction", central() | {"transactionId": "tx-2"}, 1, BOTH, "TxNotFound"),
     ("unknown evse", central(), 2, BOTH, "UnknownEvse"),
+    ("an id kept for others", central(), 1, replace(BOTH, external_id_max=500), "InvalidProfileId"),
     ("stack level", central() | {"stackLevel": 21}, 1, BOTH, "InvalidStackLevel"),
     (
         "V2X in a max profile",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from revere.links.ocpp2.gather import Gathering
+from revere.links.ocpp2.profile_ids import profile_ids
 from revere.links.ocpp2.translate import PLACES
 from revere.links.ocpp2.version import DRAFT21, VERSIONS
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut, Reply
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from revere.core.device_model import DeviceVariable
     from revere.core.facts import Place
+    from revere.links.ocpp2.profile_ids import ProfileIds
     from revere.links.ocpp2.version import Version
     from revere.links.ocppj.line import Line
 
@@ -56,6 +58,11 @@ class Dialog:
         task = asyncio.get_running_loop().create_task(_quietly(work))
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
+
+    @property
+    def profile_ids(self) -> ProfileIds:
+        """The ids of our profiles here, above those that the station keeps for others."""
+        return profile_ids(self.line.memory.variables)
 
     @property
     def version(self) -> Version:

@@ -37,6 +37,7 @@ from revere.core.facts import (
     evse_asset,
 )
 from revere.core.ids import SessionId
+from revere.links.ocpp2.profile_ids import FROM_ONE
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.line import SKEW_QUARANTINE_S, session_id_of
 from revere.links.ocppj.samples import CONTEXTS, MEASURANDS, SOC, Sample, in_base_unit, readings_of
@@ -47,10 +48,9 @@ if TYPE_CHECKING:
 
     from revere.core.commands import DefaultProfile, SetpointCommand
     from revere.core.ports import StationConfig
+    from revere.links.ocpp2.profile_ids import ProfileIds
     from revere.links.ocppj.bounds import Counters
 
-DEFAULT_PROFILE_ID: Final = 1
-CENTRAL_PROFILE_BASE: Final = 100
 CENTRAL_STACK_LEVEL: Final = 10
 GRID_FAULTS: Final = frozenset({"UnderVoltage", "LowInputPower"})
 """What an inverter's protection reports when the grid is gone."""
@@ -306,13 +306,8 @@ def notified(
     return [notice, alarm]
 
 
-def central_profile_id(evse_id: int) -> int:
-    """The id of our Dynamic profile on an EVSE; the same id replaces, so that there is only one."""
-    return CENTRAL_PROFILE_BASE + evse_id
-
-
 def central_profile(
-    command: SetpointCommand, transaction_id: str, *, bidirectional: bool
+    command: SetpointCommand, transaction_id: str, *, bidirectional: bool, ids: ProfileIds = FROM_ONE
 ) -> wire.SetChargingProfileRequest:
     """A setpoint as a Dynamic TxProfile of one transaction, above the charge-only default.
 
@@ -326,7 +321,7 @@ def central_profile(
         dischargeLimit=update.dischargeLimit,
         setpoint=update.setpoint,
     )
-    profile_id = central_profile_id(command.evse_id)
+    profile_id = ids.central(command.evse_id)
     return wire.SetChargingProfileRequest(
         evseId=command.evse_id,
         chargingProfile=wire.ChargingProfile(
@@ -356,14 +351,19 @@ def schedule_update(command: SetpointCommand, *, bidirectional: bool) -> wire.Ch
 
 
 def leased_profile(
-    command: SetpointCommand, transaction_id: str, now: dt.datetime, *, bidirectional: bool
+    command: SetpointCommand,
+    transaction_id: str,
+    now: dt.datetime,
+    *,
+    bidirectional: bool,
+    ids: ProfileIds = FROM_ONE,
 ) -> wire.SetChargingProfileRequest:
     """A setpoint as the limit of an Absolute TxProfile that lapses at ``validTo``; below 0 W it discharges.
 
     Its schedule starts before ``now``, so that a station whose clock is slow obeys at once too.
     """
     setpoint_kw = command.setpoint_kw if bidirectional else max(command.setpoint_kw, 0.0)
-    profile_id = central_profile_id(command.evse_id)
+    profile_id = ids.central(command.evse_id)
     return wire.SetChargingProfileRequest(
         evseId=command.evse_id,
         chargingProfile=wire.ChargingProfile(
@@ -385,7 +385,9 @@ def leased_profile(
     )
 
 
-def default_profile(profile: DefaultProfile, now: dt.datetime, *, modes: bool) -> wire.SetChargingProfileRequest:
+def default_profile(
+    profile: DefaultProfile, now: dt.datetime, *, modes: bool, ids: ProfileIds = FROM_ONE
+) -> wire.SetChargingProfileRequest:
     """The charge-only fallback as a recurring daily TxDefaultProfile of the whole station.
 
     Its day starts at local midnight in UTC, so that it must be sent again when the clocks change.
@@ -399,14 +401,14 @@ def default_profile(profile: DefaultProfile, now: dt.datetime, *, modes: bool) -
     return wire.SetChargingProfileRequest(
         evseId=0,
         chargingProfile=wire.ChargingProfile(
-            id=DEFAULT_PROFILE_ID,
+            id=ids.fallback,
             stackLevel=0,
             chargingProfilePurpose="TxDefaultProfile",
             chargingProfileKind="Recurring",
             recurrencyKind="Daily",
             chargingSchedule=(
                 wire.ChargingSchedule(
-                    id=DEFAULT_PROFILE_ID,
+                    id=ids.fallback,
                     chargingRateUnit="W",
                     duration=DAY_S,
                     startSchedule=local_midnight(profile, now),

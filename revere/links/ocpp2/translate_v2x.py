@@ -20,6 +20,7 @@ from revere.core.facts import (
     Fact,
     VehicleScheduleReported,
 )
+from revere.links.ocpp2.profile_ids import FROM_ONE
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.line import SCHEDULE_STEPS_MAX, SKEW_QUARANTINE_S
 from revere.links.ocppj.setpoints import DAY_S, local_midnight, watts
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from revere.core.commands import DefaultProfile
     from revere.core.ports import StationConfig
     from revere.core.v2x_orders import OperationMode, SetOperationMode
+    from revere.links.ocpp2.profile_ids import ProfileIds
 
 CHARGING: Final[tuple[wire.EnergyTransferModeEnum, ...]] = (
     "AC_single_phase",
@@ -46,11 +48,8 @@ SOURCES: Final = ("CSO", "EMS", "SO", "Other")
 POWER_SLACK_KW: Final = 0.05
 TUPLES_MAX: Final = 12
 """Periods offered to a vehicle that does not say how many it takes."""
-MODE_PROFILE_BASE: Final = 200
 MODE_STACK_LEVEL: Final = 11
 """Above our setpoints: while a person's mode stands they are not followed."""
-SCHEDULE_PROFILE_BASE: Final = 300
-PRIORITY_PROFILE_BASE: Final = 400
 MODES: Final[dict[OperationMode, wire.OperationModeEnum]] = {
     "charging-only": "ChargingOnly",
     "central-setpoint": "CentralSetpoint",
@@ -160,7 +159,12 @@ def vehicle_schedule(
 
 
 def offered_schedule(
-    profile: DefaultProfile, evse_id: int, transaction_id: str, now: dt.datetime, periods_max: int
+    profile: DefaultProfile,
+    evse_id: int,
+    transaction_id: str,
+    now: dt.datetime,
+    periods_max: int,
+    ids: ProfileIds = FROM_ONE,
 ) -> wire.SetChargingProfileRequest:
     """The fallback's next 24 hours as the schedule of one session; beyond the last period its least limit holds."""
     midnight = local_midnight(profile, now)
@@ -171,7 +175,7 @@ def offered_schedule(
     if len(steps) > periods_max:
         rest = steps[periods_max - 1 :]
         steps = [*steps[: periods_max - 1], (rest[0][0], min(kw for _, kw in rest))]
-    profile_id = SCHEDULE_PROFILE_BASE + evse_id
+    profile_id = ids.schedule(evse_id)
     return wire.SetChargingProfileRequest(
         evseId=evse_id,
         chargingProfile=wire.ChargingProfile(
@@ -196,9 +200,11 @@ def offered_schedule(
     )
 
 
-def mode_profile(order: SetOperationMode, transaction_id: str, now: dt.datetime) -> wire.SetChargingProfileRequest:
+def mode_profile(
+    order: SetOperationMode, transaction_id: str, now: dt.datetime, ids: ProfileIds = FROM_ONE
+) -> wire.SetChargingProfileRequest:
     """A mode of its own as a TxProfile of one session that ends at its moment, and sooner where the line is gone."""
-    profile_id = MODE_PROFILE_BASE + order.evse_id
+    profile_id = ids.mode(order.evse_id)
     dynamic = moves(order)
     first = _period(order)
     later = tuple(
@@ -254,10 +260,10 @@ def _period(order: SetOperationMode) -> wire.ChargingSchedulePeriod:
     )
 
 
-def mode_update(order: SetOperationMode) -> wire.UpdateDynamicScheduleRequest:
+def mode_update(order: SetOperationMode, ids: ProfileIds = FROM_ONE) -> wire.UpdateDynamicScheduleRequest:
     """The new values of such a profile, where its mode is one that we move."""
     return wire.UpdateDynamicScheduleRequest(
-        chargingProfileId=MODE_PROFILE_BASE + order.evse_id,
+        chargingProfileId=ids.mode(order.evse_id),
         scheduleUpdate=wire.ChargingScheduleUpdate(
             limit=_watts(order.charge_limit_kw),
             dischargeLimit=None if order.discharge_limit_kw is None else watts(-order.discharge_limit_kw),
@@ -267,9 +273,9 @@ def mode_update(order: SetOperationMode) -> wire.UpdateDynamicScheduleRequest:
     )
 
 
-def priority_profile(evse_id: int, limit_kw: float) -> wire.SetChargingProfileRequest:
+def priority_profile(evse_id: int, limit_kw: float, ids: ProfileIds = FROM_ONE) -> wire.SetChargingProfileRequest:
     """What a session that goes first may draw: ChargingOnly is all that stands there (K01.FR.71)."""
-    profile_id = PRIORITY_PROFILE_BASE + evse_id
+    profile_id = ids.priority(evse_id)
     period = wire.ChargingSchedulePeriod(startPeriod=0, operationMode="ChargingOnly", limit=watts(limit_kw))
     return wire.SetChargingProfileRequest(
         evseId=evse_id,

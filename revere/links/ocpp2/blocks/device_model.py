@@ -25,7 +25,7 @@ from revere.links.ocppj import security
 from revere.links.ocppj.line import Answered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from revere.core.commands import Answer
     from revere.links.ocpp2.dialog import Dialog
@@ -69,7 +69,7 @@ def set_request(wanted: list[tuple[str, str, str]]) -> wire.SetVariablesRequest:
     )
 
 
-def get_request(wanted: list[tuple[str, str]]) -> wire.GetVariablesRequest:
+def get_request(wanted: Sequence[tuple[str, str]]) -> wire.GetVariablesRequest:
     """GetVariables of (component, variable)."""
     return wire.GetVariablesRequest(
         getVariableData=tuple(

@@ -13,7 +13,7 @@ import msgspec
 
 from revere.core.errors import Refused
 from revere.core.orders import ResetStation, SetNetworkProfile
-from revere.links.ocpp2 import translate
+from revere.links.ocpp2 import profile_ids, translate
 from revere.links.ocpp2.blocks import local_list, smart_charging
 from revere.links.ocpp2.blocks.device_model import PER_REQUEST, get_request, set_request, take_report, variable_name
 from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
@@ -50,12 +50,13 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 READ_ONLY: Final = (
+    profile_ids.RESERVED,
     ("SmartChargingCtrlr", "UpdateRateLimit"),
     ("SmartChargingCtrlr", "SupportsDynamicProfiles"),
     local_list.ENABLED,
     local_list.PER_MESSAGE,
 )
-"""Read at boot where the station has them: (component, variable)."""
+"""Read first at boot where the station has them, for profiles rest on them: (component, variable)."""
 TX_INTERVAL: Final = ("SampledDataCtrlr", "TxUpdatedInterval")
 
 
@@ -118,7 +119,13 @@ async def provision(dialog: Dialog) -> None:
     found = memory.inspection
     if found is None:
         problems = await _all_of(
-            dialog, smart_charging.install_default, _apply_settings, _read_back, _take_report, local_list.keep
+            dialog,
+            _read_abilities,
+            smart_charging.install_default,
+            _apply_settings,
+            _read_back,
+            _take_report,
+            local_list.keep,
         )
     else:
         problems = [*await _all_of(dialog, smart_charging.install_default, local_list.keep), *found]
@@ -128,7 +135,9 @@ async def provision(dialog: Dialog) -> None:
 
 async def inspect(dialog: Dialog) -> None:
     """B02: what may be asked of a station that is Pending; then it is to boot again, and will be accepted."""
-    dialog.line.memory.inspection = tuple(await _all_of(dialog, _apply_settings, _read_back, _take_report))
+    dialog.line.memory.inspection = tuple(
+        await _all_of(dialog, _read_abilities, _apply_settings, _read_back, _take_report)
+    )
     await ask_boot(dialog)
 
 
@@ -217,11 +226,19 @@ async def _apply_settings(dialog: Dialog) -> list[str]:
     return problems
 
 
+async def _read_abilities(dialog: Dialog) -> list[str]:
+    reply = await dialog.ask("GetVariables", get_request(READ_ONLY), wire.GetVariablesResponse)
+    for result in reply.value.getVariableResult:
+        if result.attributeStatus == "Accepted" and result.attributeValue is not None:
+            dialog.line.memory.variables.put(variable_name(result.component, result.variable), result.attributeValue)
+    return []
+
+
 async def _read_back(dialog: Dialog) -> list[str]:
     problems: list[str] = []
     variables = dialog.line.memory.variables
     chosen = {s.name: s for s in settings(dialog.line.config, dialog.line.model)}
-    wanted = [(s.component, s.variable) for s in chosen.values()] + list(READ_ONLY)
+    wanted = [(s.component, s.variable) for s in chosen.values()]
     for start in range(0, len(wanted), PER_REQUEST):
         request = get_request(wanted[start : start + PER_REQUEST])
         reply = await dialog.ask("GetVariables", request, wire.GetVariablesResponse)

@@ -45,7 +45,7 @@ async def install_default(dialog: Dialog) -> list[str]:
     now = dialog.line.clock.now()
     dialog.line.memory.default_sent_s = asyncio.get_running_loop().time()
     profile = dialog.line.config.default_profile
-    request = translate.default_profile(profile, now, modes=dialog.line.model.dynamic)
+    request = translate.default_profile(profile, now, modes=dialog.line.model.dynamic, ids=dialog.profile_ids)
     reply = await dialog.ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
     if reply.value.status != "Accepted":
         dialog.line.memory.default_profile_start = None
@@ -118,7 +118,7 @@ async def _update(dialog: Dialog, command: SetpointCommand) -> Answer | None:
     """Change the installed profile; None when the station no longer has it."""
     memory = dialog.line.memory
     request = wire.UpdateDynamicScheduleRequest(
-        chargingProfileId=translate.central_profile_id(command.evse_id),
+        chargingProfileId=dialog.profile_ids.central(command.evse_id),
         scheduleUpdate=translate.schedule_update(command, bidirectional=dialog.gives),
     )
     try:
@@ -149,7 +149,7 @@ async def _install(dialog: Dialog, command: SetpointCommand, transaction_id: str
     too_early = dialog.line.too_early(command.evse_id, profile_interval_s(dialog))
     if too_early:
         return dialog.line.answer("Rejected", too_early)
-    request = translate.central_profile(command, transaction_id, bidirectional=dialog.gives)
+    request = translate.central_profile(command, transaction_id, bidirectional=dialog.gives, ids=dialog.profile_ids)
     reply = await _send_profile(dialog, command, request)
     if reply is None:
         return dialog.line.superseded()
@@ -178,7 +178,7 @@ async def _lease(dialog: Dialog, command: SetpointCommand, transaction_id: str) 
     if too_early:
         return Answer(status="too_early", why=too_early, answered_at=dialog.line.clock.now())
     now = dialog.line.clock.now()
-    request = translate.leased_profile(command, transaction_id, now, bidirectional=dialog.gives)
+    request = translate.leased_profile(command, transaction_id, now, bidirectional=dialog.gives, ids=dialog.profile_ids)
     reply = await _send_profile(dialog, command, request)
     if reply is None:
         return dialog.line.superseded()
@@ -248,7 +248,7 @@ def newest_update(dialog: Dialog, profile_id: int) -> wire.ChargingScheduleUpdat
     """What one of our Dynamic profiles should say now; None for any other profile."""
     for evse_id in dialog.line.memory.profile_of:
         command = dialog.line.memory.wanted.get(evse_id)
-        if command is not None and translate.central_profile_id(evse_id) == profile_id:
+        if command is not None and dialog.profile_ids.central(evse_id) == profile_id:
             return translate.schedule_update(command, bidirectional=dialog.gives)
     return None
 
@@ -260,7 +260,7 @@ def offer_schedule(dialog: Dialog, evse_id: int, periods_max: int) -> None:
         return
     now = dialog.line.clock.now()
     request = translate_v2x.offered_schedule(
-        dialog.line.config.default_profile, evse_id, transaction_id, now, periods_max
+        dialog.line.config.default_profile, evse_id, transaction_id, now, periods_max, dialog.profile_ids
     )
 
     async def send() -> None:
@@ -272,7 +272,7 @@ def offer_schedule(dialog: Dialog, evse_id: int, periods_max: int) -> None:
 
 async def clear_setpoint(dialog: Dialog, evse_id: int) -> Answer:
     """Remove the central profile of an EVSE, so that the resident charge-only default holds."""
-    request = wire.ClearChargingProfileRequest(chargingProfileId=translate.central_profile_id(evse_id))
+    request = wire.ClearChargingProfileRequest(chargingProfileId=dialog.profile_ids.central(evse_id))
     reply = await dialog.ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
     dialog.line.memory.profile_of.pop(evse_id, None)
     dialog.line.memory.leased_kw.pop(evse_id, None)

@@ -61,7 +61,9 @@ async def set_mode(dialog: Dialog, order: SetOperationMode) -> Answer:
     stands = memory.mode_of.get(order.evse_id) == (order.mode, order.until, transaction_id)
     if stands and translate_v2x.moves(order):
         update = await dialog.ask(
-            "UpdateDynamicSchedule", translate_v2x.mode_update(order), wire.UpdateDynamicScheduleResponse
+            "UpdateDynamicSchedule",
+            translate_v2x.mode_update(order, dialog.profile_ids),
+            wire.UpdateDynamicScheduleResponse,
         )
         status, info, sent_wall_s = update.value.status, update.value.statusInfo, update.sent_wall_s
     else:
@@ -69,7 +71,7 @@ async def set_mode(dialog: Dialog, order: SetOperationMode) -> Answer:
         if too_early:
             return line.answer(RATE_LIMITED, too_early)
         memory.profile_sent_s[order.evse_id] = asyncio.get_running_loop().time()
-        request = translate_v2x.mode_profile(order, transaction_id, line.clock.now())
+        request = translate_v2x.mode_profile(order, transaction_id, line.clock.now(), dialog.profile_ids)
         reply = await dialog.ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
         status, info, sent_wall_s = reply.value.status, reply.value.statusInfo, reply.sent_wall_s
     if status == "Accepted":
@@ -96,7 +98,7 @@ def _mode_set(dialog: Dialog, order: SetOperationMode, transaction_id: str) -> O
 async def end_mode(dialog: Dialog, order: EndOperationMode) -> Answer:
     """Take the mode away: what stands beneath it holds. One that is gone already is as good as taken away."""
     line = dialog.line
-    request = wire.ClearChargingProfileRequest(chargingProfileId=translate_v2x.MODE_PROFILE_BASE + order.evse_id)
+    request = wire.ClearChargingProfileRequest(chargingProfileId=dialog.profile_ids.mode(order.evse_id))
     with errand("end"):
         reply = await dialog.call("ClearChargingProfile", request, wire.ClearChargingProfileResponse, setpoint=True)
     assert reply is not None  # nothing makes an end unwanted
@@ -115,7 +117,9 @@ async def use_priority(dialog: Dialog, order: UsePriority) -> Answer:
         raise Refused(why)
     if order.active:
         limit_kw = line.config.charge_kw if order.charge_limit_kw is None else order.charge_limit_kw
-        request = translate_v2x.priority_profile(order.evse_id, min(limit_kw, line.config.charge_kw))
+        request = translate_v2x.priority_profile(
+            order.evse_id, min(limit_kw, line.config.charge_kw), dialog.profile_ids
+        )
         placed = await dialog.ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
         rate_limited = placed.value.statusInfo is not None and placed.value.statusInfo.reasonCode == RATE_LIMITED
         if placed.value.status != "Accepted" and not rate_limited:  # too soon for another: the last one still stands
