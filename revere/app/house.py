@@ -52,9 +52,8 @@ REMEMBERED: tuple[tuple[dt.timedelta | None, tuple[str, ...]], ...] = (
         dt.timedelta(days=400),  # a season and its year; a vehicle may stand plugged all summer
         (
             "SessionStarted", "SessionEnded", "EnergyNeeds", "PriorityChargingReported", "OperationModeSet",
-            "OperationModeEnded", "DepartureSet", "GridEventReceived", "Nominated", "OptDecided", "EventReported",
-            "AlarmRaised", "AlarmCleared",
-            "AlarmAcknowledged",
+            "OperationModeEnded", "OperationModeReported", "DepartureSet", "GridEventReceived", "Nominated",
+            "OptDecided", "EventReported", "AlarmRaised", "AlarmCleared", "AlarmAcknowledged",
         ),
     ),
     (dt.timedelta(days=31), ("ExternalLimitReported", "ExternalLimitLifted")),

@@ -214,6 +214,8 @@ class Heart:
             self.tell_again(f.evse_asset(fact.station_id, 1))
         if isinstance(fact, f.OperationModeEnded | f.PriorityChargingReported):
             self.tell_again(f.evse_asset(fact.station_id, 1))  # what stands beneath is followed again
+        if isinstance(fact, f.OperationModeReported) and fact.left_ours:
+            self.tell_again(f.evse_asset(fact.station_id, fact.evse_id))  # once a stay: only a change is told
         if isinstance(fact, f.ScheduleRead):
             self._reconcile(fact)
 

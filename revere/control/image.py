@@ -108,6 +108,8 @@ class EvseImage:
     """Whether the vehicle follows a schedule that it was offered, and gives nothing by a setpoint of the moment."""
     mode: f.OperationModeSet | None = None
     """The mode of its own in which a person has put its session: no setpoint of ours is followed until it ends."""
+    mode_told: f.OperationModeReported | None = None
+    """The mode in force in its session, by the station's own word."""
     commissioned_until: dt.datetime = FOR_EVER
     """Until when it may discharge, by its site's commissioning."""
     locks: tuple[Lock, ...] = ()
@@ -456,7 +458,7 @@ class Image:
                         evse.session_id = None
                         evse.told = ()
                         evse.priority = evse.scheduled = False
-                        evse.mode = None
+                        evse.mode = evse.mode_told = None
                         evse.power_kw, evse.power_at = 0.0, max(evse.power_at, fact.ts)
                         self._left(evse, fact.ts)
                 case f.EnergyNeeds():
@@ -479,6 +481,8 @@ class Image:
                     evse.mode = fact if fact.session_id == evse.session_id else None
                 case f.OperationModeEnded():
                     evse.mode = None
+                case f.OperationModeReported():
+                    evse.mode_told = fact if fact.session_id == evse.session_id else evse.mode_told
                 case f.VehicleScheduleReported() | f.DerControlReported():
                     pass  # records: what the station then does, its meter tells
 
@@ -491,7 +495,7 @@ class Image:
         evse.soc = None
         evse.told = ()
         evse.priority = evse.scheduled = False
-        evse.mode = None
+        evse.mode = evse.mode_told = None
         evse.charge_max_kw = evse.discharge_max_kw = evse.least_kwh = evse.most_kwh = None
 
     def _left(self, evse: EvseImage, ts: dt.datetime) -> None:

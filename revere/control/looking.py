@@ -62,6 +62,8 @@ class Looking:
             connected_at=evse.back_at if evse.online else None,
             offline_at=None if evse.online else evse.offline_at,
             problems=evse.problems,
+            operation_mode=evse.mode_told.mode if evse.mode_told else "",
+            operation_mode_since=evse.mode_told.ts if evse.mode_told else None,
             variables=len(said.variables),
             told=self._heart.image.told.of(station.id),
         )

@@ -213,6 +213,9 @@ class StationView(ViewBase, frozen=True, kw_only=True):
     connected_at: dt.datetime | None
     offline_at: dt.datetime | None
     problems: tuple[str, ...]
+    operation_mode: str
+    """In force in its session by its own word, empty where it does not say."""
+    operation_mode_since: dt.datetime | None
     variables: int
     told: tuple[TellingView, ...]
 

@@ -26,6 +26,7 @@ from revere.core.v2x_facts import DerControlReported as DerControlReported
 from revere.core.v2x_facts import ExternalLimitLifted as ExternalLimitLifted
 from revere.core.v2x_facts import ExternalLimitReported as ExternalLimitReported
 from revere.core.v2x_facts import OperationModeEnded as OperationModeEnded
+from revere.core.v2x_facts import OperationModeReported as OperationModeReported
 from revere.core.v2x_facts import OperationModeSet as OperationModeSet
 from revere.core.v2x_facts import PriorityChargingReported as PriorityChargingReported
 from revere.core.v2x_facts import VehicleScheduleReported as VehicleScheduleReported
@@ -491,6 +492,7 @@ StationFact = (
     | DerControlReported
     | OperationModeSet
     | OperationModeEnded
+    | OperationModeReported
     | FirmwareReported
 )
 """What a station is, says of itself and has plugged in."""

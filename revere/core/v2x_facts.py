@@ -74,6 +74,20 @@ class OperationModeSet(FactBase, frozen=True, tag=True, kw_only=True):
     discharge_max_kw: float
 
 
+class OperationModeReported(FactBase, frozen=True, tag=True, kw_only=True):
+    """The operation mode in force in a session, by the station's own word; journaled when it changes.
+
+    ``left_ours``: it follows our setpoint no longer, though nobody here has asked for that and the line was up.
+    """
+
+    station_id: StationId
+    evse_id: int
+    session_id: SessionId
+    mode: OperationMode
+    ts: dt.datetime
+    left_ours: bool = False
+
+
 class OperationModeEnded(FactBase, frozen=True, tag=True, kw_only=True):
     """That mode is over: at its time, by a person, or because somebody's trip, a stop or the grid asked for it."""
 

@@ -305,7 +305,7 @@ class Station21(Station):
             info["chargingState"] = state
         if stopped is not None:
             info["stoppedReason"] = stopped
-        if self._mode != "ChargingOnly":
+        if self.asset.protocol == "ocpp2.1":
             info["operationMode"] = self._mode
         stamp = self.time.stamp(at_s)
         component = "AlignedDataCtrlr" if measurands == "Measurands" else "SampledDataCtrlr"

@@ -14,7 +14,7 @@ from revere.control.leases import LEASE_KEPT
 from revere.control.snapshot import take_snapshot
 from revere.core import facts as f
 from revere.core.commands import Answer
-from revere.core.ids import StationId
+from revere.core.ids import SessionId, StationId
 from revere.settle.rules import load_rulebook
 from revere.twin.loop import run_twin
 from tests.control.scenes import (
@@ -78,6 +78,37 @@ def test_a_station_that_comes_back_is_told_again() -> None:
         return counts
 
     assert asyncio.run(play()) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("left", "sent"), [(True, [1, 2, 2]), (False, [1, 1, 1])], ids=["without our word", "by our word, or offline"]
+)
+def test_a_station_that_says_that_it_left_our_setpoint_is_told_once_more_and_no_oftener(
+    left: bool, sent: list[int]
+) -> None:
+    async def play() -> tuple[list[int], str]:
+        house = House(ready_image(fleet()))
+        counts = []
+        await house.beat()
+        counts.append(len(house.link.sent))
+        said = f.OperationModeReported(
+            at=house.clock.at,
+            station_id=StationId("cs1"),
+            evse_id=1,
+            session_id=SessionId("s1"),
+            mode="charging-only",
+            ts=NOON,
+            left_ours=left,
+        )
+        await house.inbox.record([said])
+        for beats in (1, 5):
+            for _ in range(beats):
+                await house.beat()
+            counts.append(len(house.link.sent))
+        told = house.image.evses["cs1/1"].mode_told
+        return counts, told.mode if told else ""
+
+    assert asyncio.run(play()) == (sent, "charging-only")
 
 
 def test_another_charger_than_the_accepted_one_is_told_nothing() -> None:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from revere.control.office import Office
+from revere.core import facts as f
 from revere.core.device_model import DeviceVariable
 from revere.core.errors import Refused
+from revere.core.ids import SessionId, StationId
 from tests.control.scenes import NOON, House, fleet, minutes, ready_image, seconds, told
 
 if TYPE_CHECKING:
@@ -28,12 +30,23 @@ def play(story: Callable[[House, Office], Awaitable[Any]]) -> Any:
 def test_a_station_is_shown_with_its_link_its_image_and_what_it_was_told() -> None:
     async def story(house: House, office: Office) -> tuple[Any, ...]:
         house.image.apply(told("cs1", -20.0))
+        house.image.apply(
+            f.OperationModeReported(
+                at=NOON,
+                ts=NOON,
+                station_id=StationId("cs1"),
+                evse_id=1,
+                session_id=SessionId("s1"),
+                mode="central-setpoint",
+            )
+        )
         return await office.station("cs1"), await office.variables("cs1"), await office.frames("cs1")
 
     station, variables, frames = play(story)
     assert (station.vendor, station.serial, station.charger_model, station.variables) == ("V", "S", "native-21", 1)
     assert (station.connected_at, station.gives) == (NOON, True)
     assert [row.setpoint_kw for row in station.told] == [-20.0]
+    assert (station.operation_mode, station.operation_mode_since) == ("central-setpoint", NOON)
     assert variables == (("EVSE@1.Power", DeviceVariable(value="60000")),)
     assert frames == ()
 

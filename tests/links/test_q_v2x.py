@@ -18,9 +18,15 @@ from ocpp_rig import BOOT, NOW, bench, config, play
 from ocpp_schemas import instances, validator
 from test_k_limits import setpoint
 from v2x_orders import CURVE, GOOD, MODES, SIGNALS, UNTIL, mode
-from v2x_rig import ABLE, ST, STARTED, Scene, reported, scene
+from v2x_rig import ABLE, ST, STAMP, STARTED, Scene, reported, scene
 
-from revere.core.facts import OperationModeEnded, OperationModeSet, PriorityChargingReported, StationProvisioned
+from revere.core.facts import (
+    OperationModeEnded,
+    OperationModeReported,
+    OperationModeSet,
+    PriorityChargingReported,
+    StationProvisioned,
+)
 from revere.core.v2x_orders import (
     AllowTransfer,
     EndOperationMode,
@@ -439,6 +445,56 @@ def test_a_lapsed_setpoint_is_given_anew() -> None:
         assert (await s.b.server.set_power(setpoint(-11.0))).status == "accepted"
         last = s.asked("SetChargingProfile")[-1]["chargingProfile"]
         assert last["chargingSchedule"][0]["chargingSchedulePeriod"][0]["setpoint"] == -11_000.0
+
+    scene(story)
+
+
+def says(seq: int, word: str | None, *, offline: bool = False) -> dict[str, Any]:
+    """A running transaction tells its mode."""
+    info = {"transactionId": "tx-1", "chargingState": "Charging"} | ({"operationMode": word} if word else {})
+    return {
+        "eventType": "Updated", "timestamp": STAMP, "triggerReason": "OperationModeChanged", "seqNo": seq,
+        "transactionInfo": info, "evse": {"id": 1}, "offline": offline,
+    }  # fmt: skip
+
+
+SAID: list[tuple[str, str | None, dict[str, Any], list[tuple[str, bool]], str]] = [
+    ("it leaves without our word", None, {}, [("charging-only", True)], "SetChargingProfile"),
+    ("it left while offline", None, {"offline": True}, [("charging-only", False)], "SetChargingProfile"),
+    ("a person took it away", "clear", {}, [("charging-only", False)], "SetChargingProfile"),
+    ("a person's mode stands", "idle", {}, [("charging-only", False)], "UpdateDynamicSchedule"),
+]
+
+
+@own(
+    "Q11",
+    rule="the mode in force is what the station says: one that leaves our setpoint unasked is given it whole again",
+    source="schema TransactionType.operationMode, TriggerReasonEnumType.OperationModeChanged; inferred",
+)
+@pytest.mark.parametrize(("order", "how", "facts", "then"), [s[1:] for s in SAID], ids=[s[0] for s in SAID])
+def test_the_mode_that_the_station_says_is_kept(
+    order: str | None, how: dict[str, Any], facts: list[tuple[str, bool]], then: str
+) -> None:
+    async def story(s: Scene) -> None:
+        assert (await s.b.server.set_power(setpoint(-12.0))).status == "accepted"
+        for seq in (1, 2):
+            await s.call("TransactionEvent", says(seq, "CentralSetpoint"))
+        s.b.server._memories[ST].profile_sent_s.clear()  # a minute later
+        if order == "clear":
+            assert (await s.b.server.clear_setpoint(ST, 1)).status == "accepted"
+        elif order:
+            assert (await s.order(GOOD[order])).status == "accepted"
+        for seq, word in ((3, "ChargingOnly"), (4, "ChargingOnly"), (5, None)):
+            await s.call("TransactionEvent", says(seq, word, **how))
+        told = s.b.sink.of(OperationModeReported)
+        assert [(fact.mode, fact.left_ours) for fact in told] == [("central-setpoint", False), *facts]
+        assert {(fact.station_id, fact.session_id, fact.evse_id, fact.ts) for fact in told} == {
+            (ST, "ST-1:tx-1", 1, NOW)
+        }
+        s.b.server._memories[ST].profile_sent_s.clear()  # another minute
+        asked = len(s.station.asked)
+        assert (await s.b.server.set_power(setpoint(-11.0))).status == "accepted"
+        assert [action for action, _ in s.station.asked[asked:]] == [then]
 
     scene(story)
 

@@ -38,6 +38,9 @@ export interface StationView {
   connected_at: string | null;
   offline_at: string | null;
   problems: string[];
+  /** In force in its session by its own word; empty where it does not say. */
+  operation_mode: string;
+  operation_mode_since: string | null;
   variables: number;
   told: Telling[];
 }

@@ -60,6 +60,9 @@ MODES: Final[dict[OperationMode, wire.OperationModeEnum]] = {
     "local-load-balancing": "LocalLoadBalancing",
     "idle": "Idle",
 }
+MODE_NAMES: Final[dict[str, OperationMode]] = {word: name for name, word in MODES.items()}
+OURS: Final = MODES["central-setpoint"]
+"""The mode in which our setpoints are followed."""
 BEGUN_S: Final = int(SKEW_QUARANTINE_S)
 """How long before now a mode's schedule begins, so that a station whose clock is slow obeys at once too."""
 SCHEDULE_STACK_LEVEL: Final = 1

@@ -66,7 +66,7 @@ class TransactionState(msgspec.Struct, frozen=True, kw_only=True):
     """What a transaction is after its newest message.
 
     ``plugged``: a vehicle is connected. ``declined``: its token was refused, so that it is none of ours. ``since``:
-    since when a session stands, None while none does.
+    since when a session stands, None while none does. ``mode``: the one in force by the station's word, empty unsaid.
     """
 
     token: str = ""
@@ -74,6 +74,7 @@ class TransactionState(msgspec.Struct, frozen=True, kw_only=True):
     declined: bool = False
     ended: bool = False
     since: dt.datetime | None = None
+    mode: str = ""
 
 
 class Transaction:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from revere.core.facts import AlarmCleared, AlarmRaised, Fact, MeterReading
+from revere.core.facts import AlarmCleared, AlarmRaised, Fact, MeterReading, OperationModeReported
 from revere.core.ids import SessionId
 from revere.core.orders import AskTransaction
-from revere.links.ocpp2 import translate
+from revere.links.ocpp2 import translate, translate_v2x
 from revere.links.ocpp2.blocks.authorization import NO_AUTHORIZATION, judge, starts, token_info
 from revere.links.ocpp2.blocks.routes import Orders, Route, Routes
 from revere.links.ocpp2.wire import v21 as wire
@@ -90,7 +90,9 @@ async def _transaction(dialog: Dialog, request: wire.TransactionEventRequest) ->
         facts += line.observe(request.timestamp, line.clock.now())
     readings, metered = _metered(dialog, request, known)
     after = _after(request, known, readings, found)
-    await line.record([*facts, *_session(dialog, request, known, after), *metered])
+    await line.record(
+        [*facts, *_session(dialog, request, known, after), *_mode(dialog, request, known, after), *metered]
+    )
     return Answered(answer, beside=_take(dialog, request, known, after))
 
 
@@ -134,7 +136,8 @@ def _after(
     plugged = connected(request, readings, before.plugged)
     stands = plugged and not declined and not ended
     since = (before.since or request.timestamp) if stands else None
-    return TransactionState(token=token, plugged=plugged, declined=declined, ended=ended, since=since)
+    mode = request.transactionInfo.operationMode or before.mode
+    return TransactionState(token=token, plugged=plugged, declined=declined, ended=ended, since=since, mode=mode)
 
 
 def _session(
@@ -151,11 +154,43 @@ def _session(
     return []
 
 
+def _mode(
+    dialog: Dialog, request: wire.TransactionEventRequest, known: Transaction, after: TransactionState
+) -> list[Fact]:
+    """The mode in force, when a session begins in it or changes to it."""
+    line, before, transaction_id = dialog.line, known.state, request.transactionInfo.transactionId
+    if not after.mode or after.since is None or (before.since is not None and after.mode == before.mode):
+        return []
+    # While the line was down nobody could keep it; who comes back is told again whatever it says.
+    left = _leaves_ours(dialog, transaction_id, known, after) and not request.offline
+    told = OperationModeReported(
+        at=line.clock.now(),
+        station_id=line.config.station_id,
+        evse_id=known.evse_id,
+        session_id=SessionId(session_id_of(line.config.station_id, transaction_id)),
+        mode=translate_v2x.MODE_NAMES[after.mode],
+        ts=request.timestamp,
+        left_ours=left,
+    )
+    return [told]
+
+
+def _leaves_ours(dialog: Dialog, transaction_id: str, known: Transaction, after: TransactionState) -> bool:
+    """Whether the station leaves our setpoint, while its profile should stand there and no ordered mode above it."""
+    memory = dialog.line.memory
+    ordered = memory.mode_of.get(known.evse_id)
+    stands = ordered is not None and ordered[2] == transaction_id and dialog.line.clock.now() < ordered[1]
+    installed = memory.profile_of.get(known.evse_id) == transaction_id
+    return known.state.mode == translate_v2x.OURS != after.mode and installed and not stands
+
+
 def _take(
     dialog: Dialog, request: wire.TransactionEventRequest, known: Transaction, after: TransactionState
 ) -> Callable[[], Coroutine[None, None, None]] | None:
     """Remember a recorded message; what is to be asked or told because of its number."""
     memory, transaction_id = dialog.line.memory, request.transactionInfo.transactionId
+    if _leaves_ours(dialog, transaction_id, known, after):  # whatever became of the profile: a whole one is next
+        del memory.profile_of[known.evse_id]
     known.state = after
     if known.seen.add(request.seqNo):
         dialog.line.counters.seq_gaps += 1
