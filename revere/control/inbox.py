@@ -82,30 +82,28 @@ class Inbox:
                 for warned in self._warned:
                     warned(fact)
 
-    async def record(self, facts: Sequence[f.Fact]) -> None:
+    async def record(self, facts: Sequence[f.Fact], *, however_late: bool = False) -> None:
         """Screen ``facts``, commit them, fold them into the image, tell the watchers.
 
-        Raises ``Unavailable`` when they are not committed in time; those that were taken are folded when they are.
+        Raises ``Unavailable`` when they are not taken, or (unless ``however_late``) not committed in time; those that
+        were taken are folded when they are.
         """
         facts = self.screen.pass_on(facts)
         self.hold(facts)
+        committed = asyncio.get_running_loop().create_future() if however_late else None
         try:
-            answer = self._take(facts)
+            answer = self._take(facts, committed)
         except Unavailable:
             self._keep_back(facts)
             raise
-        if answer is not None:
-            await answer
+        await _end(answer, committed)
 
     async def keep(self, facts: Sequence[f.Fact]) -> None:
-        """Return when ``facts`` are committed, however late; raise ``Unavailable`` only where they are not taken."""
+        """Return when ``facts`` are committed, however late; what is not taken stays with the caller."""
         facts = self.screen.pass_on(facts)
         self.hold(facts)
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        answer = self._take(facts, committed)
-        if answer is not None:
-            answer.add_done_callback(_unheeded)
-            await committed
+        await _end(self._take(facts, committed), committed)
 
     def _keep_back(self, facts: Sequence[f.Fact]) -> None:
         """Keep what must not get lost; of two of a kind at one place the first, which holds there already."""
@@ -167,6 +165,15 @@ class Inbox:
         for fact in facts:
             if isinstance(fact, f.TakesAway):
                 self._image.held.drop(fact)
+
+
+async def _end(answer: asyncio.Future[None] | None, committed: asyncio.Future[None] | None) -> None:
+    """Wait for the answer, or for the commit itself where that may come later."""
+    if answer is not None and committed is not None:
+        answer.add_done_callback(_unheeded)
+        await committed
+    elif answer is not None:
+        await answer
 
 
 def _unheeded(answer: asyncio.Future[None]) -> None:

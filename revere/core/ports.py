@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 class FactSink(Protocol):
     """Where links deliver facts. Returning means committed: only then may a link acknowledge."""
 
-    async def record(self, facts: Sequence[Fact]) -> None:
+    async def record(self, facts: Sequence[Fact], *, however_late: bool = False) -> None:
         """Journal ``facts`` and fold them into the image. Raises ``Unavailable`` if it cannot, or not in time.
 
-        What takes a permission away (``facts.TakesAway``) binds at once and is journaled later all the same.
+        ``however_late``: what was taken is waited for until it is committed. What takes a permission away
+        (``facts.TakesAway``) binds at once and is journaled later all the same.
         """
         ...
 

@@ -367,10 +367,13 @@ class Line:
             return
         if self._urgent:
             message = self._urgent.popleft()
-        elif self._outbox and (self.accepted or self._outbox[0].asked) and self._patience is None:
-            message = self._outbox[0]
         else:
-            return
+            waiting = self._outbox
+            if self._patience is not None:  # what belongs to no transaction goes past one that is refused for now
+                waiting = deque(one for one in waiting if not one.keep)
+            if not waiting or not (self.accepted or waiting[0].asked):
+                return
+            message = waiting[0]
         message.attempts += 1
         self._number += 1
         self._under_way, self._under_way_id = message, str(self._number)
@@ -401,7 +404,10 @@ class Line:
             wait_s = ATTEMPT_WAIT_S * message.attempts
             self._patience = asyncio.get_running_loop().call_later(wait_s, self._patient)
         else:
-            self._outbox.popleft()
+            if self._outbox[0] is message:
+                self._outbox.popleft()
+            else:
+                self._outbox = deque(one for one in self._outbox if one is not message)
             self.counters.given_up += error is not None
             self.counters.replayed += bool(message.payload.get("offline"))
             if error is None and message.on_result is not None:

@@ -60,7 +60,7 @@ class MemorySink:
         self.broken = False
         self.changed = asyncio.Event()
 
-    async def record(self, facts: Sequence[Fact]) -> None:
+    async def record(self, facts: Sequence[Fact], *, however_late: bool = False) -> None:
         await self.gate.wait()
         if self.broken:
             raise Unavailable("the database is away")

@@ -62,7 +62,9 @@ class Central:
                 if frame[0] == 2:
                     if self.keep_log:
                         self.log.append((self.clock.monotonic_s(), station, frame[2], frame[3]))
-                    await ws.send(json.dumps([3, frame[1], self._reply(station, frame[2], frame[3])]))
+                    reply = self._reply(station, frame[2], frame[3])
+                    error = [4, frame[1], reply.get("error"), "", {}]
+                    await ws.send(json.dumps(error if "error" in reply else [3, frame[1], reply]))
                 else:
                     self._waiting.pop(frame[1]).set_result(frame)
         if self.links.get(station) is ws:

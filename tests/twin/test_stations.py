@@ -371,6 +371,35 @@ def test_a_refused_token_does_not_charge() -> None:
     play(body)
 
 
+def test_what_belongs_to_no_transaction_goes_past_a_message_that_is_refused_for_now() -> None:
+    async def body(world: World, central: Central, clock: TwinClock) -> None:
+        await asyncio.sleep(60)
+        refused_s: list[float] = []
+
+        def refuse(station: str, action: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+            if (station, action) != (BUS, "TransactionEvent") or len(refused_s) == 2:
+                return None
+            refused_s.append(clock.monotonic_s())
+            return {"error": "InternalError"}
+
+        central.special = refuse
+        while not refused_s:
+            await asyncio.sleep(1)
+        world.stations[BUS].grid_changed(dead=True, stamp="2026-07-16T19:30:00Z")
+        await asyncio.sleep(60)
+        said = [
+            (at_s, verb, payload) for at_s, name, verb, payload in central.log if name == BUS and at_s >= refused_s[0]
+        ]
+        (lost_s,) = [at_s for at_s, verb, _ in said if verb == "NotifyDERAlarm"]
+        events = [payload["seqNo"] for _, verb, payload in said if verb == "TransactionEvent"]
+        assert lost_s - refused_s[0] < 3
+        assert refused_s[1] - refused_s[0] == pytest.approx(10, abs=2)
+        assert events[0] == events[1] == events[2]
+        assert events[2:] == list(range(events[0], events[0] + len(events) - 2))
+
+    play(body)
+
+
 def test_a_16_station_charges_by_limits_and_numbers_its_transaction() -> None:
     async def body(world: World, central: Central, clock: TwinClock) -> None:
         await asyncio.sleep(60)

@@ -164,7 +164,7 @@ class Socket:
 class Journal:
     """Takes facts as the journal would, and keeps none."""
 
-    async def record(self, facts: Sequence[Fact]) -> None:
+    async def record(self, facts: Sequence[Fact], *, however_late: bool = False) -> None:  # noqa: ARG002 (at once)
         """Every fact has a canonical encoding that reads back as itself."""
         for fact in facts:
             body = encode_fact(fact)

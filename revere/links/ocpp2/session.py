@@ -1,7 +1,8 @@
 """One 2.x station's session: every message to its block, every wish of control's to its block.
 
 Nothing is answered before ``line.record`` returned: an answer means that the facts are committed.
-Messages are handled one after the other, as the standard sends them.
+Messages are handled one after the other, as the standard sends them; one whose commit is late may be overtaken, so that
+what the next one builds on is noted before the commit, and what a repetition is answered by after it.
 """
 
 from __future__ import annotations

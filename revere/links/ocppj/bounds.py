@@ -21,6 +21,12 @@ SETPOINT_TIMEOUT_S: Final = 5.0
 """The same for a setpoint: the next one may be a stop, whose last station must stand within 10 s."""
 CALL_YIELDS_S: Final = 3.0
 """What is in flight is given up after this when a newer setpoint waits for the line."""
+LATE_S: Final = 3.0
+"""A message whose commit takes longer is answered as not recorded yet: the station's next one may be its lost grid."""
+BOOT_LATE_S: Final = 25.0
+"""The same for a boot, before which a station says nothing else; its own call time-out is usually 30 s."""
+LATE_ANSWERS_MAX: Final = 64
+"""Answers kept for a station's repetitions after a late commit; the oldest is forgotten first."""
 UNHEARD_MAX: Final = 3
 """Setpoints in a row without an answer; then the line is cut, so that a hung station dials and boots anew."""
 CUT_AGAIN_S: Final = 900.0
@@ -116,6 +122,7 @@ class Counters(msgspec.Struct, kw_only=True):
     takeovers: int = 0
     flooded: int = 0
     unrecorded: int = 0
+    late: int = 0
     cut: int = 0
     kept_out: int = 0
     setpoints_superseded: int = 0

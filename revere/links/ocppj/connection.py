@@ -1,14 +1,16 @@
 """One station's socket: what is heard, a worker, and what runs beside them.
 
 Hearing never waits for the database: answers to our calls reach their waiters even while the
-worker waits for a commit. Calls go to a short queue; a station that overfills it breaks the
-standard's rule of one call at a time and loses its connection, and nobody else notices.
+worker waits for a commit; a message whose commit is late is answered so, and another worker goes
+on with the next. Calls go to a short queue; a station that overfills it breaks the standard's rule
+of one call at a time and loses its connection, and nobody else notices.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from revere.core.commands import SCHEDULE_READ_S
@@ -16,9 +18,11 @@ from revere.core.errors import Refused, RevereError
 from revere.links.ocppj import registration
 from revere.links.ocppj.bounds import (
     BAD_PAYLOADS_MAX,
+    BOOT_LATE_S,
     FRAME_BURST,
     FRAMES_PER_S_MAX,
     INBOUND_WAITING_MAX,
+    LATE_S,
     SENDS_WAITING_MAX,
 )
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut
@@ -32,18 +36,18 @@ from revere.links.ocppj.framing import (
     parse_frame,
     result_frame,
 )
+from revere.links.ocppj.late import BOOT
 from revere.links.ocppj.transport import Disconnected, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from revere.links.ocppj.line import Line, Session
+    from revere.links.ocppj.line import Answered, Line, Session
 
 log = logging.getLogger(__name__)
 
 RESUME_AFTER_S: Final = 2.0
 """A station that starts sends BootNotification at once; one that is silent this long has only reconnected."""
-BOOT: Final = "BootNotification"
 HEARTBEAT: Final = "Heartbeat"
 PROTOCOL_ERROR: Final = 1002
 POLICY_VIOLATION: Final = 1008
@@ -72,6 +76,21 @@ class FrameBudget:
         return max(0.0, -self._tokens / FRAMES_PER_S_MAX)
 
 
+class Turn:
+    """A station's message under way."""
+
+    __slots__ = ("again", "answer", "call", "since_s", "worker")
+
+    def __init__(self, call: Call, worker: asyncio.Task[None], since_s: float) -> None:
+        self.call = call
+        self.worker = worker
+        self.since_s = since_s
+        self.again = False
+        """Whether it waits for what was said before: the same message."""
+        self.answer: asyncio.Future[Answered] | None = None
+        """Where its answer is kept once nobody waits for it any more."""
+
+
 class StationLink:
     """A live connection of one station."""
 
@@ -97,6 +116,8 @@ class StationLink:
         self._counters = line.counters
         self._inbound: list[Call] = []
         self._idle: asyncio.Future[None] | None = None
+        self._turn: Turn | None = None
+        self._watch: asyncio.TimerHandle | None = None
         self._budget = FrameBudget(0.0)
         self._deaf = False
         self._bad_payloads = 0
@@ -110,15 +131,18 @@ class StationLink:
         loop = asyncio.get_running_loop()
         self._budget = FrameBudget(loop.time())
         resume = loop.call_later(RESUME_AFTER_S, self._resume)
-        worker = self._spawn(self._work())
+        self._spawn(self._work())
         try:
             self._transport.listen(self._on_text)
             ended = await self._transport.ended()
             self.reason = self.reason or ended
         finally:
             resume.cancel()
+            if self._watch is not None:
+                self._watch.cancel()
+            if self._turn is not None:
+                self._let_go(self._turn)  # its facts are taken: it comes again on the next connection
             self._calls.close()
-            worker.cancel()
             await self._stop_tasks()
 
     async def close(self, code: int, reason: str) -> None:
@@ -175,13 +199,21 @@ class StationLink:
         self._spawn(self.close(code, said))
 
     async def _work(self) -> None:
-        """Answer the station's calls one after the other."""
+        """Answer the station's calls one after the other, until one is late and another worker goes on."""
+        worker = asyncio.current_task()
+        assert worker is not None
         loop = asyncio.get_running_loop()
         try:
             while True:
                 while self._inbound:
                     call = self._inbound.pop(0)
-                    await (self._answer(call) if call.answered else self._hear(call))
+                    turn = self._turn = Turn(call, worker, loop.time())
+                    if self._watch is None:
+                        self._watch = loop.call_later(LATE_S, self._look)
+                    await (self._answer(turn) if call.answered else self._hear(call))
+                    if self._turn is not turn:
+                        return
+                    self._turn = None
                     if self._bad_payloads > BAD_PAYLOADS_MAX:
                         await self.close(POLICY_VIOLATION, "too many unreadable payloads")
                 self._idle = loop.create_future()
@@ -189,29 +221,77 @@ class StationLink:
         except Disconnected:
             return  # the socket's end is reported by itself
 
-    async def _answer(self, call: Call) -> None:
+    def _look(self) -> None:
+        """See whether the message under way is late. No message cancels this timer: most are answered long before."""
+        self._watch, turn, loop = None, self._turn, asyncio.get_running_loop()
+        if turn is None:
+            return
+        left_s = turn.since_s + (BOOT_LATE_S if turn.call.action == BOOT else LATE_S) - loop.time()
+        if left_s > 0:
+            self._watch = loop.call_later(min(left_s, LATE_S), self._look)
+            return
+        self._counters.late += 1
+        log.warning("%s: %s is not recorded yet", self.station_id, turn.call.action)
+        if turn.call.answered:
+            with suppress(Disconnected):
+                self._refuse(turn, "InternalError", "not recorded yet, send again")
+        self._let_go(turn)
+        self._spawn(self._work())
+
+    def _let_go(self, turn: Turn) -> None:
+        """Have a message handled to its end with nobody waiting; its repetition finds the answer."""
+        self._turn = None
+        self._tasks.discard(turn.worker)
+        self._memory.late.hold(turn.worker)
+        if turn.call.answered and not turn.again:
+            turn.answer = self._memory.late.keep(turn.call, self.generation)
+
+    async def _handle(self, turn: Turn) -> Answered:
+        """The answer to a message, that of the first one to a repetition."""
+        first = self._memory.late.find(turn.call, self.generation)
+        if first is not None:
+            turn.again = True
+            return await asyncio.shield(first)
         try:
-            answered = await self.session.handle(call)
+            answered = await self.session.handle(turn.call)
+        except Exception as error:
+            if turn.answer is not None:
+                turn.answer.set_exception(error)
+            raise
+        except BaseException:
+            if turn.answer is not None:
+                turn.answer.cancel()
+            raise
+        if turn.answer is not None:
+            turn.answer.set_result(answered)
+        return answered
+
+    async def _answer(self, turn: Turn) -> None:
+        call = turn.call
+        try:
+            answered = await self._handle(turn)
             frame = result_frame(call.message_id, answered.payload)
         except CallFailed as error:
             self._counters.payloads_refused += 1
             self._bad_payloads += 1
-            self._send(error_frame(call.message_id, self._code(error.code), error.what))
+            self._refuse(turn, self._code(error.code), error.what)
             return
         except OverflowError as error:  # a stamp within a day of the calendar's ends has no UTC
             self._counters.payloads_refused += 1
             self._bad_payloads += 1
             log.warning("%s: %s: a time or number out of range: %s", self.station_id, call.action, error)
-            self._send(error_frame(call.message_id, "PropertyConstraintViolation", "a time out of range"))
+            self._refuse(turn, "PropertyConstraintViolation", "a time out of range")
             return
         except RevereError as error:  # not committed, so not acknowledged: the station will send it again
             log.warning("%s: %s not recorded: %s", self.station_id, call.action, error.text())
-            self._send(error_frame(call.message_id, "InternalError", "not recorded, send again"))
+            self._refuse(turn, "InternalError", "not recorded, send again")
             return
         except Exception:
             log.exception("%s: our fault while handling %s", self.station_id, call.action)
-            self._send(error_frame(call.message_id, "InternalError", "could not be processed"))
+            self._refuse(turn, "InternalError", "could not be processed")
             return
+        if self._turn is not turn:
+            return  # it was told to send again
         self._send(frame)
         if answered.then is not None:
             answered.then()
@@ -233,6 +313,10 @@ class StationLink:
             log.warning("%s: %s not recorded: %s", self.station_id, call.action, error.text())
         except Exception:
             log.exception("%s: our fault while hearing %s", self.station_id, call.action)
+
+    def _refuse(self, turn: Turn, code: ErrorCode, what: str) -> None:
+        if self._turn is turn:
+            self._send(error_frame(turn.call.message_id, code, what))
 
     def _code(self, code: ErrorCode) -> ErrorCode:
         return _CODES_16.get(code, code) if self.protocol == "ocpp1.6" else code

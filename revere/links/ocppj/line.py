@@ -37,6 +37,7 @@ from revere.core.facts import (
 from revere.links.models import choose
 from revere.links.ocppj import security
 from revere.links.ocppj.frames import FrameRing
+from revere.links.ocppj.late import LateMessages
 from revere.links.ocppj.transactions import Transaction
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ class StationMemory:
     def __init__(self) -> None:
         self.watch = ClockWatch()
         self.transactions: dict[str, Transaction] = {}
+        self.late = LateMessages()
         self.profile_of: dict[int, str] = {}
         """EVSE to the transaction for which our central profile is installed."""
         self.profile_sent_s: dict[int, float] = {}
@@ -342,11 +344,14 @@ class Line:
             raise Refused("that token may not charge here", where=self.config.station_id, got=f"{token}: {word}")
 
     async def record(self, facts: Sequence[Fact]) -> None:
-        """Commit facts; only then may the station be answered. Raises ``Unavailable``."""
+        """Return when the facts are committed, however late: only then may the station be answered.
+
+        Raises ``Unavailable`` where they are not taken; then the same is to be said again.
+        """
         if not facts:
             return
         try:
-            await self.sink.record(facts)
+            await self.sink.record(facts, however_late=True)
         except RevereError:
             self.counters.unrecorded += 1
             self.memory.watch.untold()

@@ -86,5 +86,13 @@ class Transaction:
         self.gap_told = False
         """Whether somebody was asked for a missing message, which has not come yet."""
         self.seen = SeenSeq()
+        self.under_way: set[int] = set()
+        """Numbers of messages whose commit is awaited."""
         self.transfer_told = False
         """Whether it was told in mid-session that its vehicle may give."""
+
+    def misses(self) -> bool:
+        """Whether a number between those seen has not come: one whose commit is late has."""
+        gaps = self.seen.gaps()
+        late = sum(any(low <= seq <= high for low, high in gaps) for seq in self.under_way)
+        return sum(high - low + 1 for low, high in gaps) > late

@@ -121,7 +121,7 @@ class Sink:
         self.facts: list[Fact] = []
         self.broken = False
 
-    async def record(self, facts: Sequence[Fact]) -> None:
+    async def record(self, facts: Sequence[Fact], *, however_late: bool = False) -> None:
         if self.broken:
             raise Unavailable("the store is away")
         self.facts.extend(facts)

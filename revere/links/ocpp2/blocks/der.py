@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from revere.core import der
-from revere.core.errors import Refused, Unavailable
+from revere.core.errors import Refused, RevereError, Unavailable
 from revere.core.facts import DerControlReported, GridLost, GridRestored
 from revere.core.v2x_orders import ClearDerControls, ListDerControls, SetDerControl
 from revere.links.ocpp2 import abilities, translate, translate_der
@@ -35,10 +35,15 @@ async def _alarm(dialog: Dialog, request: wire.NotifyDERAlarmRequest) -> Answere
     line = dialog.line
     now = line.clock.now()
     alarms = translate.der_alarm(line.config, request, now, grid_lost=line.memory.grid_lost)
-    await line.record([*line.observe_fresh(request.timestamp, now), *alarms])
-    for alarm in alarms:
+    before = line.memory.grid_lost
+    for alarm in alarms:  # before the commit, which may be late: the end may be told earlier
         if isinstance(alarm, GridLost | GridRestored):
             line.memory.grid_lost = isinstance(alarm, GridLost)
+    try:
+        await line.record([*line.observe_fresh(request.timestamp, now), *alarms])
+    except RevereError:
+        line.memory.grid_lost |= before  # a loss binds even so
+        raise
     return Answered(wire.NotifyDERAlarmResponse())
 
 

@@ -14,10 +14,12 @@ count, and what it says of the session is history.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from revere.core.errors import RevereError
 from revere.core.facts import AlarmCleared, AlarmRaised, Fact, MeterReading, OperationModeReported
 from revere.core.ids import SessionId
 from revere.core.orders import AskTransaction
@@ -30,7 +32,7 @@ from revere.links.ocppj.line import Answered, session_id_of, transaction_id_of
 from revere.links.ocppj.transactions import Transaction, TransactionState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
     from revere.core.assets import Authorization
     from revere.core.commands import Answer
@@ -90,9 +92,9 @@ async def _transaction(dialog: Dialog, request: wire.TransactionEventRequest) ->
         facts += line.observe(request.timestamp, line.clock.now())
     readings, metered = _metered(dialog, request, known)
     after = _after(request, known, readings, found)
-    await line.record(
-        [*facts, *_session(dialog, request, known, after), *_mode(dialog, request, known, after), *metered]
-    )
+    facts += [*_session(dialog, request, known, after), *_mode(dialog, request, known, after), *metered]
+    with _noted(dialog, request, known, after):
+        await line.record(facts)
     return Answered(answer, beside=_take(dialog, request, known, after))
 
 
@@ -184,15 +186,35 @@ def _leaves_ours(dialog: Dialog, transaction_id: str, known: Transaction, after:
     return known.state.mode == translate_v2x.OURS != after.mode and installed and not stands
 
 
+@contextmanager
+def _noted(
+    dialog: Dialog, request: wire.TransactionEventRequest, known: Transaction, after: TransactionState
+) -> Iterator[None]:
+    """What the next message builds on, since it may come before a late commit; taken back where nothing is recorded."""
+    profile_of, transaction_id = dialog.line.memory.profile_of, request.transactionInfo.transactionId
+    left = _leaves_ours(dialog, transaction_id, known, after)
+    if left:  # whatever became of the profile: a whole one is next
+        del profile_of[known.evse_id]
+    before, known.state = known.state, after
+    known.under_way.add(request.seqNo)
+    try:
+        yield
+    except RevereError:
+        if known.state is after:
+            known.state = before
+        if left:
+            profile_of.setdefault(known.evse_id, transaction_id)
+        raise
+    finally:
+        known.under_way.discard(request.seqNo)
+
+
 def _take(
     dialog: Dialog, request: wire.TransactionEventRequest, known: Transaction, after: TransactionState
 ) -> Callable[[], Coroutine[None, None, None]] | None:
     """Remember a recorded message; what is to be asked or told because of its number."""
     memory, transaction_id = dialog.line.memory, request.transactionInfo.transactionId
-    if _leaves_ours(dialog, transaction_id, known, after):  # whatever became of the profile: a whole one is next
-        del memory.profile_of[known.evse_id]
-    known.state = after
-    if known.seen.add(request.seqNo):
+    if known.seen.add(request.seqNo) and known.misses():
         dialog.line.counters.seq_gaps += 1
         if not known.gap_told:
             known.gap_told = True
