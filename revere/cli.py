@@ -69,6 +69,9 @@ def run(
 ) -> None:
     """Play SCENARIO in twin time, as fast as it goes, and print what it has shown.
 
+    Ends with 1 where a criterion that any run must meet fails: a missed departure, back-feed, a limit passed, less
+    delivered than promised, registers that the plant denies, set-points too slow.
+
     Args:
         scenario: a programme's TOML file, or the name of one that comes with Revere, such as massachusetts.
         days: days from 00:00 local time of the day before the event (default: the scenario's).
@@ -103,6 +106,8 @@ def run(
         bar.stop()
         say(summary_table(summary))
         say(f"Journal hash {summary['journal_hash']} over {_shown(summary['facts'])} facts")
+        for line in summary["failed"]:
+            say(f"FAILED  {line}")
         if json_file is not None:
             json_file.write_text(json.dumps(summary, indent=2, sort_keys=True, default=str) + "\n")
 
@@ -110,10 +115,12 @@ def run(
         days=days, seed=seed, event_day=event_day, data_dir=data, progress=progress, guide_file=guide_file, tell=tell
     )
     try:
-        play(loaded, options)
+        summary = play(loaded, options)
     finally:
         if bar.live.is_started:
             bar.stop()
+    if summary["failed"]:
+        sys.exit(1)
 
 
 ROWS: tuple[tuple[str, str, str], ...] = (

@@ -16,6 +16,7 @@ import revere
 from revere.app.beside import of_the_twin, open_beside
 from revere.app.house import House
 from revere.app.summary import equity_view, event_figures, residual_pct, speed_figures
+from revere.app.verdict import criteria
 from revere.core.errors import Refused, ScenarioError
 from revere.core.scenario import Scenario, parse_scenario
 from revere.core.time import at_local, wall_s
@@ -222,6 +223,7 @@ async def _figures(
     }
     while house.heart.scribe.waiting:
         await asyncio.sleep(0.05)
+    figures["failed"] = [one.text() for one in criteria(figures) if one.outcome == "fails"]
     figures["journal_hash"] = await house.store.journal_hash()
     figures["ledger_hash"] = await house.store.ledger_hash()
     return figures

@@ -46,6 +46,11 @@ def test_more_than_a_megawatt_was_promised_and_given(shown: dict[str, Any]) -> N
 
 
 @pytest.mark.long
+def test_the_run_itself_found_nothing_that_fails(shown: dict[str, Any]) -> None:
+    assert shown["failed"] == []
+
+
+@pytest.mark.long
 def test_nobody_missed_a_departure(shown: dict[str, Any]) -> None:
     assert shown["departures"] > 150
     assert shown["missed_departures"] == 0, shown["missed"]

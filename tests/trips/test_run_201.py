@@ -16,4 +16,5 @@ def test_a_programme_runs_on_201_chargers() -> None:
     assert (shown["backfeed_on_dead_grid_s"], shown["outage_site_s"]) == (0, 3600)
     assert (shown["limit_violation_s"], shown["sampled_s"] > 500_000) == (0, True)
     assert shown["alarms_open"] == []
+    assert shown["failed"] == []
     assert shown["setpoints_met_in_events"] >= 10

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from revere.app.play import PlayOptions, play
 from revere.links.ocpp2 import translate
 from revere.links.ocppj import samples
 from revere.links.ocppj.setpoints import watts
 from tests.trips.rig import Trip, small, take_trip
+from tests.trips.test_run_small import DAYS
 
 
 @dataclass(frozen=True)
@@ -67,3 +69,18 @@ def test_under_a_flipped_meter_sign_most_commands_expire(
     monkeypatch.setattr(samples._Quantities, "power_kw", flipped_kw)
     flipped = take_trip(small(), fresh_dsn(), dt.time(15, 30), _an_hour_of_event)
     assert flipped.expired > flipped.confirmed
+
+
+def test_a_whole_run_with_a_flipped_setpoint_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translate, "watts", lambda kw: watts(-kw))
+    shown = play(small(), PlayOptions(days=DAYS))
+    assert any(line.startswith("delivered what was promised") for line in shown["failed"])
+
+
+def test_a_whole_run_with_a_flipped_register_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was taken is counted as given: the run's own plant denies it."""
+    places = samples.IMPORT_REGISTER, samples.EXPORT_REGISTER
+    monkeypatch.setattr(samples, "IMPORT_REGISTER", places[1])
+    monkeypatch.setattr(samples, "EXPORT_REGISTER", places[0])
+    shown = play(small(), PlayOptions(days=DAYS))
+    assert any(line.startswith(("registers and plant", "energy balance")) for line in shown["failed"])
