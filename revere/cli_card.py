@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -31,9 +32,7 @@ def card_add(
         until: when it ends, in the programme's time where no zone is said: 2027-01-01 or 2027-01-01T18:00.
         station: a station where it is good; give it several times; left out, it is good at all.
     """
-    from revere.app.cards import add_card
-
-    say(admin(config, lambda desk: add_card(desk, token, name=name, group=group, until=until, stations=station)))
+    _change(config, token, "add", name=name, group=group, until=until, stations=station)
 
 
 @card_app.command(name="block")
@@ -43,9 +42,7 @@ def card_block(token: str, *, config: Config = None) -> None:
     Args:
         token: what the card says; `revere card list` shows all.
     """
-    from revere.app.cards import block_card
-
-    say(admin(config, lambda desk: block_card(desk, token)))
+    _change(config, token, "block")
 
 
 @card_app.command(name="remove")
@@ -55,9 +52,7 @@ def card_remove(token: str, *, config: Config = None) -> None:
     Args:
         token: what the card says.
     """
-    from revere.app.cards import remove_card
-
-    say(admin(config, lambda desk: remove_card(desk, token)))
+    _change(config, token, "remove")
 
 
 @card_app.command(name="list")
@@ -66,3 +61,14 @@ def card_list(*, config: Config = None) -> None:
     from revere.app.cards import list_cards
 
     say(admin(config, list_cards))
+
+
+def _change(config: Path | None, token: str, action: Literal["add", "block", "remove"], **values: Any) -> None:
+    """At the running server, else in the registry."""
+    from revere.app.cards import change_at_server, change_card
+    from revere.app.settings import state_folder
+    from revere.control.desk import ChangeCard
+
+    request = ChangeCard(by="command-line", token=token, action=action, **values)
+    said = change_at_server(state_folder(), request)
+    say(said if said is not None else admin(config, lambda desk: change_card(desk, request)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from revere.app.summary import equity_view
 from revere.control.building import fallback_profiles
+from revere.control.card_desk import CardDesk
 from revere.control.commissioning import Commissioning
 from revere.control.directory import Directory
 from revere.control.heart import Heart, run_inline
@@ -196,7 +197,8 @@ def _office(heart: Heart, inbox: Inbox, directory: Directory, store: Store) -> O
     """Where people ask, with what renews secrets and raises security profiles."""
     rotation = Rotation(directory, store, heart.link, inbox, heart.clock)
     upgrade = Upgrade(directory, store, inbox, heart.clock)
-    return Office(heart, inbox, asyncio.get_running_loop(), rotation, upgrade)
+    cards = CardDesk(store, inbox, directory.take_cards)
+    return Office(heart, inbox, asyncio.get_running_loop(), rotation, upgrade, cards)
 
 
 async def _hours(store: Store, fleet: Fleet, inbox: Inbox, clock: Clock) -> HourKeeper:

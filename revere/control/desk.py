@@ -123,6 +123,18 @@ class LiftLock(msgspec.Struct, frozen=True, kw_only=True):
     site_id: str | None = None
 
 
+class ChangeCard(msgspec.Struct, frozen=True, kw_only=True):
+    """A driver's card is added (or given these values), blocked, or forgotten."""
+
+    by: str
+    token: str
+    action: Literal["add", "block", "remove"]
+    name: str = ""
+    group: str = ""
+    until: dt.datetime | None = None
+    stations: tuple[str, ...] = ()
+
+
 class StartCampaign(msgspec.Struct, frozen=True, kw_only=True):
     """New firmware for stations of one kind: those named, in that order, or all of the kind."""
 
@@ -161,6 +173,7 @@ Ask = (
     | StartCampaign
     | TellCampaign
     | CommissionSite
+    | ChangeCard
 )
 
 

@@ -101,6 +101,10 @@ class Directory:
                 self.on_used(config.station_id, given)
         return config
 
+    def take_cards(self, cards: Cards) -> None:
+        """Answer by these from now on; a station's own list is brought in step at its next boot, or by order."""
+        self._cards = cards
+
     def offer_profile(self, station_id: StationId, profile: SecurityProfile | None) -> None:
         """Let a higher security profile open the door too, until it is used or withdrawn (None)."""
         self._configs[station_id] = msgspec.structs.replace(self._configs[station_id], next_profile=profile)

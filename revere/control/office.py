@@ -15,6 +15,7 @@ from revere.control.desk import (
     AcknowledgeAlarm,
     Ask,
     CallEvent,
+    ChangeCard,
     CommissionSite,
     LiftLock,
     OptEvent,
@@ -43,6 +44,7 @@ from revere.core.time import iso, local
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from revere.control.card_desk import CardDesk
     from revere.control.commissioning import Commissioning
     from revere.control.heart import Heart
     from revere.control.image import EvseImage
@@ -73,12 +75,14 @@ class Office:
         loop: asyncio.AbstractEventLoop,
         rotation: Rotation | None = None,
         upgrade: Upgrade | None = None,
+        cards: CardDesk | None = None,
     ) -> None:
         self._heart = heart
         self._inbox = inbox
         self._loop = loop
         self._rotation = rotation
         self._upgrade = upgrade
+        self._cards = cards
         self._calling = CallingDesk(heart.image, inbox, heart.contracts)
         self._looking = Looking(heart)
         self._view: ConsoleView | None = None
@@ -170,6 +174,10 @@ class Office:
                 return await self._heart.campaigns.start(request, now)
             case TellCampaign():
                 return await self._heart.campaigns.tell(request, now)
+            case ChangeCard():
+                if self._cards is None:
+                    raise Refused("cards are not changed here", got=request.token)
+                return await self._cards.change(request, now)
             case AcknowledgeAlarm():
                 return await self._acknowledge(request, now)
             case _:

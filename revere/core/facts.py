@@ -331,6 +331,14 @@ class StationOrdered(FactBase, frozen=True, tag=True, kw_only=True):
     why: str = ""
 
 
+class CardChanged(FactBase, frozen=True, tag=True, kw_only=True):
+    """A person has added, blocked or removed a driver's card."""
+
+    by: str
+    token: str
+    action: Literal["add", "block", "remove"]
+
+
 class GridLost(FactBase, frozen=True, tag=True, kw_only=True):
     """A site's grid is dead (reported by alarm or meter)."""
 
@@ -509,6 +517,7 @@ RecordFact = (
     | MonitorReported
     | StationOrdered
     | StationHeld
+    | CardChanged
 )
 """For the record alone: what a person should know of them comes as an alarm, or is asked for."""
 CampaignFact = CampaignStarted | CampaignTold | CampaignStep | CampaignEnded

@@ -23,6 +23,7 @@ from revere.core.time import wall_now
 from revere.web.acting import discharge_routes, lock_routes, programme_routes, station_routes
 from revere.web.calling import event_routes
 from revere.web.campaigning import campaign_routes
+from revere.web.carding import card_routes
 from revere.web.gate import PUBLIC, Gate, check_declared, open_to
 from revere.web.inspecting import inspection_routes
 from revere.web.limits import LoginLimits
@@ -81,6 +82,7 @@ def create_app(
         *event_routes(desk),
         *station_routes(desk),
         *campaign_routes(desk),
+        *card_routes(desk),
         *lock_routes(desk),
         *inspection_routes(desk, history),
         *login_routes(

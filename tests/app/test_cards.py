@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 
 from revere.app.admin import AdminDesk
-from revere.app.cards import add_card, block_card, list_cards, remove_card
+from revere.app.cards import change_card, list_cards
 from revere.app.play import load_scenario
 from revere.control.cards import Cards
+from revere.control.desk import ChangeCard
 from revere.core.assets import Card
 from revere.core.errors import Refused
+from revere.core.facts import CardChanged
 from revere.core.ids import TenantId
 from revere.core.time import WallClock
 from revere.store.store import Store
-from tests.trips.rig import SMALL
+from tests.trips.rig import SMALL, Trip, small, take_trip
 
 TOWN = load_scenario(SMALL).fleet
 STATION = TOWN.stations[0].id
@@ -32,7 +34,7 @@ def cards_after(dsn: str, tmp_path: Path, *steps: Step) -> tuple[list[Any], tupl
         store = await Store.open(dsn, WallClock(), TenantId("masscec"), require_durable=False)
         try:
             await store.save_fleet(TOWN)
-            desk = AdminDesk(store, tmp_path, "", None, served=True)
+            desk = AdminDesk(store, tmp_path, "", None, served=False)
             said = [await step(desk) for step in steps]
             kept = await store.load_fleet()
             assert kept is not None
@@ -45,8 +47,11 @@ def cards_after(dsn: str, tmp_path: Path, *steps: Step) -> tuple[list[Any], tupl
 
 
 def add(token: str, **changes: Any) -> Step:
-    values: dict[str, Any] = {"name": "", "group": "", "until": None, "stations": ()}
-    return lambda desk: add_card(desk, token, **(values | changes))
+    return lambda desk: change_card(desk, ChangeCard(by="command-line", token=token, action="add", **changes))
+
+
+def tell(action: Any, token: str) -> Step:
+    return lambda desk: change_card(desk, ChangeCard(by="command-line", token=token, action=action))
 
 
 def test_a_card_is_added_blocked_made_good_and_forgotten(pg_dsn: str, tmp_path: Path) -> None:
@@ -55,13 +60,11 @@ def test_a_card_is_added_blocked_made_good_and_forgotten(pg_dsn: str, tmp_path: 
         pg_dsn,
         tmp_path,
         add("0a1b", name="Ada", group="school", until=ends, stations=(STATION,)),
-        lambda desk: block_card(desk, "0A1B"),
+        tell("block", "0A1B"),
         add("0C2D"),
         lambda desk: list_cards(desk),
     )
-    assert (
-        said[0] == "0a1b may charge until 2027-01-01 18:00.\nA server is running: it takes this up at its next start."
-    )
+    assert said[0] == "0a1b may charge until 2027-01-01 18:00."
     [ada, other] = sorted(kept, key=lambda card: card.id)[::-1]
     assert (other.id, other.stations) == ("0C2D", ())
     assert (ada.name, ada.group, ada.blocked, ada.stations) == ("Ada", "school", True, (STATION,))
@@ -73,9 +76,9 @@ def test_a_card_is_added_blocked_made_good_and_forgotten(pg_dsn: str, tmp_path: 
         tmp_path,
         add("0a1b"),
         add("0C2D"),
-        lambda desk: block_card(desk, "0A1B"),
+        tell("block", "0A1B"),
         add("0A1B"),
-        lambda desk: remove_card(desk, "0c2d"),
+        tell("remove", "0c2d"),
     )
     assert [(card.id, card.blocked) for card in good] == [("0A1B", False)]
 
@@ -87,11 +90,27 @@ def test_a_card_is_added_blocked_made_good_and_forgotten(pg_dsn: str, tmp_path: 
         (add(""), "not a card"),
         (add("X" * 37), "not a card"),
         (add("0A1B", stations=("nowhere",)), "no such station"),
-        (lambda desk: block_card(desk, "0A1B"), "no such card"),
-        (lambda desk: remove_card(desk, "0A1B"), "no such card"),
+        (tell("block", "0A1B"), "no such card"),
+        (tell("remove", "0A1B"), "no such card"),
     ],
 )
 def test_what_cannot_be_is_refused(step: Step, says: str, pg_dsn: str, tmp_path: Path) -> None:
     with pytest.raises(Refused, match=says):
         cards_after(pg_dsn, tmp_path, step)
     assert cards_after(pg_dsn, tmp_path)[1] == ()
+
+
+def test_a_blocked_card_is_refused_by_the_running_server_and_the_journal_says_who_did_it(pg_dsn: str) -> None:
+    """Added and blocked at the desk of a running house: its next answer to a station says so, nothing is restarted."""
+
+    async def work(trip: Trip) -> None:
+        directory, station_id = trip.house.directory, trip.scenario.fleet.stations[0].id
+        said = [directory.authorize("0A1B", station_id, trip.clock.now()).status]
+        for action in ("add", "block", "remove"):
+            await trip.house.office.ask(ChangeCard(by="ana", token="0a1b", action=action))  # type: ignore[arg-type]
+            said.append(directory.authorize("0A1B", station_id, trip.clock.now()).status)
+        assert said == ["unknown", "accepted", "blocked", "unknown"]
+        told = [(one.by, one.token, one.action) for one in await trip.facts(CardChanged)]
+        assert told == [("ana", "0a1b", "add"), ("ana", "0a1b", "block"), ("ana", "0a1b", "remove")]
+
+    take_trip(small(), pg_dsn, dt.time(10, 30), work)

@@ -46,6 +46,8 @@ def station_view(station_id: str, now: dt.datetime) -> StationView:
         certificate_ends=now + dt.timedelta(days=20),
         connected_at=ago(2100),
         offline_at=None,
+        operation_mode="central-setpoint",
+        operation_mode_since=ago(300),
         problems=("SampledDataCtrlr.TxUpdatedInterval: reads '30', was set to '60'",),
         variables=5,
         told=tellings,

@@ -14,6 +14,7 @@ from revere.control.desk import (
     AcceptCharger,
     AcknowledgeAlarm,
     CallEvent,
+    ChangeCard,
     CommissionSite,
     LiftLock,
     OptEvent,
@@ -196,6 +197,18 @@ def test_the_public_series_is_read_once_for_many(web: Web) -> None:
         ),
         (
             "POST",
+            "/api/v1/cards",
+            {"token": "0A1B", "action": "add", "until": "2027-01-01T18:00:00", "stations": ["boston-cs05"]},
+            ChangeCard(
+                by="some-operator",
+                token="0A1B",
+                action="add",
+                until=dt.datetime.fromisoformat("2027-01-01T18:00"),
+                stations=("boston-cs05",),
+            ),
+        ),
+        (
+            "POST",
             "/api/v1/sites/boston/commissioning",
             {"waive_until": SOON, "why": "new transformer in May"},
             CommissionSite(
@@ -327,6 +340,8 @@ BAD: list[tuple[str, str, Any]] = [
     ("GET", "/api/v1/series/fleet?from=2023-09-06T00:00:00&to=2023-09-07T00:00:00Z", None),
     ("GET", "/api/v1/series/fleet?from=yesterday&to=now", None),
     ("GET", f"/api/v1/sites/{'x' * 49}", None),
+    ("POST", "/api/v1/cards", {"token": "", "action": "block"}),
+    ("POST", "/api/v1/cards", {"token": "0A1B", "action": "lend"}),
     ("POST", "/api/v1/campaigns", {"version": "", "location": "https://files.example.org/m.bin"}),
     ("POST", "/api/v1/campaigns", {"version": "2.0", "location": "https://files.example.org/a b"}),
     ("POST", "/api/v1/campaigns", {"version": "2.0", "location": "https://x.org/m", "signature": "%"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import fcntl
 import os
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from revere import cli
 from revere.app.running import LOCK, Running, running_mark
-from revere.control.desk import StartCampaign, TellCampaign
+from revere.control.desk import ChangeCard, StartCampaign, TellCampaign
 from tests.web.conftest import Start, Web
 
 WHERE = "https://files.example.org/m_2.0.bin"
@@ -93,3 +94,15 @@ def test_what_makes_no_sense_is_said_and_asks_nothing(here: Web, words: tuple[st
     with pytest.raises(Exception, match=why):
         cli.app(["campaign", *words])
     assert here.desk.asked == []
+
+
+def test_a_card_is_changed_at_the_running_server(here: Web) -> None:
+    for words in (("block", "0A1B"), ("add", "0C2D", "--until", "2027-01-01T18:00", "--station", "boston-cs05")):
+        with pytest.raises(SystemExit) as ended:
+            cli.app(["card", *words])
+        assert not ended.value.code
+    until = dt.datetime.fromisoformat("2027-01-01T18:00")  # as typed: the programme's time
+    assert here.desk.asked == [
+        ChangeCard(by="command-line", token="0A1B", action="block"),
+        ChangeCard(by="command-line", token="0C2D", action="add", until=until, stations=("boston-cs05",)),
+    ]
