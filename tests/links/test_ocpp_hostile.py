@@ -289,13 +289,17 @@ def test_every_refused_login_gets_the_same_bytes() -> None:
     play(story)
 
 
-def test_guesses_are_slowed_and_lock_out_nobody_else() -> None:
+def test_guesses_are_counted_and_lock_out_nobody() -> None:
     async def story() -> None:
         async with bench(config("ST-1"), config("ST-2")) as b:
             for _ in range(40):
                 answer = await _raw_http(b.port, "/ocpp/ST-1", _basic_line("ST-1", "wrong"))
                 assert answer.startswith(b"HTTP/1.1 401")
             assert b.server.counters.logins_throttled >= 9
+            for n in range(40):  # ids that nobody has count as one
+                await _raw_http(b.port, f"/ocpp/ST-9{n}", _basic_line(f"ST-9{n}", "wrong"))
+            assert b.server.counters.logins_throttled >= 18
+            await (await b.station("ST-1")).close()
             await (await b.station("ST-2")).close()
 
     play(story)

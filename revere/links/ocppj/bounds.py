@@ -72,7 +72,7 @@ LISTEN_BACKLOG: Final = 4_096
 """Sockets that the kernel keeps for us; a caller beyond it is not heard for a second or more. Linux allows no more."""
 FAILED_LOGINS_BURST: Final = 30.0
 FAILED_LOGINS_PER_S: Final = 0.2
-"""Failed tries per address and id; the secrets have 160 bits, so this spares work, it does not guard."""
+"""Failed tries per address and id before they count as guesses. Our secrets have 160 bits: those guard, not this."""
 LOGIN_RECORDS_MAX: Final = 4_096
 AUDIT_EVERY_S: Final = 600.0
 """One reason for which a station was refused is journaled at most this often, with how many it stands for."""

@@ -44,6 +44,8 @@ WARN_DAYS: Final = (1, 7, 30)
 """Before a certificate ends an operator hears of it when so many days are left, the last time as critical."""
 WATCH_EVERY_S: Final = 3600.0
 THROTTLED: Final = "too many failed tries"
+WRONG_SECRET: Final = "wrong secret"  # noqa: S105  # a reason for a refusal
+UNKNOWN: Final = "not registered"
 _FORWARDED_MAX_CHARS: Final = 400
 
 
@@ -87,23 +89,22 @@ class Door:
     def admit(self, station_id: str, request: Request, socket: StationSocket) -> StationConfig | None:
         """The station's configuration, None for the one refusal.
 
-        Guesses at secrets are counted by (address, id), so that they shut out nobody who comes from elsewhere; a right
-        certificate is no guess and always comes in.
+        Guesses at secrets are counted by (address, id), and told as such to an operator. They shut out nobody: a right
+        secret or certificate is no guess and always comes in, whoever else stands behind the same address.
         """
         config = self._directory.registered(station_id)
-        who = (self._address(request, socket), station_id)
+        who = (self._address(request, socket), "" if config is None else station_id)
         now_s = asyncio.get_running_loop().time()
-        profile = 1 if config is None else config.security_profile
-        if profile in (1, 2) and self._budget.spent(who, now_s):
+        user, password = login.credentials(request)
+        secret_right = self._directory.authenticate(station_id, password) is not None and user == station_id
+        config, why = self._judge(config, socket, secret_right=secret_right)
+        if not why and config is not None:
+            self._note_certificate(config, socket)
+            return config
+        if why in (WRONG_SECRET, UNKNOWN) and self._budget.spent(who, now_s):
             self._counters.logins_throttled += 1
             why = THROTTLED
         else:
-            user, password = login.credentials(request)
-            secret_right = self._directory.authenticate(station_id, password) is not None and user == station_id
-            config, why = self._judge(config, socket, secret_right=secret_right)
-            if not why and config is not None:
-                self._note_certificate(config, socket)
-                return config
             self._counters.logins_refused += 1
             self._budget.note_failure(who, now_s)
         if config is not None:
@@ -124,16 +125,16 @@ class Door:
         """Why the station may not come in; empty when it may."""
         tls: ssl.SSLObject | None = socket.transport.get_extra_info("ssl_object")
         if config is None:
-            return "not registered"
+            return UNKNOWN
         match config.security_profile:
             case 0:
                 return "" if self._rules.bench else "security profile 0 is for benches (ocpp.bench = true)"
             case 1:
-                return "" if secret_right else "wrong secret"
+                return "" if secret_right else WRONG_SECRET
             case 2:
                 if tls is None and not self._rules.proxy_ends_tls:
                     return "clear text, where security profile 2 asks for TLS"
-                return "" if secret_right else "wrong secret"
+                return "" if secret_right else WRONG_SECRET
             case 3:
                 if tls is None:
                     return "no TLS of ours, which security profile 3 asks for"

@@ -94,14 +94,15 @@ def _is_bare_key(secret: bytes) -> bool:
 class LoginBudget:
     """Failed tries by (address, id), in loop seconds; the least recently failed is forgotten first.
 
-    A budget for each pair: guesses from elsewhere never shut out the genuine station.
+    It tells guesses from a slip, and shuts out nobody: what bounds guesses is the length of our secrets. All unknown
+    ids of an address count as one, so that walking through ids forgets no pair that counts.
     """
 
     def __init__(self) -> None:
         self._failed: dict[tuple[str, str], tuple[float, float]] = {}
 
     def spent(self, who: tuple[str, str], now_s: float) -> bool:
-        """Whether the pair must wait before it is heard again."""
+        """Whether the pair has failed so often that it guesses."""
         return self._tries(who, now_s) >= FAILED_LOGINS_BURST
 
     def note_failure(self, who: tuple[str, str], now_s: float) -> None:
