@@ -27,6 +27,7 @@ from revere.links.ocppj.door import DoorRules
 from revere.links.ocppj.server import OcppServer
 from revere.links.openadr3.ven import Ven
 from revere.settle.rules import load_rulebook
+from revere.web.guide.groups import shown_of
 
 if TYPE_CHECKING:
     import ssl
@@ -160,7 +161,7 @@ async def open_house(
         utility=ven,
         offload=offload,
         speed=speed,
-        equity=equity_view(fleet),
+        equity=equity_view(shown_of(fleet).fleet),  # as the guide: page and guide together must not name a home
         clock_synchronised=clock_synchronised,
     )
     heart.commissioning = Commissioning(image, inbox, profiles)
