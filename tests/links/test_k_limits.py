@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from oca.cases import own
 from ocpp_rig import BOOT, NOW, Bench, HandStation, bench, config, play
 from ocpp_schemas import SCHEMAS
 
+from revere.control.external import ExternalLimits
 from revere.core.commands import SetpointCommand
 from revere.core.facts import (
     AlarmCleared,
@@ -22,6 +26,9 @@ from revere.core.facts import (
     VehicleScheduleReported,
 )
 from revere.core.ids import CommandId, SessionId, StationId
+from revere.links.ocpp2.outside_limits import external_limit
+from revere.links.ocpp2.wire import v21 as wire
+from revere.links.ocppj.line import SCHEDULE_STEPS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -99,16 +106,27 @@ def limited(**changes: Any) -> dict[str, Any]:
             "in steps from a start of its own",
             limited(
                 startSchedule="2026-07-16T20:30:00+01:00",
-                chargingSchedulePeriod=[{"startPeriod": 0, "limit": 9_000.0}, {"startPeriod": 900, "limit": 0.0}],
+                chargingSchedulePeriod=[{"startPeriod": 0, "limit": 9_000.0}, {"startPeriod": 600, "limit": 0.0}],
             ),
-            ((NOW, 9.0, None), (NOW + SOON, 0.0, None)),
+            ((NOW, 9.0, None), (NOW + dt.timedelta(seconds=600), 0.0, None)),
             NOW + SOON,
         ),
         ("an older system's limit below 0", limited(chargingSchedulePeriod=[{"startPeriod": 0, "limit": -4.0}]),
          ((NOW, 0.0, None),), NOW + SOON),
         ("phases add up", limited(chargingSchedulePeriod=[{"startPeriod": 0, "limit": 1e3, "limit_L2": 2e3}]),
          ((NOW, 3.0, None),), NOW + SOON),
-        ("amperes say nothing of kW", limited(chargingRateUnit="A"), (), None),
+        ("amperes count as the least that they can mean",
+         limited(chargingRateUnit="A",
+                 chargingSchedulePeriod=[{"startPeriod": 0, "limit": 6.0, "dischargeLimit": -2.0}]),
+         ((NOW, 0.6, 0.2),), NOW + SOON),
+        ("amperes of said phases",
+         limited(chargingRateUnit="A", chargingSchedulePeriod=[{"startPeriod": 0, "limit": 6.0, "numberPhases": 3}]),
+         ((NOW, 1.8, None),), NOW + SOON),
+        ("amperes phase by phase",
+         limited(chargingRateUnit="A", chargingSchedulePeriod=[{"startPeriod": 0, "limit": 6.0, "limit_L2": 4.0}]),
+         ((NOW, 1.0, None),), NOW + SOON),
+        ("no schedule says no number", {"chargingLimit": {"chargingLimitSource": "EMS", "isGridCritical": True},
+         "evseId": 1}, (), None),
     ],
 )  # fmt: skip
 def test_a_limit_from_outside_is_a_fact_and_an_alarm(
@@ -125,6 +143,105 @@ def test_a_limit_from_outside_is_a_fact_and_an_alarm(
         assert alarm.text.startswith("charging limited from outside by EMS")
 
     told(story)
+
+
+@own(
+    "K12",
+    rule="amperes are what the station's phases and voltage make of them; unknown, the least that they can mean",
+    source="appendix EVSE, ChargingStation: SupplyPhases, ACVoltage, DCVoltage; the conversion inferred",
+)
+@pytest.mark.parametrize(
+    ("what", "reported", "period", "kw", "told"),
+    [
+        ("nothing known", {}, {}, 1.6, "at 100 V, over 1 phase(s)"),
+        ("phases", {"EVSE@1.SupplyPhases": "3"}, {}, 4.8, "at 100 V, over 3 phase(s)"),
+        ("the station's phases", {"ChargingStation.SupplyPhases": "3"}, {}, 4.8, "over 3 phase(s)"),
+        ("the EVSE's before the station's",
+         {"ChargingStation.SupplyPhases": "3", "EVSE@1.SupplyPhases": "1"}, {}, 1.6, "over 1 phase(s)"),
+        ("fewer phases in use", {"EVSE@1.SupplyPhases": "3"}, {"numberPhases": 1}, 1.6, "over 1 phase(s)"),
+        ("more phases than there are", {"EVSE@1.SupplyPhases": "1"}, {"numberPhases": 3}, 1.6, "over 1 phase(s)"),
+        ("a measured voltage may sag", {"EVSE@1.ACVoltage": "230"}, {}, 3.312, "at 207 V"),
+        ("the lowest of the phases' voltages",
+         {"EVSE@1.ACVoltage[L1]": "240", "EVSE@1.ACVoltage[L2]": "230"}, {}, 3.312, "at 207 V"),
+        ("no voltage to believe", {"EVSE@1.ACVoltage": "23000"}, {}, 1.6, "at 100 V"),
+        ("both", {"EVSE@1.ACVoltage": "230", "EVSE@1.SupplyPhases": "3"}, {}, 9.936, "at 207 V, over 3 phase(s)"),
+        ("a DC outlet", {"EVSE@1.ACVoltage": "230", "EVSE@1.SupplyPhases": "3", "Connector@1/1.DCVoltage": "0"}, {},
+         1.6, "at 100 V, over 1 phase(s)"),
+        ("another EVSE's", {"EVSE@2.SupplyPhases": "3"}, {}, 1.6, "over 1 phase(s)"),
+    ],
+)  # fmt: skip
+def test_amperes_bind_by_what_is_known_of_the_supply(
+    what: str, reported: dict[str, str], period: dict[str, Any], kw: float, told: str
+) -> None:
+    schedule = wire.ChargingSchedule(
+        id=1,
+        chargingRateUnit="A",
+        chargingSchedulePeriod=(wire.ChargingSchedulePeriod(startPeriod=0, limit=16.0, **period),),
+    )
+    request = wire.NotifyChargingLimitRequest(
+        chargingLimit=wire.ChargingLimit(chargingLimitSource="SO"), evseId=1, chargingSchedule=(schedule,)
+    )
+    limit, alarm = external_limit(config(), request, NOW, reported)
+    assert isinstance(limit, ExternalLimitReported)
+    assert limit.steps == ((NOW, pytest.approx(kw), None),)
+    assert isinstance(alarm, AlarmRaised)
+    assert f"to {kw:g} kW" in alarm.text
+    assert told in alarm.text
+
+
+def seconds(after_s: int) -> dt.datetime:
+    return NOW + dt.timedelta(seconds=after_s)
+
+
+@own(
+    "K12",
+    rule="of several schedules the strictest holds at each moment",
+    source="schema NotifyChargingLimitRequest.chargingSchedule; the strictest inferred",
+)
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(
+        st.tuples(
+            st.none() | st.integers(0, 400),
+            st.lists(st.tuples(st.integers(0, 300), st.none() | st.integers(0, 50)), min_size=1, max_size=40),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    st.integers(0, 400),
+)
+def test_several_schedules_bind_by_the_strictest(
+    drawn: list[tuple[int | None, list[tuple[int, int | None]]]], after_s: int
+) -> None:
+    """Never looser than any schedule; exact where no step had to be left out."""
+    schedules = tuple(
+        wire.ChargingSchedule(
+            id=1,
+            chargingRateUnit="W",
+            duration=duration_s,
+            chargingSchedulePeriod=tuple(
+                wire.ChargingSchedulePeriod(startPeriod=s, limit=None if kw is None else kw * 1e3)
+                for s, kw in dict(periods).items()
+            ),
+        )
+        for duration_s, periods in drawn
+    )
+    request = wire.NotifyChargingLimitRequest(
+        chargingLimit=wire.ChargingLimit(chargingLimitSource="SO"), evseId=1, chargingSchedule=schedules
+    )
+    limit, _ = external_limit(config(), request, NOW, {})
+    assert isinstance(limit, ExternalLimitReported)
+    book = ExternalLimits()
+    book.take(limit)
+    wanted = inf
+    for duration_s, periods in drawn:
+        begun = [step for step in sorted(dict(periods).items()) if step[0] <= after_s]
+        if begun and (duration_s is None or after_s < duration_s) and begun[-1][1] is not None:
+            wanted = min(wanted, begun[-1][1])
+    held, _ = book.held_kw(seconds(after_s))
+    assert held <= wanted
+    if len(limit.steps) < SCHEDULE_STEPS_MAX:
+        assert held == wanted
 
 
 @own(

@@ -1,4 +1,4 @@
-"""Blocks K and Q to the house's words: limits from outside, a vehicle's own schedule, what it may be offered.
+"""Blocks K and Q to the house's words: a vehicle's own schedule, what it may be offered.
 
 Signs: charging is positive on both sides; ``dischargeLimit`` is never above 0 there and a magnitude here. W there, kW
 here. Sources: OCPP 2.1 schemas; the project's OCPP facts, sections 5 and 6.
@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from revere.core.commands import OFFLINE_LEASE_S
-from revere.core.facts import (
-    AlarmCleared,
-    AlarmRaised,
-    ExternalLimitLifted,
-    ExternalLimitReported,
-    Fact,
-    VehicleScheduleReported,
-)
+from revere.core.facts import VehicleScheduleReported
+from revere.links.ocpp2.outside_limits import charge_kw
 from revere.links.ocpp2.profile_ids import FROM_ONE
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.line import SCHEDULE_STEPS_MAX, SKEW_QUARANTINE_S
@@ -81,72 +75,13 @@ def allowed_transfer(
     return known or every
 
 
-def external_limit(config: StationConfig, request: wire.NotifyChargingLimitRequest, at: dt.datetime) -> list[Fact]:
-    """A limit that somebody else has set, and the alarm that says so; extra capacity limits nothing."""
-    limit, evse_id = request.chargingLimit, request.evseId or 0
-    if limit.isLocalGeneration:
-        return []
-    source = limit.chargingLimitSource
-    schedule = request.chargingSchedule[0] if request.chargingSchedule else None
-    steps: tuple[tuple[dt.datetime, float | None, float | None], ...] = ()
-    until = None
-    if schedule is not None and schedule.chargingRateUnit == "W":
-        start = (schedule.startSchedule or at).astimezone(dt.UTC)
-        until = None if schedule.duration is None else start + dt.timedelta(seconds=schedule.duration)
-        steps = tuple(
-            (start + dt.timedelta(seconds=period.startPeriod), _up_kw(period), _down_kw(period))
-            for period in schedule.chargingSchedulePeriod[:SCHEDULE_STEPS_MAX]
-        )
-    critical = bool(limit.isGridCritical)
-    reported = ExternalLimitReported(
-        at=at,
-        station_id=config.station_id,
-        evse_id=evse_id,
-        source=source,
-        steps=steps,
-        until=until,
-        critical=critical,
-    )
-    kw = [step[1] for step in steps if step[1] is not None]
-    how_much = f" to {min(kw):g} kW" if kw else ""
-    alarm = AlarmRaised(
-        at=at,
-        key=_limit_key(config, source),
-        severity="warning",
-        subject=config.station_id,
-        text=f"charging limited from outside by {source}{how_much}{', critical for the grid' if critical else ''}",
-    )
-    return [reported, alarm]
-
-
-def limit_lifted(config: StationConfig, request: wire.ClearedChargingLimitRequest, at: dt.datetime) -> list[Fact]:
-    """That limit is gone."""
-    source = request.chargingLimitSource
-    lifted = ExternalLimitLifted(at=at, station_id=config.station_id, evse_id=request.evseId or 0, source=source)
-    return [lifted, AlarmCleared(at=at, key=_limit_key(config, source))]
-
-
-def _limit_key(config: StationConfig, source: str) -> str:
-    return f"limit:{config.station_id}:{source}"
-
-
-def _up_kw(period: wire.ChargingSchedulePeriod) -> float | None:
-    phases = [w for w in (period.limit, period.limit_L2, period.limit_L3) if w is not None]
-    return max(sum(phases), 0.0) / 1000.0 if phases else None
-
-
-def _down_kw(period: wire.ChargingSchedulePeriod) -> float | None:
-    phases = [w for w in (period.dischargeLimit, period.dischargeLimit_L2, period.dischargeLimit_L3) if w is not None]
-    return abs(sum(phases)) / 1000.0 if phases else None
-
-
 def vehicle_schedule(
     config: StationConfig, request: wire.NotifyEVChargingScheduleRequest, at: dt.datetime
 ) -> VehicleScheduleReported:
     """What the vehicle means to draw (K17, K18), and why we do not agree, if we do not."""
     schedule, base = request.chargingSchedule, request.timeBase.astimezone(dt.UTC)
     periods = schedule.chargingSchedulePeriod[:SCHEDULE_STEPS_MAX]
-    kw = [_up_kw(period) or 0.0 for period in periods]
+    kw = [charge_kw(period) or 0.0 for period in periods]
     refused = ""
     if schedule.chargingRateUnit != "W":
         refused, kw = f"a schedule in {schedule.chargingRateUnit}: it must be in W", []

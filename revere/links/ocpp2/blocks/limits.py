@@ -10,7 +10,7 @@ from revere.core.errors import Unavailable
 from revere.core.facts import PriorityChargingReported
 from revere.core.ids import SessionId
 from revere.core.v2x_orders import ListChargingProfiles
-from revere.links.ocpp2 import translate, translate_v2x
+from revere.links.ocpp2 import outside_limits, translate, translate_v2x
 from revere.links.ocpp2.blocks import smart_charging
 from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
 from revere.links.ocpp2.wire import v21 as wire
@@ -51,12 +51,14 @@ async def _schedule(dialog: Dialog, request: wire.NotifyEVChargingScheduleReques
 
 async def _limit(dialog: Dialog, request: wire.NotifyChargingLimitRequest) -> Answered:
     """K12, K23: a limit from outside binds us too."""
-    await dialog.line.record(translate_v2x.external_limit(dialog.line.config, request, dialog.line.clock.now()))
+    line = dialog.line
+    facts = outside_limits.external_limit(line.config, request, line.clock.now(), line.memory.variables)
+    await line.record(facts)
     return Answered(wire.NotifyChargingLimitResponse())
 
 
 async def _lifted(dialog: Dialog, request: wire.ClearedChargingLimitRequest) -> Answered:
-    await dialog.line.record(translate_v2x.limit_lifted(dialog.line.config, request, dialog.line.clock.now()))
+    await dialog.line.record(outside_limits.limit_lifted(dialog.line.config, request, dialog.line.clock.now()))
     return Answered(wire.ClearedChargingLimitResponse())
 
 
