@@ -81,6 +81,10 @@ class DeviceModel(Mapping[str, str]):
         self._rows[sys.intern(name)] = row
         return True
 
+    def row(self, name: str) -> DeviceVariable | None:
+        """All that is kept of a variable."""
+        return self._rows.get(name)
+
     def put(self, name: str, value: str) -> bool:
         """Take a value that was read or set by name; the rest of the variable stays."""
         return self.tell(name, msgspec.structs.replace(self._rows.get(name, DeviceVariable()), value=value))

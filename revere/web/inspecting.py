@@ -119,7 +119,7 @@ def inspection_routes(desk: Desk, history: History) -> list[BaseRouteHandler]:
 
     @get("/api/v1/stations/{station_id:str}/frames", opt=open_to("operator"), summary="A station's last messages")
     async def frames(request: Asked, station_id: Id) -> FrameList:
-        """At most 200, both ways, as they were on the wire; passwords, tokens and certificates are masked."""
+        """At most 200, both ways, as they were on the wire; secrets, tokens and certificates are masked."""
         find_station(current(desk), station_id, request.user)
         return FrameList(frames=tuple(reversed(await desk.frames(station_id))))
 

@@ -16,7 +16,8 @@ from revere.core.ids import StationId
 from revere.links.models import choose, our_models, why
 from revere.links.ocppj import frames as kept
 from revere.links.ocppj.frames import FRAME_MAX_BYTES, FRAMES_MAX, HEAD_BYTES, FrameRing
-from revere.links.ocppj.showing import HIDDEN, masked, shown
+from revere.links.ocppj.security import HIDDEN
+from revere.links.ocppj.showing import masked, shown
 
 ST = StationId("ST-1")
 

@@ -68,7 +68,7 @@ async def read_variables(session: Session16, order: ReadVariables) -> Answer:
         request = wire.GetConfiguration(key=tuple(keys[start : start + KEYS_PER_REQUEST]))
         reply = await session.ask("GetConfiguration", request, wire.GetConfigurationResponse)
         entries = reply.value.configurationKey or ()
-        told += [(entry.key, entry.value or "") for entry in entries if entry.key not in security.SECRETS]
+        told += [(e.key, security.told_value(e.key, e.value or "")) for e in entries if not security.secret(e.key)]
         unknown += reply.value.unknownKey or ()
     why = f"unknown: {', '.join(unknown)}" if unknown else ""
     return session.line.answer("Rejected" if unknown else "Accepted", why, details=tuple(told))
@@ -76,7 +76,7 @@ async def read_variables(session: Session16, order: ReadVariables) -> Answer:
 
 async def write_variables(session: Session16, order: WriteVariables) -> Answer:
     """ChangeConfiguration of each; accepted when it took them all, be it after its next start."""
-    if any(setting.variable in security.SECRETS for setting in order.settings):
+    if any(security.login_secret(setting.variable) for setting in order.settings):
         raise Refused("a secret is not set this way", remedy="revere station renew gives a new one")
     wanted = [(_key(setting), setting.value) for setting in order.settings]
     told: list[tuple[str, str]] = []

@@ -361,9 +361,8 @@ class Session16:
         reply = await self.ask("GetConfiguration", wire.GetConfiguration(), wire.GetConfigurationResponse)
         variables = self.line.memory.variables
         for entry in reply.value.configurationKey or ():
-            if entry.key not in security.SECRETS:
-                access = "ReadOnly" if entry.readonly else "ReadWrite"
-                variables.tell(entry.key, DeviceVariable(value=entry.value, kind=kind_of_variable(access=access)))
+            access = "ReadOnly" if entry.readonly else "ReadWrite"
+            variables.tell(entry.key, DeviceVariable(value=entry.value, kind=kind_of_variable(access=access)))
 
     async def set_power(self, command: SetpointCommand) -> Answer:
         """Give a connector a charging limit for its transaction, for 15 minutes at most."""

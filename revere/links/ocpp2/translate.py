@@ -39,6 +39,7 @@ from revere.core.facts import (
 from revere.core.ids import SessionId
 from revere.links.ocpp2.profile_ids import FROM_ONE
 from revere.links.ocpp2.wire import v21 as wire
+from revere.links.ocppj import security
 from revere.links.ocppj.line import SKEW_QUARANTINE_S, session_id_of
 from revere.links.ocppj.samples import CONTEXTS, MEASURANDS, SOC, Sample, in_base_unit, readings_of
 from revere.links.ocppj.setpoints import DAY_S, local_midnight, watts
@@ -253,7 +254,8 @@ def der_alarm(
     key = f"der:{config.station_id}:{fault or request.controlType}"
     if ended:
         return [AlarmCleared(at=at, key=key)]
-    text = f"{request.controlType} protection: {fault or 'disturbance'}. {request.extraInfo or ''}".strip()
+    more = security.quoted(request.extraInfo or "")
+    text = f"{request.controlType} protection: {fault or 'disturbance'}. {more}".strip()
     return [AlarmRaised(at=at, key=key, severity="warning", subject=config.station_id, text=text)]
 
 
@@ -279,17 +281,21 @@ def notified(
     severity = severity if event.severity is None else event.severity
     where = "" if evse is None else f"@{evse.id}"
     variable = f"{name[0]}{where}.{name[1]}"
+    whole = ".".join(filter(None, (name[0], event.component.instance, name[1], event.variable.instance)))
+    value = security.told_value(whole, event.actualValue)
+    why = event.techInfo or event.techCode or ""
+    why = security.HIDDEN if why and (security.secret(whole) or security.personal(whole)) else security.quoted(why)
     notice = MonitorReported(
         at=at,
         station_id=config.station_id,
         variable=variable,
-        value=event.actualValue[:VALUE_MAX_CHARS],
+        value=value[:VALUE_MAX_CHARS],
         trigger=_TRIGGERS[event.trigger],
         ts=ts,
         severity=severity,
         monitor=event.variableMonitoringId,
         cleared=bool(event.cleared),
-        why=(event.techInfo or event.techCode or "")[:VALUE_MAX_CHARS],
+        why=why[:VALUE_MAX_CHARS],
     )
     key = f"station:{config.station_id}:{variable}"
     if event.cleared:
@@ -301,7 +307,7 @@ def notified(
         key=key,
         severity="critical" if severity is not None and severity <= CRITICAL_SEVERITY_MAX else "warning",
         subject=config.station_id,
-        text=f"{variable} = {event.actualValue[:100]} {event.techInfo or ''}".strip(),
+        text=f"{variable} = {value[:100]} {why}".strip(),
     )
     return [notice, alarm]
 

@@ -18,7 +18,6 @@ import msgspec
 
 from revere.core.assets import StationIdentity
 from revere.core.commands import Answer
-from revere.core.device_model import DeviceModel
 from revere.core.errors import Refused, RevereError
 from revere.core.facts import (
     OTHER_CHARGER,
@@ -217,7 +216,7 @@ class StationMemory:
         """EVSE to the newest setpoint asked for: an older one that still waits is dropped."""
         self.mode_of: dict[int, tuple[str, dt.datetime, str]] = {}
         """EVSE to the mode that a person has put its session in: (mode, until, transaction)."""
-        self.variables = DeviceModel()
+        self.variables = security.StationVariables()
         self.grid_lost = False
         self.standing: Standing | None = None
         """How its last boot was answered; None where it has not booted since this server started."""
@@ -341,7 +340,9 @@ class Line:
         found = self.directory.authorize(token, self.config.station_id, self.clock.now())
         if not found.accepted or (found.group and found.group == self.config.master_group):
             word = "master" if found.accepted else found.status
-            raise Refused("that token may not charge here", where=self.config.station_id, got=f"{token}: {word}")
+            raise Refused(
+                "that token may not charge here", where=self.config.station_id, got=f"{security.ends_of(token)}: {word}"
+            )
 
     async def record(self, facts: Sequence[Fact]) -> None:
         """Return when the facts are committed, however late: only then may the station be answered.
@@ -474,7 +475,7 @@ class Line:
 
     def foreign_token(self, token: str) -> list[Fact]:
         """Facts that tell of a token which is good at another station."""
-        detail = f"a token of another station was shown here: {token[:2]}…{token[-2:]}"
+        detail = f"a token of another station was shown here: {security.ends_of(token)}"
         return self.refused(FOREIGN_TOKEN, token, detail)
 
     def foreign_transaction(self, transaction_id: str) -> list[Fact]:

@@ -1,4 +1,4 @@
-"""Frames for people's eyes: read leniently, secrets masked.
+"""Frames for people's eyes: read leniently, secrets masked by the one rule of :mod:`security`.
 
 Masked are passwords and keys of every kind, tokens but for their ends, certificates and their requests but for their
 length, and names and passwords in addresses. A frame that cannot be read is not shown: nobody knows what is in it.
@@ -13,6 +13,7 @@ import msgspec
 
 from revere.core.portrait import FrameShown
 from revere.links.ocppj import framing, security
+from revere.links.ocppj.security import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,28 +28,18 @@ KINDS: Final[dict[int, Kind]] = {
     framing.CALLRESULTERROR: "refusal",
     framing.SEND: "send",
 }
-HIDDEN: Final = "•••"
-SECRET_KEYS: Final = frozenset({"password", "apnpassword", "basicauthpassword", "simpin", "secret", "pin"})
-TOKEN_KEYS: Final = frozenset(
-    {
-        "idtag",
-        "idtoken",
-        "parentidtag",
-        "grouptoken",
-        "emaid",
-        "additionalidtoken",
-        "masterpassgroupid",
-        "customeridentifier",
-    }
-)
+STRUCTURE: Final = frozenset({"key", "configurationkey", "unknownkey"})
+"""Fields that carry the names of 1.6's configuration keys, not keys; beside a server's name it is a VPN's."""
+NAMES: Final = ("key", "name", "variable", "component")
+"""Fields that say what the others of an object are about."""
+VALUES: Final = frozenset({"value", "attributevalue", "actualvalue", "variableattribute", "target", "techinfo", "data"})
+WORDS: Final = frozenset({"techinfo", "additionalinfo", "extrainfo", "data", "info"})
+"""A maker's own words."""
 LONG_KEYS: Final = frozenset(
     {"certificate", "certificatechain", "csr", "exirequest", "exiresponse", "signingcertificate", "ocspresult"}
 )
 PERSONAL: Final = "NotifyCustomerInformation"
 """What it carries is told to who asked for it alone."""
-SECRET_VARIABLES: Final = frozenset(name.casefold() for name in security.SECRETS) | SECRET_KEYS
-TOKEN_VARIABLES: Final = frozenset({"masterpassgroupid"})
-_userinfo = re.compile(r"(?<=://)[^/@\s]+@")
 _parse = msgspec.json.Decoder(list[Any])
 _head = re.compile(rb'^\s*\[\s*(\d+)\s*,\s*"([^"\\]{1,64})"\s*(?:,\s*"([^"\\]{1,64})")?')
 
@@ -95,41 +86,67 @@ def _read(raw: bytes, *, whole: bool) -> tuple[Kind, str, str, str]:
 
 
 def masked(node: Any, key: str = "") -> Any:
-    """A decoded message without its secrets."""
-    if isinstance(node, list):
-        return [masked(part, key) for part in node]
+    """A decoded message without its secrets; ``key`` is the field in which it stands."""
     if isinstance(node, dict):
         return _fields(node)
-    if not isinstance(node, str):
-        return HIDDEN if key in SECRET_KEYS and node is not None else node
-    if key in SECRET_KEYS:
+    if key not in STRUCTURE and node is not None and security.secret(key):
         return HIDDEN
-    if key in TOKEN_KEYS:
-        return ends_of(node)
+    if isinstance(node, list):
+        return [masked(part, key) for part in node]
+    if not isinstance(node, str):
+        return HIDDEN if node is not None and not isinstance(node, bool) and security.personal(key) else node
+    if security.personal(key):
+        return security.ends_of(node)
     if key in LONG_KEYS:
         return f"({len(node)} characters)"
-    return _userinfo.sub(f"{HIDDEN}@", node)
+    if node.lstrip()[:1] in ("{", "["):
+        return _nested(node)
+    return security.quoted(node) if key in WORDS else security.clean(node)
 
 
-def ends_of(token: str) -> str:
-    """A token's last two characters, to tell two apart; none of a short one."""
-    return HIDDEN + (token[-2:] if len(token) >= 8 else "")
+def _nested(text: str) -> str:
+    """JSON within a string, as vendors' messages carry it, without its secrets; other words as a maker's own."""
+    try:
+        return msgspec.json.encode(masked(msgspec.json.decode(text))).decode()
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return security.quoted(text)
 
 
 def _fields(node: dict[str, Any]) -> dict[str, Any]:
     """An object's fields; the values of a secret variable, and a VPN's key, are hidden wherever they stand."""
-    named = node.get("variable")
-    name = named.get("name") if isinstance(named, dict) else node.get("key")
-    plain = name.casefold() if isinstance(name, str) else ""
-    found = {}
+    about = ".".join(_named(value) for field, value in node.items() if field.casefold() in NAMES)
+    hidden, personal = security.secret(about), security.personal(about)
+    found: dict[str, Any] = {}
     for field, value in node.items():
         low = field.casefold()
-        if (plain in SECRET_VARIABLES and low in ("value", "attributevalue", "variableattribute")) or (
-            low == "key" and "server" in node
+        if isinstance(value, dict | list) and not value:
+            found[field] = value
+        elif (
+            (hidden and low in VALUES)
+            or (low == "key" and "server" in node)
+            or (low not in STRUCTURE and value is not None and security.secret(field))
         ):
             found[field] = HIDDEN
-        elif plain in TOKEN_VARIABLES and isinstance(value, str) and low in ("value", "attributevalue"):
-            found[field] = ends_of(value)
+        elif personal and low in VALUES:
+            found[field] = _ends(value)
         else:
             found[field] = masked(value, low)
     return found
+
+
+def _named(value: Any) -> str:
+    """What a name says: itself, or the name and instance of a component or variable."""
+    if isinstance(value, dict):
+        return ".".join(str(part) for field, part in value.items() if field.casefold() in ("name", "instance"))
+    return value if isinstance(value, str) else ""
+
+
+def _ends(node: Any) -> Any:
+    """What is told of a person or vehicle, each value by its ends."""
+    if isinstance(node, dict):
+        return {field: _ends(value) if field.casefold() in VALUES else value for field, value in node.items()}
+    if isinstance(node, list):
+        return [_ends(part) for part in node]
+    if node is None:
+        return None
+    return security.ends_of(node) if isinstance(node, str) else HIDDEN

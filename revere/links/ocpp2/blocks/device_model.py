@@ -122,11 +122,12 @@ async def _report(dialog: Dialog, request: wire.NotifyReportRequest) -> Answered
     await line.record(line.observe(request.generatedAt, line.clock.now()))
     report = dialog.reports.get(request.requestId)
     for item in request.reportData or ():
-        if item.variable.name in security.SECRETS:
+        name = variable_name(item.component, item.variable)
+        if not line.memory.variables.tell(name, _told(item)):
             continue
-        name, row = variable_name(item.component, item.variable), _told(item)
-        if line.memory.variables.tell(name, row) and report is not None:
-            report.told[name] = row
+        kept = line.memory.variables.row(name)
+        if report is not None and kept is not None:
+            report.told[name] = kept
     if report is not None and not request.tbc:
         report.done.set()
     return Answered(wire.NotifyReportResponse())
@@ -237,8 +238,8 @@ async def read_variables(dialog: Dialog, order: ReadVariables) -> Answer:
             name = variable_name(result.component, result.variable)
             if result.attributeStatus != "Accepted":
                 unknown.append(f"{name}: {result.attributeStatus}")
-            elif result.variable.name not in security.SECRETS:
-                told.append((name, result.attributeValue or ""))
+            elif not security.secret(name):
+                told.append((name, security.told_value(name, result.attributeValue or "")))
                 if result.attributeType == "Actual":
                     dialog.line.memory.variables.put(name, result.attributeValue or "")
     return dialog.line.answer("Rejected" if unknown else "Accepted", "; ".join(unknown), details=tuple(told))
@@ -246,7 +247,7 @@ async def read_variables(dialog: Dialog, order: ReadVariables) -> Answer:
 
 async def write_variables(dialog: Dialog, order: WriteVariables) -> Answer:
     """B05: set each; accepted when the station took them all, be it after its next start."""
-    secret = next((s.variable for s in order.settings if s.variable in security.SECRETS), None)
+    secret = next((s.variable for s in order.settings if security.login_secret(s.variable)), None)
     if secret is not None:
         raise Refused("a secret is not set this way", got=secret, remedy="revere station renew gives a new one")
     wanted = [(*place_of(s, "settings"), _ATTRIBUTES[s.attribute], s.value) for s in order.settings]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 
 from revere.core.orders import OrderBase
+from revere.links.ocppj import security
 from revere.links.ocppj.line import Answered
 
 if TYPE_CHECKING:
@@ -34,4 +35,4 @@ def reason(info: wire.StatusInfo | None) -> str:
     """A status's reason as one line, empty when none was given."""
     if info is None:
         return ""
-    return f"{info.reasonCode}: {info.additionalInfo}" if info.additionalInfo else info.reasonCode
+    return f"{info.reasonCode}: {security.quoted(info.additionalInfo)}" if info.additionalInfo else info.reasonCode
