@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from revere.control.desk import AcknowledgeAlarm, CallEvent, LiftLock, OptEvent, OrderStation, WithdrawEvent
+from revere.control.desk import (
+    AcknowledgeAlarm,
+    CallEvent,
+    LiftLock,
+    OptEvent,
+    OrderStation,
+    TellCampaign,
+    WithdrawEvent,
+)
 from revere.core.orders import ResetStation, TakeInventory
 from revere.web.settings import STATIC_FOLDER
 from tests.web.conftest import Web, close_web, open_web
@@ -76,6 +84,27 @@ def web() -> Iterator[Web]:
     done.set()
     ticker.join()
     close_web(running)
+
+
+def test_an_operator_sees_a_firmware_campaign_and_gives_it_up_only_after_a_second_word(
+    browser: Browser, web: Web
+) -> None:
+    seen = Watched(browser, web.base)
+    page = seen.page
+    page.goto(f"{web.base}/login/once?token={web.links.issue(person('operator'))}")
+    card = page.get_by_label("Firmware campaigns")
+    card.get_by_text("Stage 2 of 2: 1 done, 1 waiting").wait_for()
+    card.get_by_text("boston-cs05 waits: its vehicle leaves within 12 h").wait_for()
+    assert card.get_by_role("link", name="boston-cs05").get_attribute("href") == "/stations/boston-cs05"
+    card.get_by_role("button", name="Pause").click()
+    card.get_by_text("Done.").wait_for()
+    card.get_by_role("button", name="Abort").click()
+    assert [ask.order for ask in web.desk.asked if isinstance(ask, TellCampaign)] == ["pause"]
+    card.get_by_role("button", name="Give up for good").click()
+    card.get_by_role("button", name="Abort").wait_for()
+    assert [ask.order for ask in web.desk.asked if isinstance(ask, TellCampaign)] == ["pause", "abort"]
+    seen.assert_clean()
+    seen.context.close()
 
 
 def test_an_operator_stops_and_releases(browser: Browser, web: Web) -> None:
@@ -230,7 +259,7 @@ def test_a_station_has_a_page_where_it_is_locked_and_given_orders(
     page.goto(f"{web.base}/login/once?token={web.links.issue(person('operator'))}")
     page.get_by_role("button", name="Boston Public Schools", exact=True).click()
     page.get_by_text("locked by ann since 15:40: new cable").wait_for()
-    page.get_by_role("link", name="boston-cs05").click()
+    page.get_by_label("Sites").get_by_role("link", name="boston-cs05").click()
     page.get_by_role("heading", name="Locked: 0 kW by its meter").wait_for()
     page.get_by_text("native-2.1: OCPP 2.1 set-points, both ways").wait_for()
     page.get_by_text("ends in 20 days").wait_for()

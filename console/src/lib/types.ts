@@ -189,6 +189,29 @@ export interface ConsoleView {
   station_rows: StationRow[];
   alarms: Alarm[];
   equity: Equity | null;
+  /** The newest first; of one that is over the stations that failed. */
+  campaigns: Campaign[];
+}
+
+export interface Campaign {
+  campaign_id: string;
+  by: string;
+  since: string;
+  vendor: string;
+  model: string;
+  version: string;
+  state: "running" | "paused" | "aborted" | "stopped" | "done";
+  /** Why it stands as it does. */
+  why: string;
+  /** What its next station waits for. */
+  waits_for: string;
+  stage: number;
+  stages: number;
+  waiting: number;
+  under_way: number;
+  passed: number;
+  failed: number;
+  stations: { station_id: string; stage: number; step: "waiting" | "asked" | "passed" | "failed"; why: string }[];
 }
 
 export interface PublicView {
