@@ -514,7 +514,6 @@ class Heart:
     def picture(self, now: dt.datetime) -> ConsoleView:
         """The console's picture at this moment."""
         setpoints = {asset: float(self.ticker.last_kw[row]) for row, asset in enumerate(self.ticker.assets)}
-        age_s = (now - self.image.last_fact_at).total_seconds()
         return build_view(
             self.image,
             Now(
@@ -522,7 +521,7 @@ class Heart:
                 tick=self.figures.ticks,
                 speed=self._speed,
                 database_ok=self.inbox.keeps_up(now),
-                stale_s=max(age_s, 0.0),
+                stale_s=self.inbox.behind_s(now),
                 setpoints_kw=setpoints,
                 reasons=self._reasons,
                 planned_kwh=self._planned_kwh,

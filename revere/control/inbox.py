@@ -63,8 +63,15 @@ class Inbox:
 
     def keeps_up(self, now: dt.datetime) -> bool:
         """Whether facts get committed: the last were taken, and none under way waits longer than ``SILENT_S``."""
+        return not self._failing and self.behind_s(now) < SILENT_S
+
+    def behind_s(self, now: dt.datetime) -> float:
+        """How old the image is: so long has the oldest fact waited that is not committed, 0 where none waits.
+
+        The age of the last fact would say how rarely stations speak, not how old the figures are.
+        """
         oldest = next(iter(self._under_way.values()), now)
-        return not self._failing and (now - oldest).total_seconds() < SILENT_S
+        return max((now - oldest).total_seconds(), 0.0)
 
     def watch(self, watcher: Callable[[f.Fact], None]) -> None:
         """Call ``watcher`` with each fact after it is committed and folded."""

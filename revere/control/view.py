@@ -338,6 +338,7 @@ class ConsoleView(ViewBase, frozen=True, kw_only=True):
     zone: str
     speed: float
     stale_s: float
+    """How long the oldest fact has waited to be recorded and shown, seconds of ``now``'s time; 0 where none waits."""
     database: Literal["ok", "gone"]
     power_kw: float
     relief_kw: float

@@ -211,7 +211,7 @@ def public_routes(desk: Desk, history: History, feed: LiveFeed) -> list[BaseRout
 
     @get("/healthz", opt=PUBLIC, summary="Is the house up?")
     async def healthz() -> Response[Health]:
-        """200 with the age of the picture, 503 before the first tick or with the database gone."""
+        """200 with how far the picture is behind, 503 before the first tick or with the database gone."""
         view = desk.view()
         well = view is not None and view.database == "ok"
         body = Health(status="ok" if well else "unwell", stale_s=view.stale_s if view else None)

@@ -30,6 +30,8 @@ from tests.control.scenes import (
     opted,
     reading,
     ready_image,
+    seconds,
+    settle,
 )
 
 if TYPE_CHECKING:
@@ -165,6 +167,25 @@ def test_the_page_says_when_the_database_is_gone_and_when_it_is_back() -> None:
         return said
 
     assert asyncio.run(play()) == ["ok", "gone", "ok"]
+
+
+@pytest.mark.parametrize(("waits", "stale_s"), [(False, 0.0), (True, 50.0)], ids=["all committed", "one waits"])
+def test_figures_are_as_old_as_the_oldest_fact_that_waits_however_rarely_stations_speak(
+    waits: bool, stale_s: float
+) -> None:
+    async def play() -> float:
+        house = House(ready_image(fleet()))
+        house.journal.slow = waits
+        writing = asyncio.ensure_future(house.inbox.record([f.AlarmCleared(at=house.clock.at, key="x")]))
+        await settle()
+        house.clock.at += seconds(50)  # values come once a minute outside events
+        age_s = house.heart.picture(house.clock.at).stale_s
+        house.journal.commit()
+        await writing
+        assert house.heart.picture(house.clock.at).stale_s == 0
+        return age_s
+
+    assert asyncio.run(play()) == stale_s
 
 
 def test_readings_go_on_being_folded_after_a_refusal() -> None:

@@ -294,6 +294,11 @@ def test_a_lost_heart_and_a_lost_server_are_told(browser: Browser, web: Web) -> 
     page = seen.page
     page.goto(f"{web.base}/login/once?token={web.links.issue(person('operator'))}")
     page.get_by_test_id("power-now").wait_for()
+    assert page.get_by_role("alert").count() == 0
+    web.desk.stale_s = 40.0 * 60.0  # its time runs at 60 × ours
+    page.get_by_text("Figures are 40 s old").wait_for()
+    web.desk.stale_s = 0.0
+    page.get_by_text("Figures are").wait_for(state="detached")
     web.desk.database = "gone"
     page.get_by_text("Database away").wait_for()
     web.desk.database = "ok"

@@ -336,6 +336,7 @@ class FakeDesk:
         self.opt = "in"
         self.events = _events()
         self.database = "ok"
+        self.stale_s = 0.0
         self.refuse = ""
         self._random = random.Random(7)
         self._started = started
@@ -461,7 +462,7 @@ class FakeDesk:
             programme="Massachusetts V2X demonstration",
             zone="America/New_York",
             speed=60.0,
-            stale_s=2.0,
+            stale_s=self.stale_s,
             database=self.database,  # type: ignore[arg-type]
             power_kw=power,
             relief_kw=base - power,
