@@ -12,7 +12,7 @@ from revere.store.series import HourRow
 from tests.trips.rig import Trip, small, take_trip
 
 METER = "school-cs01/1"
-LATE_KW = 12.5
+LATE_KW = -7.5
 
 
 async def _hours(trip: Trip) -> dict[int, HourRow]:
@@ -52,4 +52,4 @@ def test_the_house_rolls_up_each_hour_late_values_and_what_a_crash_left(fresh_ds
     assert set(after) == {11}
     assert set(late) == {11, 12}
     assert late[11].samples == after[11].samples + 1
-    assert late[11].high == LATE_KW
+    assert late[11].low == LATE_KW

@@ -121,14 +121,14 @@ async def provision(dialog: Dialog) -> None:
         problems = await _all_of(
             dialog,
             _read_abilities,
-            smart_charging.install_default,
+            smart_charging.ensure_default,
             _apply_settings,
             _read_back,
             _take_report,
             local_list.keep,
         )
     else:
-        problems = [*await _all_of(dialog, smart_charging.install_default, local_list.keep), *found]
+        problems = [*await _all_of(dialog, smart_charging.ensure_default, local_list.keep), *found]
     await dialog.line.record_provisioned([*dialog.line.model_problems(), *problems])
     memory.provisioned, memory.inspection = True, None
 

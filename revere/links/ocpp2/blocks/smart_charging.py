@@ -54,6 +54,11 @@ async def install_default(dialog: Dialog) -> list[str]:
     return []
 
 
+async def ensure_default(dialog: Dialog) -> list[str]:
+    """Install the fallback of a station that booted, unless somebody who read its schedule has just done so."""
+    return [] if dialog.line.default_just_sent() else await install_default(dialog)
+
+
 async def restore_fallback(dialog: Dialog) -> Answer:
     """Put the fallback back in the place of any other default; what somebody else limits stays as it is."""
     if dialog.line.default_just_sent():
