@@ -149,7 +149,7 @@ def test_a_stop_that_comes_too_early_for_the_station_clears_the_lease() -> None:
             early = {"status": "Rejected", "statusInfo": {"reasonCode": "RateLimitExceeded"}}
             station.reactions["SetChargingProfile"] = early
             answer = await b.server.set_power(setpoint(0.0))
-            assert (answer.status, answer.why) == ("too_early", "RateLimitExceeded; its lease is cleared instead")
+            assert (answer.status, answer.why) == ("too_early", "RateLimitExceeded; its profile is cleared instead")
             assert station.asked[-1] == ("ClearChargingProfile", {"chargingProfileId": 101})
 
     play(story)

@@ -398,7 +398,7 @@ class Session16:
             return line.superseded()
         answer = line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
         if answer.status == "accepted" and both_ways:
-            line.memory.leased_kw[command.evse_id] = command.setpoint_kw
+            line.memory.given_kw[command.evse_id] = command.setpoint_kw
         elif stops and (await self.clear_setpoint(command.evse_id)).status == "accepted":
             return msgspec.structs.replace(
                 answer, status="too_early", why=f"{answer.why}; its lease is cleared instead"
@@ -451,7 +451,8 @@ class Session16:
         """Remove the central profile of a connector, so that the fallback holds."""
         request = wire.ClearChargingProfile(id=translate.CENTRAL_PROFILE_BASE + evse_id)
         reply = await self.ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
-        self.line.memory.leased_kw.pop(evse_id, None)
+        if reply.value.status == "Accepted":
+            self.line.memory.given_kw.pop(evse_id, None)
         return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
 
     async def composite_limits_kw(self, evse_id: int, duration_s: int) -> list[tuple[dt.datetime, float]]:

@@ -210,8 +210,8 @@ class StationMemory:
         self.model_told = ""
         self.model_problem = ""
         """What is wrong with that choice."""
-        self.leased_kw: dict[int, float] = {}
-        """EVSE to the setpoint that we leased to it last, where setpoints are leases."""
+        self.given_kw: dict[int, float] = {}
+        """EVSE to the setpoint that its session holds from us, as far as we know."""
         self.wanted: dict[int, SetpointCommand] = {}
         """EVSE to the newest setpoint asked for: an older one that still waits is dropped."""
         self.mode_of: dict[int, tuple[str, dt.datetime, str]] = {}
@@ -320,8 +320,8 @@ class Line:
         return f"a new profile may be sent in {wait_s:.0f} s"
 
     def ends_discharge(self, command: SetpointCommand) -> bool:
-        """Whether a leased discharge ends with it: that never waits for its turn."""
-        return command.setpoint_kw >= 0 > self.memory.leased_kw.get(command.evse_id, 0.0)
+        """Whether a discharge ends with it: that never waits for its turn."""
+        return command.setpoint_kw >= 0 > self.memory.given_kw.get(command.evse_id, 0.0)
 
     def take_turn(self, command: SetpointCommand) -> bool:
         """Whether the setpoint is still the newest; if so its profile counts as sent from now on."""

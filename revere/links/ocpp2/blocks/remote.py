@@ -26,11 +26,12 @@ async def remote_start(dialog: Dialog, evse_id: int | None, token: str) -> Answe
     return dialog.line.answer(reply.value.status, reason(reply.value.statusInfo), reply.sent_wall_s)
 
 
-async def remote_stop(dialog: Dialog, session_id: str) -> Answer:
-    """End a session."""
+async def remote_stop(dialog: Dialog, session_id: str, *, first: bool = False) -> Answer:
+    """End a session; ``first`` where that is how a discharge ends."""
     transaction_id = transaction_id_of(dialog.line.config.station_id, session_id)
     request = wire.RequestStopTransactionRequest(transactionId=transaction_id)
-    reply = await dialog.ask("RequestStopTransaction", request, wire.RequestStopTransactionResponse)
+    reply = await dialog.call("RequestStopTransaction", request, wire.RequestStopTransactionResponse, setpoint=first)
+    assert reply is not None  # nothing makes it unwanted
     return dialog.line.answer(reply.value.status, reason(reply.value.statusInfo), reply.sent_wall_s)
 
 

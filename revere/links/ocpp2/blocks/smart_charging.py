@@ -18,10 +18,10 @@ import msgspec
 from revere.core.commands import Answer
 from revere.core.errors import Refused, RevereError
 from revere.links.ocpp2 import translate, translate_v2x
-from revere.links.ocpp2.blocks import transfer
+from revere.links.ocpp2.blocks import remote, transfer
 from revere.links.ocpp2.blocks.routes import reason
 from revere.links.ocpp2.wire import v21 as wire
-from revere.links.ocppj.calls import CallRefused, Reply
+from revere.links.ocppj.calls import CallRefused, CallTimedOut, Reply
 from revere.links.ocppj.line import NO_DEFAULT, NOT_CONTROLLABLE, RATE_MARGIN_S, transaction_id_of
 from revere.links.ocppj.setpoints import DAY_S, check_setpoint, local_midnight, watts
 
@@ -35,6 +35,8 @@ RATE_LIMITED: Final = "RateLimitExceeded"
 NO_SUCH_MODE: Final = "InvalidOperationMode"
 """Refused so, a setpoint may be one that the vehicle was not allowed to be given."""
 UPDATE_RATE_LIMIT: Final = "SmartChargingCtrlr.UpdateRateLimit"
+OWN_INTERVAL_MAX_S: Final = 900.0
+"""A station that would take profiles more seldom than this is tried all the same: nobody could command it else."""
 
 
 # The fallback ---------------------------------------------------------------------------------------
@@ -94,29 +96,69 @@ async def refresh_default_profile(dialog: Dialog) -> None:
 async def set_power(dialog: Dialog, command: SetpointCommand) -> Answer:
     """Give an EVSE a setpoint: in 2.1 a Dynamic profile first, updates of it from then on; else leased limits.
 
-    A newer setpoint for the same EVSE drops an older one that still waits for the line.
+    A newer setpoint for the same EVSE drops an older one that still waits for the line. The end of a discharge waits
+    for no minute, and takes no refusal.
     """
     try:
         check_setpoint(command)
         transaction_id = transaction_id_of(command.station_id, command.session_id)
     except RevereError as error:
         return dialog.line.answer("Rejected", error.text())
-    async with dialog.line.power_turn(command):
-        match dialog.line.model.way:
-            case "vendor-cloud":
-                return dialog.line.answer("Rejected", NOT_CONTROLLABLE)
-            case "data-transfer":
-                return await _transfer(dialog, command, transaction_id)
-            case "negative-limit" | "charge-only":
-                return await _lease(dialog, command, transaction_id)
-        if dialog.line.memory.profile_of.get(command.evse_id) == transaction_id:
+    line = dialog.line
+    async with line.power_turn(command):
+        stops, before_kw = line.ends_discharge(command), line.memory.given_kw.get(command.evse_id, 0.0)
+        if command.setpoint_kw < 0:  # one that is never answered may hold all the same
+            line.memory.given_kw[command.evse_id] = command.setpoint_kw
+        try:
+            answer = await _give(dialog, command, transaction_id)
+        except CallRefused as error:
+            answer = line.answer("Rejected", str(error))
+        if answer.status == "accepted":
+            line.memory.given_kw[command.evse_id] = command.setpoint_kw
+            return answer
+        line.memory.given_kw[command.evse_id] = before_kw
+        if stops and line.wanted(command):
+            return await _end_discharge(dialog, command, answer)
+        return answer
+
+
+async def _give(dialog: Dialog, command: SetpointCommand, transaction_id: str) -> Answer:
+    """Tell the setpoint by the station's own way."""
+    match dialog.line.model.way:
+        case "vendor-cloud":
+            return dialog.line.answer("Rejected", NOT_CONTROLLABLE)
+        case "data-transfer":
+            return await _transfer(dialog, command, transaction_id)
+        case "negative-limit" | "charge-only":
+            return await _lease(dialog, command, transaction_id)
+    if dialog.line.memory.profile_of.get(command.evse_id) == transaction_id:
+        answer = await _update(dialog, command)
+        if answer is not None and answer.why == RATE_LIMITED:
+            await asyncio.sleep(UPDATE_RETRY_S)
             answer = await _update(dialog, command)
-            if answer is not None and answer.why == RATE_LIMITED:
-                await asyncio.sleep(UPDATE_RETRY_S)
-                answer = await _update(dialog, command)
-            if answer is not None:
-                return answer
-        return await _install(dialog, command, transaction_id)
+        if answer is not None:
+            return answer
+    return await _install(dialog, command, transaction_id)
+
+
+async def _end_discharge(dialog: Dialog, command: SetpointCommand, refused: Answer) -> Answer:
+    """End a discharge at a station that takes no setpoint for it: by its fallback, else by the end of the session.
+
+    A technician's lock lets no clear pass, as a vehicle may charge after it: there the session ends.
+    """
+    try:
+        if (await clear_setpoint(dialog, command.evse_id)).status == "accepted":
+            return msgspec.structs.replace(
+                refused, status="too_early", why=f"{refused.why}; its profile is cleared instead"
+            )
+    except (CallRefused, CallTimedOut, Refused):
+        pass  # whatever it means by that, it still gives
+    try:
+        ended = await remote.remote_stop(dialog, command.session_id, first=True)
+    except CallRefused as error:
+        ended = dialog.line.answer("Rejected", str(error))
+    what = "its session is ended instead" if ended.status == "accepted" else f"nor does its session end: {ended.why}"
+    return msgspec.structs.replace(refused, status="rejected", why=f"{refused.why}; {what}")
 
 
 async def _update(dialog: Dialog, command: SetpointCommand) -> Answer | None:
@@ -151,7 +193,8 @@ async def _update(dialog: Dialog, command: SetpointCommand) -> Answer | None:
 
 async def _install(dialog: Dialog, command: SetpointCommand, transaction_id: str) -> Answer:
     memory = dialog.line.memory
-    too_early = dialog.line.too_early(command.evse_id, profile_interval_s(dialog))
+    stops = dialog.line.ends_discharge(command)
+    too_early = "" if stops else dialog.line.too_early(command.evse_id, profile_interval_s(dialog))
     if too_early:
         return dialog.line.answer("Rejected", too_early)
     request = translate.central_profile(command, transaction_id, bidirectional=dialog.gives, ids=dialog.profile_ids)
@@ -173,11 +216,7 @@ async def _install(dialog: Dialog, command: SetpointCommand, transaction_id: str
 
 
 async def _lease(dialog: Dialog, command: SetpointCommand, transaction_id: str) -> Answer:
-    """Give a whole profile with an end; no more than one a minute, but for the end of a discharge.
-
-    Where a station takes no profile even for that, its lease is cleared: it charges by its fallback.
-    """
-    memory, evse_id = dialog.line.memory, command.evse_id
+    """Give a whole profile with an end; no more than one a minute, but for the end of a discharge."""
     stops = dialog.line.ends_discharge(command)
     too_early = "" if stops else dialog.line.too_early(command.evse_id, profile_interval_s(dialog))
     if too_early:
@@ -187,16 +226,8 @@ async def _lease(dialog: Dialog, command: SetpointCommand, transaction_id: str) 
     reply = await _send_profile(dialog, command, request)
     if reply is None:
         return dialog.line.superseded()
-    if reply.value.status == "Accepted":
-        memory.leased_kw[evse_id] = command.setpoint_kw
-        return dialog.line.answer("Accepted", sent_wall_s=reply.sent_wall_s)
-    answer = dialog.line.answer("Rejected", reason(reply.value.statusInfo), reply.sent_wall_s)
-    if not stops:
-        return answer
-    cleared = await clear_setpoint(dialog, evse_id)
-    if cleared.status == "accepted":
-        return msgspec.structs.replace(answer, status="too_early", why=f"{answer.why}; its lease is cleared instead")
-    return answer
+    status, info = reply.value.status, reply.value.statusInfo
+    return dialog.line.answer(status, "" if status == "Accepted" else reason(info), reply.sent_wall_s)
 
 
 async def _transfer(dialog: Dialog, command: SetpointCommand, transaction_id: str) -> Answer:
@@ -241,9 +272,9 @@ async def _send_profile(
 
 
 def profile_interval_s(dialog: Dialog) -> float:
-    """Seconds between two profiles: ours, or the station's own limit where that is longer."""
+    """Seconds between two profiles: ours, or the station's own limit where that is longer, up to a ceiling."""
     try:
-        own_s = float(dialog.line.memory.variables.get(UPDATE_RATE_LIMIT, "0"))
+        own_s = min(float(dialog.line.memory.variables.get(UPDATE_RATE_LIMIT, "0")), OWN_INTERVAL_MAX_S)
     except ValueError:
         own_s = 0.0
     return max(dialog.line.model.profile_interval_s, own_s) + RATE_MARGIN_S
@@ -278,9 +309,11 @@ def offer_schedule(dialog: Dialog, evse_id: int, periods_max: int) -> None:
 async def clear_setpoint(dialog: Dialog, evse_id: int) -> Answer:
     """Remove the central profile of an EVSE, so that the resident charge-only default holds."""
     request = wire.ClearChargingProfileRequest(chargingProfileId=dialog.profile_ids.central(evse_id))
-    reply = await dialog.ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
+    reply = await dialog.call("ClearChargingProfile", request, wire.ClearChargingProfileResponse, setpoint=True)
+    assert reply is not None  # nothing makes a clear unwanted
     dialog.line.memory.profile_of.pop(evse_id, None)
-    dialog.line.memory.leased_kw.pop(evse_id, None)
+    if reply.value.status == "Accepted":
+        dialog.line.memory.given_kw.pop(evse_id, None)
     return dialog.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
 
 

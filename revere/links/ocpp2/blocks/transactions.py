@@ -223,6 +223,8 @@ def _take(
         known.gap_told = False
         cleared = AlarmCleared(at=dialog.line.clock.now(), key=_gap_key(dialog, transaction_id))
         return lambda: dialog.line.record([cleared])
+    if after.ended and memory.newest_transaction(known.evse_id) is None:
+        memory.given_kw.pop(known.evse_id, None)
     if after.ended and memory.profile_of.get(known.evse_id) == transaction_id:
         del memory.profile_of[known.evse_id]
     return None
