@@ -573,6 +573,30 @@ def test_a_wrong_clock_is_measured_and_quarantines() -> None:
     play(story)
 
 
+@pytest.mark.parametrize(
+    ("what", "at", "offline", "marks"),
+    [
+        ("the first stamp after a jump back", "2026-07-16T19:20:00Z", False, "clock"),
+        ("just over a minute", "2026-07-16T19:28:59Z", False, "clock"),
+        ("a minute", "2026-07-16T19:29:00Z", False, ""),
+        ("it waited offline", "2026-07-16T19:20:00Z", True, ""),
+    ],
+)
+def test_a_clock_that_jumps_in_mid_session_is_doubted_at_once(what: str, at: str, offline: bool, marks: str) -> None:
+    """The median of the last nine stamps would believe four more; a right stamp is believed again."""
+
+    async def story() -> None:
+        async with bench() as b:
+            station = await b.station()
+            for seq in range(9):
+                await station.call("TransactionEvent", _event(seq, at="2026-07-16T19:30:00Z"))
+            await station.call("TransactionEvent", _event(9, at=at, offline=offline))
+            await station.call("TransactionEvent", _event(10, at="2026-07-16T19:30:00Z"))
+            assert [r.quarantined for r in b.sink.of(MeterReading)][-2:] == [marks, ""]
+
+    play(story)
+
+
 def test_a_station_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("revere.links.ocppj.calls.SETPOINT_TIMEOUT_S", 0.05)
 

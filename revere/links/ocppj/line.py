@@ -483,9 +483,15 @@ class Line:
         detail = f"a message about transaction {transaction_id[:36]}, which runs at another station"
         return self.refused(FOREIGN_TRANSACTION, transaction_id, detail)
 
-    def quarantine(self, readings: Sequence[MeterReading], now: dt.datetime) -> list[MeterReading]:
-        """Mark readings of a station whose clock is off by over a minute, from the future, or of another charger."""
-        bad = self.memory.watch.bad()
+    def quarantine(
+        self, readings: Sequence[MeterReading], now: dt.datetime, live: dt.datetime | None = None
+    ) -> list[MeterReading]:
+        """Mark readings of a station whose clock is off by over a minute, from the future, or of another charger.
+
+        ``live`` stamps a message that waited in no queue: its readings need no median to be doubted.
+        """
+        jumped = live is not None and abs((live - now).total_seconds()) > SKEW_QUARANTINE_S
+        bad = jumped or self.memory.watch.bad()
         stranger = self.directory.stranger(self.config.station_id) is not None
         latest = now + dt.timedelta(seconds=SKEW_QUARANTINE_S)
         checked = []

@@ -116,7 +116,8 @@ def _metered(
         places=dialog.places,
     )
     signed = translate.signed_values(line.config, known.evse_id, request.meterValue, at=now, session_id=session_id)
-    return readings, [*line.quarantine(readings, now), *signed]
+    live = None if request.offline else request.timestamp
+    return readings, [*line.quarantine(readings, now, live), *signed]
 
 
 def _after(
