@@ -181,7 +181,7 @@ def type_of(control: DerControl) -> DerType:
 
 
 def fault(control: DerControl, *, scheduled: bool) -> str:
-    """Why no station would take the control, empty where one may (R04.FR.14, .50 to .56)."""
+    """Why no station would take the control, empty where one may (R04.FR.15, .50 to .56)."""
     if scheduled and isinstance(control, DEFAULT_ONLY):
         return f"{type_of(control)} exists as a default alone"
     if isinstance(control, LimitMaxDischarge):

@@ -149,12 +149,13 @@ REQUIRED: dict[OperationMode, tuple[Limits, ...]] = {
 """What a mode cannot do without. OCPP leaves an external setpoint's limits open; then nobody would know its bounds."""
 OPTIONAL: dict[OperationMode, tuple[Limits, ...]] = {
     "central-setpoint": ("charge_limit_kw", "discharge_limit_kw", "reactive_kvar"),
+    "central-frequency": ("charge_limit_kw", "discharge_limit_kw"),
 }
 ALL_LIMITS: tuple[Limits, ...] = ("charge_limit_kw", "discharge_limit_kw", "setpoint_kw", "reactive_kvar")
 
 
 def mode_fault(order: SetOperationMode) -> str:
-    """Why no station would take the mode so, empty where one may (V2X.05, Q02.FR.02, Q07.FR.03, Q08)."""
+    """Why no station would take the mode so, empty where one may (V2X.05, the modes' table; the rest *inferred*)."""
     required, optional = REQUIRED.get(order.mode, ()), OPTIONAL.get(order.mode, ())
     given = {name for name in ALL_LIMITS if getattr(order, name) is not None}
     if missing := [name for name in required if name not in given]:

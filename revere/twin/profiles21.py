@@ -250,7 +250,7 @@ class ProfileStore:
             check_setpoint(period, required=mode in ("CentralSetpoint", "CentralFrequency"))
 
     def _check_phases(self, period: wire.ChargingSchedulePeriod, profile: wire.ChargingProfile) -> None:
-        """V2X.07, V2X.10, and one sign in all phases."""
+        """V2X.10, and one sign in all phases."""
         given = {
             f"{name}{phase}"
             for name in VALUES

@@ -286,7 +286,7 @@ def needs(transfer: str, **more: Any) -> dict[str, Any]:
 @own(
     "K19",
     rule="needs are Accepted where a profile follows, NoChargingProfile where none can, else Rejected",
-    source="errata Q01.FR.07; the rejection inferred",
+    source="schema NotifyEVChargingNeedsResponse.status; when which, inferred",
 )
 @pytest.mark.parametrize(
     ("what", "changes", "transfer", "status"),
@@ -298,8 +298,6 @@ def needs(transfer: str, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_needs_are_answered_by_what_will_follow(what: str, changes: Any, transfer: str, status: str) -> None:
-    """Q01.FR.07: Accepted where a profile follows."""
-
     async def story(b: Bench, station: HandStation) -> None:
         assert (await station.call("NotifyEVChargingNeeds", needs(transfer)))[2]["status"] == status
 

@@ -86,7 +86,7 @@ PERIODS: list[tuple[str, str, str, dict[str, Any], tuple[float, float]]] = [
 @own(
     "Q03-Q10",
     rule="each operation mode has just the values that it must or may have",
-    source="facts section 5 (mode table); schema ChargingSchedulePeriodType; errata Q07.FR.02, .03, Q08.FR.02",
+    source="facts section 5 (mode table); schema ChargingSchedulePeriodType",
 )
 @pytest.mark.parametrize(("use_case", "name", "kind", "period", "range_kw"), PERIODS, ids=[p[1] for p in PERIODS])
 def test_every_mode_as_a_frame(
@@ -193,20 +193,25 @@ BAD: list[tuple[str, SetOperationMode, str]] = [
         "outside",
     ),
     (
-        "Q02.FR.02 ChargingOnly with a setpoint",
+        "Q02 ChargingOnly with a setpoint",
         mode("charging-only", charge_limit_kw=5.0, setpoint_kw=1.0),
         "takes no setpoint_kw",
     ),
     ("ChargingOnly without a limit", mode("charging-only"), "needs charge_limit_kw"),
     ("CentralSetpoint without a setpoint", mode("central-setpoint"), "needs setpoint_kw"),
     (
-        "Q07.FR.03 limits in CentralFrequency",
-        mode("central-frequency", setpoint_kw=1.0, charge_limit_kw=2.0),
-        "takes no charge_limit_kw",
+        "V2X.05 above the limit in CentralFrequency",
+        mode("central-frequency", setpoint_kw=3.0, charge_limit_kw=2.0),
+        "outside",
     ),
-    ("Q08.FR.02 without a baseline", mode("local-frequency", frequency_curve=CURVE), "needs baseline_kw"),
     (
-        "Q08.FR.02 a curve of one point",
+        "reactive power in CentralFrequency",
+        mode("central-frequency", setpoint_kw=1.0, reactive_kvar=2.0),
+        "takes no reactive_kvar",
+    ),
+    ("Q08 without a baseline", mode("local-frequency", frequency_curve=CURVE), "needs baseline_kw"),
+    (
+        "Q08 a curve of one point",
         mode("local-frequency", baseline_kw=0.0, frequency_curve=CURVE[:1]),
         "of two points",
     ),
@@ -216,7 +221,7 @@ BAD: list[tuple[str, SetOperationMode, str]] = [
         "two powers",
     ),
     (
-        "Q08.FR.02 a signal curve of one point",
+        "Q08 a signal curve of one point",
         mode("local-frequency", baseline_kw=0.0, frequency_curve=CURVE, signal_curve=SIGNALS[:1]),
         "signal_curve",
     ),
@@ -233,9 +238,24 @@ BAD: list[tuple[str, SetOperationMode, str]] = [
 
 
 @own(
+    "Q07",
+    rule="CentralFrequency may have limits beside its setpoint",
+    source="facts section 5 (mode table)",
+)
+def test_central_frequency_takes_limits() -> None:
+    async def story(s: Scene) -> None:
+        order = mode("central-frequency", setpoint_kw=-9.0, charge_limit_kw=20.0, discharge_limit_kw=15.0)
+        _, asked = await s.ordered(order, "SetChargingProfile", ACCEPTED)
+        [period] = asked["chargingProfile"]["chargingSchedule"][0]["chargingSchedulePeriod"]
+        assert (period["setpoint"], period["limit"], period["dischargeLimit"]) == (-9_000.0, 20_000.0, -15_000.0)
+
+    scene(story)
+
+
+@own(
     "Q02-Q10",
     rule="what every station must refuse never leaves",
-    source="facts section 5; V2X.05, Q02.FR.02, Q07.FR.03, Q08.FR.02; bounds of an external setpoint inferred",
+    source="facts section 5; V2X.05; the rest and bounds of an external setpoint inferred",
 )
 @pytest.mark.parametrize(("order", "why"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
 def test_what_every_station_refuses_is_refused_here(order: SetOperationMode, why: str) -> None:
@@ -311,7 +331,11 @@ def test_modes_that_were_never_reported_are_refused_and_those_that_give_nothing_
     scene(idle, able=ABLE | {"V2XChargingCtrlr@1.Enabled": "false"})
 
 
-@own("Q08", rule="a grid operator's signal goes to the station with our time (aFRR)", source="errata Q08.FR.12")
+@own(
+    "Q08",
+    rule="a grid operator's signal goes to the station with our time (aFRR)",
+    source="schema AFRRSignalRequest; whose time, inferred",
+)
 @pytest.mark.parametrize(
     ("reaction", "status", "why"),
     [
@@ -349,7 +373,7 @@ def test_a_transfer_is_allowed_or_taken_back(both_ways: bool, modes: set[str]) -
 
 @own(
     "K21",
-    rule="priority is asked for after its ChargingOnly profile (K01.FR.71); NoProfile is told",
+    rule="priority is asked for after its ChargingOnly profile; NoProfile is told",
     source="facts section 5 (purposes); schema UsePriorityChargingResponse",
 )
 @pytest.mark.parametrize(("status", "facts"), [("Accepted", [True]), ("NoProfile", []), ("Rejected", [])])

@@ -34,8 +34,8 @@ def test_there_are_22_types_and_each_has_a_frame() -> None:
 
 @own(
     "R04",
-    rule="each of the 22 types stands in its own field (FR.16), a default without a start (FR.12)",
-    source="schema SetDERControlRequest; errata R04.FR.12, .16",
+    rule="each of the 22 types stands in its own field, a default without a start",
+    source="schema SetDERControlRequest; facts section 7 (R04.FR.13)",
 )
 @pytest.mark.parametrize(("kind", "field", "control", "settings_"), FRAMES, ids=[frame[0] for frame in FRAMES])
 def test_every_type_as_a_frame(kind: str, field: str, control: der.DerControl, settings_: dict[str, Any]) -> None:
@@ -100,8 +100,8 @@ REFUSED: list[tuple[str, der.DerControl, dict[str, Any], str]] = [
 
 @own(
     "R04",
-    rule="what every station must refuse never leaves: kinds, times and units (FR.12 to .17, .50 to .56)",
-    source="facts section 7; errata R04.FR.12 to .17",
+    rule="what every station must refuse never leaves: kinds, times and units",
+    source="facts section 7 (R04.FR.13, .15, .50 to .56); times inferred",
 )
 @pytest.mark.parametrize(("control", "more", "why"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED])
 def test_what_every_station_refuses_is_refused_here(control: der.DerControl, more: dict[str, Any], why: str) -> None:

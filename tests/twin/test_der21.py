@@ -1,6 +1,6 @@
 """Block R at a strict 2.1 station: hand-written frames, answers and notices held against the schema.
 
-Rule numbers are R04.FR of the standard, as the project's OCPP facts (section 7) and the errata of Edition 1 tell them.
+Rule numbers are R04.FR of the standard, as the project's OCPP facts (section 7); others are *inferred*.
 """
 
 from __future__ import annotations

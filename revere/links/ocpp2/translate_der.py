@@ -1,7 +1,7 @@
 """Grid-support controls to OCPP 2.1 and back (block R).
 
 Signs: a FixedVar's set point is negative while charging there, positive here. Every type but seven has its settings
-in ``curve``. Sources: OCPP 2.1 schema of SetDERControl; the project's OCPP facts, section 7; errata R04.FR.12 to .17.
+in ``curve``. Sources: OCPP 2.1 schema of SetDERControl; the project's OCPP facts, section 7.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ def mode_profile(
 
 
 def moves(order: SetOperationMode) -> bool:
-    """Whether its one setpoint is moved by updates (Q04, Q07.FR.02) and does not follow a schedule (Q03)."""
+    """Whether its one setpoint is moved by updates (Q04; for Q07 *inferred*) and does not follow a schedule (Q03)."""
     return order.mode in ("central-setpoint", "central-frequency") and not order.steps
 
 
@@ -212,7 +212,7 @@ def mode_update(order: SetOperationMode, ids: ProfileIds = FROM_ONE) -> wire.Upd
 
 
 def priority_profile(evse_id: int, limit_kw: float, ids: ProfileIds = FROM_ONE) -> wire.SetChargingProfileRequest:
-    """What a session that goes first may draw: ChargingOnly is all that stands there (K01.FR.71)."""
+    """What a session that goes first may draw: ChargingOnly is all that stands there (facts, section 5)."""
     profile_id = ids.priority(evse_id)
     period = wire.ChargingSchedulePeriod(startPeriod=0, operationMode="ChargingOnly", limit=watts(limit_kw))
     return wire.SetChargingProfileRequest(

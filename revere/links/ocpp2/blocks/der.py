@@ -116,7 +116,7 @@ def _line(row: translate_der.Held) -> str:
 
 
 async def clear_controls(dialog: Dialog, order: ClearDerControls) -> Answer:
-    """R04.FR.41 to .46: what is not there to clear is NotFound, and told so."""
+    """R04.FR.44, the rest *inferred*: what is not there to clear is NotFound, and told so."""
     request = wire.ClearDERControlRequest(
         isDefault=order.default,
         controlType=None if order.type is None else translate_der.TYPES[order.type],

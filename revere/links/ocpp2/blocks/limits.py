@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 async def _needs(dialog: Dialog, request: wire.NotifyEVChargingNeedsRequest) -> Answered:
-    """Q01.FR.07, K18, K19: Accepted means that a profile follows; a scheduled vehicle gets its schedule at once."""
+    """K18, K19: Accepted means that a profile follows (*inferred*); a scheduled vehicle gets its schedule at once."""
     line = dialog.line
     await line.record([translate.energy_needs(line.config, request, line.clock.now())])
     if not line.model.controllable:

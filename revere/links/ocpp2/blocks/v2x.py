@@ -138,7 +138,7 @@ async def use_priority(dialog: Dialog, order: UsePriority) -> Answer:
 
 
 async def send_signal(dialog: Dialog, order: SendFrequencySignal) -> Answer:
-    """Q08.FR.12: a grid operator's signal, with our time."""
+    """Q08: a grid operator's signal, with our time (*inferred*)."""
     request = wire.AFRRSignalRequest(timestamp=dialog.line.clock.now(), signal=order.signal)
     reply = await dialog.ask("AFRRSignal", request, wire.AFRRSignalResponse)
     return dialog.line.answer(reply.value.status, reason(reply.value.statusInfo), reply.sent_wall_s)
