@@ -72,7 +72,7 @@ def test_tc_f_02() -> None:
 @case(
     "TC_F_03_CSMS",
     steps="1-2 remote start accepted before the cable, no EVSE named; 3-4 started event with our remote start id "
-    "answered; 5 cable and energy",
+    "answered; 5 cable and energy. The token is of type Central, the one type that we send: no other is played",
 )
 def test_tc_f_03() -> None:
     async def story() -> None:
