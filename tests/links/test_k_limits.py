@@ -22,6 +22,7 @@ from revere.core.facts import (
     ExternalLimitLifted,
     ExternalLimitReported,
     PriorityChargingReported,
+    SecurityEventReported,
     StationProvisioned,
     VehicleScheduleReported,
 )
@@ -275,6 +276,17 @@ def test_priority_charging_is_known(active: bool) -> None:
         answer = await station.call("NotifyPriorityCharging", {"transactionId": "tx-1", "activated": active})
         assert answer[2] == {}
         assert [(f.session_id, f.active) for f in b.sink.of(PriorityChargingReported)] == [("ST-1:tx-1", active)]
+
+    told(story)
+
+
+def test_nobody_goes_first_in_a_session_of_another_station() -> None:
+    async def story(b: Bench, station: HandStation) -> None:
+        b.directory.running.add("ST-2:theirs")
+        answer = await station.call("NotifyPriorityCharging", {"transactionId": "theirs", "activated": True})
+        assert answer[2] == {}
+        assert b.sink.of(PriorityChargingReported) == []
+        assert [event.type for event in b.sink.of(SecurityEventReported)] == ["ForeignTransaction"]
 
     told(story)
 

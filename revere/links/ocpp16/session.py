@@ -149,7 +149,7 @@ class Session16:
         config = self.line.config
         found, facts = (None, []) if request.idTag is None else self._judge(request.idTag)
         answer = wire.StopTransactionResponse(idTagInfo=None if found is None else translate.tag_info(found))
-        if self._foreign(request.transactionId):
+        if self.line.is_foreign(str(request.transactionId)):
             await self.line.record([*facts, *self.line.foreign_transaction(str(request.transactionId))])
             return Answered(answer)
         known = self.line.memory.transaction(str(request.transactionId), None)
@@ -182,21 +182,14 @@ class Session16:
         known.seen.add(STOP)
         return Answered(answer)
 
-    def _foreign(self, number: int) -> bool:
-        """Whether a transaction's number, which we gave, was given to another station."""
-        station_id, directory = self.line.config.station_id, self.line.directory
-        known = str(number) in self.line.memory.transactions
-        return not known and directory.runs_elsewhere(station_id, str(number))
-
     async def _meter_values(self, request: wire.MeterValues) -> Answered:
         now = self.line.clock.now()
         config = self.line.config
-        facts: list[Fact] = []
-        number, session_id = request.transactionId, None
-        if number is not None and self._foreign(number):  # its own meter all the same
-            facts = self.line.foreign_transaction(str(number))
-        elif number is not None:
-            session_id = SessionId(session_id_of(config.station_id, number))
+        number = request.transactionId
+        if number is not None and self.line.is_foreign(str(number)):
+            await self.line.record(self.line.foreign_transaction(str(number)))
+            return Answered(wire.MeterValuesResponse())
+        session_id = None if number is None else SessionId(session_id_of(config.station_id, number))
         readings = translate.readings(
             config,
             request.connectorId,
@@ -205,7 +198,7 @@ class Session16:
             session_id=session_id,
             counters=self.line.counters,
         )
-        facts += self.line.observe_fresh(max(value.timestamp for value in request.meterValue), now)
+        facts = self.line.observe_fresh(max(value.timestamp for value in request.meterValue), now)
         signed = translate.signed_values(config, request.connectorId, request.meterValue, now, session_id)
         await self.line.record([*facts, *self.line.quarantine(readings, now), *signed])
         return Answered(wire.MeterValuesResponse())

@@ -478,6 +478,11 @@ class Line:
         detail = f"a token of another station was shown here: {security.ends_of(token)}"
         return self.refused(FOREIGN_TOKEN, token, detail)
 
+    def is_foreign(self, transaction_id: str) -> bool:
+        """Whether a transaction that this station never told of runs at another station."""
+        known = transaction_id in self.memory.transactions
+        return not known and self.directory.runs_elsewhere(self.config.station_id, transaction_id)
+
     def foreign_transaction(self, transaction_id: str) -> list[Fact]:
         """Facts that tell of a message about a transaction that runs at another station."""
         detail = f"a message about transaction {transaction_id[:36]}, which runs at another station"

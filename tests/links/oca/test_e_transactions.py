@@ -460,6 +460,23 @@ def test_another_station_s_transaction_is_refused_and_audited_and_stays_as_it_is
     story(steps)
 
 
+def test_a_name_that_only_one_station_can_have_given_begins_at_no_other() -> None:
+    async def steps(s: Scene, visit: Visit) -> None:
+        theirs = "7d0c2d2e-9a51-4f0c-8f52-0a7d1f6f3b11"
+        s.b.directory.running.add(f"ST-2:{theirs}")
+        foreign = Visit(s, theirs)
+        for stopped in (None, None, "Local"):  # Started, Updated, Ended
+            said = await foreign.say("ChargingStateChanged", "Charging", stopped=stopped, token=TOKEN, meterValue=METER)
+            assert said == {"idTokenInfo": {"status": "Accepted"}}
+        assert sessions(s) == s.b.sink.of(MeterReading) == []
+        assert [event.type for event in s.b.sink.of(SecurityEventReported)] == ["ForeignTransaction"]
+        assert s.b.server.counters.refused == 3
+        await visit.transfer()  # its own go on
+        assert sessions(s) == [BEGUN]
+
+    story(steps)
+
+
 def test_two_stations_may_count_their_transactions_alike() -> None:
     async def steps(s: Scene, visit: Visit) -> None:
         s.b.directory.running.add("ST-2:tx-1")

@@ -65,6 +65,9 @@ async def _lifted(dialog: Dialog, request: wire.ClearedChargingLimitRequest) -> 
 async def _priority(dialog: Dialog, request: wire.NotifyPriorityChargingRequest) -> Answered:
     """K21, K22: the driver goes first, asked for here or at the station; no setpoint is followed until it ends."""
     line = dialog.line
+    if line.is_foreign(request.transactionId):
+        await line.record(line.foreign_transaction(request.transactionId))
+        return Answered(wire.NotifyPriorityChargingResponse())
     session_id = SessionId(session_id_of(line.config.station_id, request.transactionId))
     fact = PriorityChargingReported(
         at=line.clock.now(), station_id=line.config.station_id, session_id=session_id, active=request.activated

@@ -14,6 +14,7 @@ count, and what it says of the session is history.
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +44,8 @@ TOGETHER: Final = frozenset({"CablePluggedIn", "ChargingStateChanged", "Charging
 APART: Final = frozenset({"EVCommunicationLost", "EVDeparted"})
 EMPTY_BAY: Final = frozenset({"Authorized", "EVDetected", "RemoteStart"})
 """Triggers by which a transaction may start before a vehicle is connected; any other start has one."""
+UNIQUE: Final = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
+"""A name that no two stations give by chance. Stations that merely count may well count alike: each its own."""
 MOVES_KW: Final = 0.3
 """A meter that shows this much has a vehicle behind it."""
 
@@ -67,7 +70,8 @@ def _known(dialog: Dialog, request: wire.TransactionEventRequest) -> Transaction
         return line.memory.transaction(transaction_id, evse_id)
     station_id = line.config.station_id
     runs = line.directory.runs_there(station_id, SessionId(session_id_of(station_id, transaction_id)))
-    if not runs and request.eventType != "Started" and line.directory.runs_elsewhere(station_id, transaction_id):
+    begins_alike = request.eventType == "Started" and UNIQUE.fullmatch(transaction_id) is None
+    if not runs and not begins_alike and line.is_foreign(transaction_id):
         return None
     known = line.memory.transaction(transaction_id, evse_id)
     if runs:
