@@ -451,7 +451,7 @@ def test_only_what_the_station_supports_is_allowed() -> None:
             "variable": {"name": "SupportedEnergyTransferModes"},
             "variableAttribute": [{"value": "DC,DC_BPT"}],
         }
-        report = {"requestId": 9, "generatedAt": STAMP, "seqNo": 0, "reportData": [row]}
+        report = {"requestId": 1, "generatedAt": STAMP, "seqNo": 0, "reportData": [row]}
         await station.call("NotifyReport", report)
         answer = (await station.call("Authorize", {"idToken": {"idToken": "BUS-1", "type": "Central"}}))[2]
         assert answer["allowedEnergyTransfer"] == ["DC", "DC_BPT"]

@@ -55,15 +55,22 @@ def test_a_station_that_shows_its_secret_is_not_quoted() -> None:
             assert not any(SECRET in encode_fact(fact).decode() for fact in b.sink.facts)
             await station.close()
         async with bench(config("ST-1")) as b:
-            station = await b.station("ST-1")
+            station = await b.station("ST-1", reactions={"GetBaseReport": {"status": "Accepted"}})
             await station.call("BootNotification", BOOT)
+            number = (await station.until_asked("GetBaseReport"))["requestId"]
             for name, value in (("BasicAuthPassword", SECRET), ("Identity", "ST-1")):
                 variable = {
                     "component": {"name": "SecurityCtrlr"},
                     "variable": {"name": name},
                     "variableAttribute": [{"value": value}],
                 }
-                report = {"requestId": 1, "generatedAt": "2026-07-16T19:30:00Z", "seqNo": 0, "reportData": [variable]}
+                report = {
+                    "requestId": number,
+                    "generatedAt": "2026-07-16T19:30:00Z",
+                    "seqNo": 0,
+                    "reportData": [variable],
+                }
+                report["tbc"] = name != "Identity"
                 assert (await station.call("NotifyReport", report))[2] == {}
             await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
             [provisioned] = b.sink.of(StationProvisioned)

@@ -35,14 +35,14 @@ STARTED = {
 
 
 def reported(variables: dict[str, str]) -> dict[str, Any]:
-    """NotifyReport with these variables."""
+    """NotifyReport with these variables, under the number by which a station is asked for all of them at its boot."""
     rows = []
     for name, value in variables.items():
         component, variable = name.split(".")
         bare, _, evse = component.partition("@")
         where: dict[str, Any] = {"name": bare} | ({"evse": {"id": int(evse)}} if evse else {})
         rows.append({"component": where, "variable": {"name": variable}, "variableAttribute": [{"value": value}]})
-    return {"requestId": 99, "generatedAt": STAMP, "seqNo": 0, "reportData": rows}
+    return {"requestId": 1, "generatedAt": STAMP, "seqNo": 0, "reportData": rows}
 
 
 class Scene:

@@ -120,6 +120,9 @@ def _told(item: wire.ReportData) -> DeviceVariable:
 async def _report(dialog: Dialog, request: wire.NotifyReportRequest) -> Answered:
     line = dialog.line
     await line.record(line.observe(request.generatedAt, line.clock.now()))
+    if not 1 <= request.requestId <= dialog.report_id:  # one that came too late for who asked is taken all the same
+        line.counters.unsolicited += 1
+        return Answered(wire.NotifyReportResponse())
     report = dialog.reports.get(request.requestId)
     for item in request.reportData or ():
         name = variable_name(item.component, item.variable)

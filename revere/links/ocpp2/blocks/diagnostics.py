@@ -99,7 +99,8 @@ async def ask_customer(dialog: Dialog, order: AskCustomer) -> Answer:
 
 
 async def _customer(dialog: Dialog, request: wire.NotifyCustomerInformationRequest) -> Answered:
-    dialog.gathering.add(request.requestId, [request.data], more=request.tbc)
+    if not dialog.gathering.add(request.requestId, [request.data], more=request.tbc):
+        dialog.line.counters.unsolicited += 1
     return Answered(wire.NotifyCustomerInformationResponse())
 
 

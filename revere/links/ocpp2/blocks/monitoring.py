@@ -141,13 +141,17 @@ async def list_monitors(dialog: Dialog, order: ListMonitors) -> Answer:
 
 
 async def _report(dialog: Dialog, request: wire.NotifyMonitoringReportRequest) -> Answered:
-    parts: list[tuple[str, str]] = []
-    for item in request.monitor or ():
-        name = variable_name(item.component, item.variable)
-        for one in item.variableMonitoring:
+    told = [
+        (one, variable_name(item.component, item.variable))
+        for item in request.monitor or ()
+        for one in item.variableMonitoring
+    ]
+    parts = [(f"{one.id}: {name}", f"{_WORDS[one.type]} {one.value:g}, severity {one.severity}") for one, name in told]
+    if dialog.gathering.add(request.requestId, parts, more=request.tbc):
+        for one, _ in told:
             _remember(dialog, one.id, one.severity)
-            parts.append((f"{one.id}: {name}", f"{_WORDS[one.type]} {one.value:g}, severity {one.severity}"))
-    dialog.gathering.add(request.requestId, parts, more=request.tbc)
+    else:
+        dialog.line.counters.unsolicited += 1
     return Answered(wire.NotifyMonitoringReportResponse())
 
 
