@@ -35,6 +35,7 @@ Reason = Literal[
     "stopped",
     "away",
     "unplugged",
+    "no_session",
     "offline",
     "mode",
     "priority",
@@ -52,6 +53,7 @@ WORDS: dict[Reason, str] = {
     "stopped": "discharge stopped",
     "away": "not plugged in",
     "unplugged": "not plugged in",
+    "no_session": "plugged in, no session",
     "offline": "out of reach",
     "mode": "in a mode of its own",
     "priority": "charging by priority",
@@ -89,6 +91,8 @@ def obstacle(image: Image, slot: Slot, now: dt.datetime) -> Reason | None:
         found = "stopped"
     elif not evse.online:
         found = "offline"  # whether its vehicle is there is not known either
+    elif evse.sits_idle():
+        found = "no_session"
     elif evse.session_id is None:
         until = slot.presence.away_until
         found = "away" if until not in {None, now + LATE_STEP} else "unplugged"
@@ -184,6 +188,7 @@ def _words(image: Image, reason: Reason, part: str, slots: list[Slot], until: dt
         "silent": f"the grid is not proven live at {sites}",
         "stopped": f"discharge is stopped at {sites}",
         "unplugged": f"{who} not plugged in",
+        "no_session": f"{who} plugged in without a session",
         "offline": f"{who} at chargers out of reach",
         "mode": f"{who} in a mode of its own by a person's order",
         "priority": f"{who} that a driver lets charge first",

@@ -128,6 +128,10 @@ class EvseImage:
         since = self.out_since
         return since is not None and self.session_id is None and now - since >= OUT_COUNTS_AFTER
 
+    def sits_idle(self) -> bool:
+        """Whether a vehicle is at its plug without a session: a stopped one, say, whose cable is still in."""
+        return self.online and self.session_id is None and self.status == "occupied"
+
     def commanded(self) -> bool:
         """Whether setpoints may be sent: it is on the line, ours to tell, the charger that we take it to be."""
         ours = self.online and self.controllable and self.stranger is None

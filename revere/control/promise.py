@@ -207,7 +207,10 @@ def _reason(image: Image, slot: Slot, now: dt.datetime, at: dt.datetime) -> str 
     if found in {"locked", "uncommissioned", "no_grid", "silent", "stopped"}:
         return WORDS[found]
     if not any(start <= at < end for start, end in slot.presence.plugged):
-        return WORDS["unplugged"]
+        if slot.evse.sits_idle():
+            return WORDS["no_session"]
+        overdue = slot.evse.session_id is not None and any(j.depart <= now for j in slot.presence.journeys)
+        return "due to leave, still plugged in" if overdue else WORDS["unplugged"]
     if found is None or slot.evse.session_id is None or (found == "unmetered" and at >= now + METER_BACK):
         return None  # it will be there, and the meter too
     return WORDS[found]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from revere.control.bounds import load_known
 from revere.control.event_rows import event_rows, event_view
-from revere.control.headroom import headroom
+from revere.control.headroom import WORDS, headroom
 from revere.control.image import MOVING_KW
 from revere.control.outlook import outlook
 from revere.control.snapshot import Slot, read_slots
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from revere.plan.island import IslandPlan
 
 POWER_STALE = dt.timedelta(minutes=3)
-BUS_ROWS_FIRST = {"will_miss": 0, "at_risk": 1, "unknown": 2, "ready": 3, "no_trip": 4, "away": 5}
+BUS_ROWS_FIRST = {"will_miss": 0, "at_risk": 1, "unknown": 2, "ready": 3, "no_session": 4, "no_trip": 5, "away": 6}
 
 
 @dataclass(slots=True)
@@ -168,7 +168,7 @@ def _readiness_row(image: Image, slot: Slot, state: Now) -> ReadinessRow:
         expected_soc=_fraction(result.expected_kwh if result else math.nan, vehicle.capacity_kwh),
         slack_min=_finite(result.slack_min) if result else None,
         short_kwh=_finite(result.short_kwh) or 0.0 if result else 0.0,
-        verdict=_verdict(result, plugged),
+        verdict="no_session" if evse.sits_idle() else _verdict(result, plugged),
         why=_why(evse, result, plugged, slot, state),
     )
 
@@ -177,7 +177,7 @@ def _vehicle_state(evse: EvseImage, plugged: bool) -> Literal["away", "charging"
     if not evse.online:
         return "offline"
     if not plugged:
-        return "away"
+        return "idle" if evse.sits_idle() else "away"
     power_kw = evse.power_kw or 0.0
     if power_kw > MOVING_KW:
         return "charging"
@@ -199,6 +199,8 @@ def _verdict(
 
 
 def _why(evse: EvseImage, result: Readiness | None, plugged: bool, slot: Slot, state: Now) -> str:
+    if evse.sits_idle():
+        return WORDS["no_session"]
     if not plugged:
         until = slot.presence.away_until
         return "out, no return known" if until is None else "out on its trip"

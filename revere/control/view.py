@@ -87,7 +87,7 @@ class ReadinessRow(ViewBase, frozen=True, kw_only=True):
     expected_soc: float | None
     slack_min: float | None
     short_kwh: float
-    verdict: Literal["ready", "at_risk", "will_miss", "away", "unknown", "no_trip"]
+    verdict: Literal["ready", "at_risk", "will_miss", "away", "unknown", "no_trip", "no_session"]
     why: str
 
 

@@ -70,6 +70,11 @@ def _empty(image: Image) -> None:
     image.evses["cs1/1"].soc = 0.2
 
 
+def _no_session(image: Image) -> None:
+    image.apply(f.StatusReported(at=NOON, station_id=StationId("cs1"), evse_id=1, status="occupied", ts=NOON))
+    image.apply(unplug("cs1", NOON))
+
+
 CHANGES: dict[str, tuple[Callable[[Image], None], str, float]] = {
     "nothing": (lambda image: None, "", 0.0),
     "meter not yet read": (_unmetered, "waiting for the building's meter at School", 60.0),
@@ -83,6 +88,7 @@ CHANGES: dict[str, tuple[Callable[[Image], None], str, float]] = {
     "silent": (_suspected, "the grid is not proven live at School", 60.0),
     "out of reach": (lambda image: image.apply(dropped("cs1")), "1 bus at chargers out of reach", 60.0),
     "unplugged": (lambda image: image.apply(unplug("cs1", NOON)), "1 bus not plugged in", 60.0),
+    "no session": (_no_session, "1 bus plugged in without a session", 60.0),
     "empty": (_empty, "1 bus with nothing above the floor", 60.0),
     "gives less": (_weaker, "1 bus limited below what the charger could give", 15.0),
 }

@@ -13,7 +13,7 @@ from revere.control.bounds import EFFICIENCY
 from revere.control.promise import BrokenPromise, Missing, broken_promises, planned_relief
 from revere.control.snapshot import Snapshot, take_snapshot
 from revere.core import facts as f
-from revere.core.ids import GridEventId, SiteId, VehicleId
+from revere.core.ids import GridEventId, SiteId, StationId, VehicleId
 from revere.plan.schedule import Plan, schedule
 from tests.control.scenes import (
     NOON,
@@ -74,6 +74,11 @@ def _stop(image: Image) -> None:
 
 def _dark(image: Image) -> None:
     image.apply(f.GridLost(at=NOON, site_id=SiteId("north"), ts=NOON))
+
+
+def _session_stopped(image: Image) -> None:
+    image.apply(f.StatusReported(at=NOON, station_id=StationId("cs1"), evse_id=1, status="occupied", ts=NOON))
+    image.apply(unplug("cs1", NOON))
 
 
 def _silent(image: Image) -> None:
@@ -182,6 +187,30 @@ def test_an_alarm_names_as_many_sites_as_fit() -> None:
     assert "School 0 of a town with a long name 60 kW: not plugged in (bus-a-cs01, bus-a-cs02 and 1 more)" in text
     assert text.endswith("; 7 more sites")
     assert len(text) <= 400
+
+
+def test_a_session_that_was_stopped_in_an_event_is_named_as_the_cause() -> None:
+    image = promised(kw=0.0, start=NOON)
+    _session_stopped(image)
+    (found,) = broken(image)
+    assert "plugged in, no session (bus-cs1)" in found.text(ZONE)
+
+
+def test_who_should_have_left_and_charges_is_not_told_as_unplugged() -> None:
+    route = trip("route", "11:50", "14:30", 10.0)
+    image = ready_image(
+        fleet(
+            (site("north"),),
+            (station("cs1", "north"), station("cs2", "north")),
+            (vehicle("cs1", route), vehicle("cs2")),
+        )
+    )
+    for fact in (called(start=START), opted()):
+        image.apply(fact)
+    image.events[E1].nominated_kw, image.events[E1].nominated_by_site_kw = 70.0, {"north": 70.0}
+    (found,) = broken(image)
+    assert "due to leave, still plugged in (bus-cs1)" in found.text(ZONE)
+    assert "not plugged in" not in found.text(ZONE)
 
 
 def test_who_is_late_is_missing_until_it_is_back() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from revere.control.image import Image
 from revere.control.publisher import Now, build_view
 from revere.control.view import StopView, public_view, shown
 from revere.core import facts as f
+from revere.core.ids import StationId
 from tests.control.scenes import (
     NOON,
     House,
@@ -21,6 +23,7 @@ from tests.control.scenes import (
     ready_image,
     seconds,
     station,
+    unplug,
     vehicle,
 )
 
@@ -56,6 +59,23 @@ def now_of(now: dt.datetime) -> Now:
         plan_relief_kw=None,
         relief_mean_kw=None,
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        ("occupied", ("idle", "no_session", "plugged in, no session")),
+        ("available", ("away", "away", "out on its trip")),
+    ],
+)
+def test_a_bus_whose_session_was_stopped_is_not_on_the_road_while_its_cable_is_in(
+    status: Any, says: tuple[str, str, str]
+) -> None:
+    image = ready_image(fleet())
+    image.apply(f.StatusReported(at=NOON, station_id=StationId("cs1"), evse_id=1, status=status, ts=NOON))
+    image.apply(unplug("cs1", NOON))
+    (row,) = build_view(image, now_of(NOON)).readiness
+    assert (row.state, row.verdict, row.why) == says
 
 
 @pytest.mark.parametrize(

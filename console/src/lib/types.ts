@@ -72,7 +72,7 @@ export interface ReadinessRow {
   expected_soc: number | null;
   slack_min: number | null;
   short_kwh: number;
-  verdict: "ready" | "at_risk" | "will_miss" | "away" | "unknown" | "no_trip";
+  verdict: "ready" | "at_risk" | "will_miss" | "away" | "unknown" | "no_trip" | "no_session";
   why: string;
 }
 
