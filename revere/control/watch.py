@@ -42,6 +42,7 @@ class Watch:
         self._scribe = scribe
         self._silence = Silence(image)
         self._promises: dict[str, object] = {}
+        self._departing: dict[str, dt.datetime] = {}
         self._unmetered: dict[SiteId, dt.datetime] = {}
         self._told: dict[str, bool] = {}  # alarms that this life raised or cleared, journaled yet or not
 
@@ -78,6 +79,9 @@ class Watch:
             if journey is None or result is None or not here or not slot.known:
                 self.clear(key, now)
                 continue
+            if self._departing.setdefault(key, journey.depart) != journey.depart:
+                self._departing[key] = journey.depart
+                self.clear(key, now)  # it spoke of a departure that is over, or was put off
             if result.short_kwh > SHORT_TOLD_KWH:
                 self.alarm(key, "critical", vehicle.id, late_text(vehicle.id, journey.name, result), now)
             else:

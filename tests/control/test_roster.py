@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from revere.control.roster import Journey, Presence, journeys, presence
 from revere.core.assets import Programme
 from revere.core.ids import TenantId
 from revere.core.time import at_local
-from tests.control.scenes import NOON, ZONE, minutes, trip, vehicle
+from tests.control.scenes import NOON, ZONE, House, fleet, minutes, ready_image, trip, vehicle
 
 if TYPE_CHECKING:
     from revere.core.assets import Trip
@@ -130,6 +131,23 @@ def test_on_the_road_it_comes_back_by_its_roster_or_soon(minute: float, away_unt
     assert found.away_until == DEPART + minutes(away_until)
     assert found.energy_used_kwh == 50.0
     assert found.journeys == ()
+
+
+def test_the_alarm_of_a_departure_ends_with_it_and_the_next_one_is_told_by_its_own_name() -> None:
+    async def play() -> list[str]:
+        early, next_one = trip("early", "12:20", "12:50", 100.0), trip("next", "14:00", "15:00", 100.0)
+        house = House(ready_image(fleet(vehicles=(vehicle("cs1", early, next_one),)), soc=0.2))
+        house.image.evses["cs1/1"].charge_max_kw = 1.0
+        said = []
+        for after in (30, 70):
+            house.heart.watch.look(NOON + minutes(after))
+            await house.write()
+            said.append(house.image.alarms["departure:bus-cs1"].text)
+        return said
+
+    first, second = asyncio.run(play())
+    assert "'early'" in first
+    assert "'next'" in second
 
 
 def test_one_that_leaves_late_keeps_what_it_needs() -> None:
