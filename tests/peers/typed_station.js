@@ -24,12 +24,14 @@ const row = (name, variable, value) => ({
 });
 
 const same = (list) => list.map(({ component, variable }) => ({ component, variable }));
+let inventoryAsked;
+const inventory = new Promise((resolve) => { inventoryAsked = resolve; });
 const answers = {
   SetVariables: (p) => ({ setVariableResult: same(p.setVariableData).map((v) => ({ ...v, attributeStatus: 'Accepted' })) }),
   GetVariables: (p) => ({
     getVariableResult: same(p.getVariableData).map((v) => ({ ...v, attributeStatus: 'UnknownVariable' })),
   }),
-  GetBaseReport: () => ({ status: 'NotSupported' }),
+  GetBaseReport: (p) => (inventoryAsked(p.requestId), { status: 'Accepted' }),
   GetCompositeSchedule: () => ({ status: 'Rejected' }),
   GetDERControl: () => ({ status: 'NotFound' }),
   GetChargingProfiles: () => ({ status: 'NoProfiles' }),
@@ -65,7 +67,7 @@ async function main() {
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
   const boot = await call('BootNotification', { reason: 'PowerUp', chargingStation: { model: 'T', vendorName: 'Peer' } });
   await call('NotifyReport', {
-    requestId: 1, generatedAt: stamp(), seqNo: 0,
+    requestId: await inventory, generatedAt: stamp(), seqNo: 0,
     reportData: [row('V2XChargingCtrlr', 'SupportedOperationModes', modes), row('DCDERCtrlr', 'ModesSupported', controls)],
   });
   const idToken = { idToken: 'BUS-1', type: 'eMAID' };

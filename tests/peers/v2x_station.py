@@ -38,6 +38,10 @@ class Station(ChargePoint):
 
     asked: list
 
+    def __init__(self, *words):
+        super().__init__(*words)
+        self.inventory = asyncio.get_running_loop().create_future()
+
     def _keep(self, action: str, payload: dict) -> None:
         self.asked.append([action, payload])
 
@@ -73,8 +77,10 @@ class Station(ChargePoint):
         return call_result.GetVariables(get_variable_result=results)
 
     @on("GetBaseReport")
-    async def report(self, **_):
-        return call_result.GetBaseReport(status="NotSupported")
+    async def report(self, request_id, **_):
+        if not self.inventory.done():
+            self.inventory.set_result(request_id)
+        return call_result.GetBaseReport(status="Accepted")
 
     @on("SetDERControl")
     async def set_control(self, **payload):
@@ -157,7 +163,8 @@ async def able(station: Station) -> None:
             ("DCDERCtrlr", "ModesSupported", CONTROLS),
         )
     ]  # fmt: skip
-    await station.call(call.NotifyReport(request_id=1, generated_at=stamp(), seq_no=0, report_data=rows))
+    asked = await station.inventory
+    await station.call(call.NotifyReport(request_id=asked, generated_at=stamp(), seq_no=0, report_data=rows))
     authorized = await station.call(call.Authorize(id_token={"id_token": "BUS-1", "type": "eMAID"}))
     say({"allowed": authorized.allowed_energy_transfer})
 
