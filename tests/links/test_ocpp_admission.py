@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import pytest
 from hypothesis import given
@@ -22,10 +21,6 @@ from revere.links.ocppj.threshold import Threshold
 NOW_S = 1_000.0
 AT_ONCE = int(ADMISSION_BURST)
 WAITING = int(ADMISSION_WAIT_MAX_S * ADMISSIONS_PER_S)
-
-OLD_ASYNCIO = pytest.mark.skipif(
-    sys.version_info < (3, 11, 7), reason="openings time out on this Python's asyncio (seen on 3.11.2): not solved yet"
-)
 
 
 def test_ten_thousand_at_once_get_ten_thousand_turns() -> None:
@@ -216,7 +211,6 @@ def test_who_has_waited_longest_is_told_when_to_come_again(monkeypatch: pytest.M
     asyncio.run(story())
 
 
-@OLD_ASYNCIO
 def test_a_silent_caller_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threshold, "OPENINGS_AT_ONCE", 1)
     monkeypatch.setattr(threshold, "SLOT_S", 0.05)
@@ -231,7 +225,6 @@ def test_a_silent_caller_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> No
     play(story)
 
 
-@OLD_ASYNCIO
 def test_callers_that_hung_up_cost_no_opening(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threshold, "OPENINGS_AT_ONCE", 1)
     monkeypatch.setattr(threshold, "SLOT_S", 0.2)

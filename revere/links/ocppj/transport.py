@@ -99,8 +99,13 @@ class StationSocket(ServerConnection):
             self._open(transport)
             return
         self._raw = transport
-        transport.pause_reading()
-        self._threshold.arrive(self)
+        # One turn of the loop later: the loops of Python before 3.11.4 begin to read after this call, paused or not.
+        asyncio.get_running_loop().call_soon(self._wait_unread, transport, self._threshold)
+
+    def _wait_unread(self, transport: asyncio.Transport, threshold: Threshold) -> None:
+        if not transport.is_closing():
+            transport.pause_reading()
+            threshold.arrive(self)
 
     def come_in(self) -> None:
         """See ``threshold.Caller``."""
