@@ -91,6 +91,10 @@ class Station:
         """Tell the connector's status."""
         raise NotImplementedError
 
+    def tell_meter(self) -> None:
+        """Send the meter's values now."""
+        raise NotImplementedError
+
     def cut_off(self, reason: str) -> None:
         """End the session, if one runs, for a reason in the protocol's own word."""
         raise NotImplementedError

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
+from revere.twin.line import Message
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,16 +33,28 @@ REBOOT_S: Final = 45.0
 class Upkeep:
     """The service state of one station with one EVSE and one connector."""
 
-    triggers: dict[str, Callable[[], bool]]
-    """What it sends when it is asked to, by the message's name; False where it cannot."""
-
     def __init__(self, station: Station) -> None:
         self._station = station
+        self.triggers: dict[str, Callable[[], bool]] = {
+            "Heartbeat": lambda: self._told(station.beat),
+            "StatusNotification": lambda: self._told(station.tell_status),
+            "MeterValues": lambda: self._told(station.tell_meter),
+        }
+        """What it sends when it is asked to, by the message's name; False where it cannot. Editions add theirs."""
         self._out: set[Scope] = set()
         self._scheduled: set[Scope] = set()
         self._reset_due: Literal["", "station", "evse"] = ""
         self.boot_reason = ""
         """Why it boots next, in the standard's word; empty when it was not told to."""
+
+    def _told(self, tell: Callable[[], None]) -> bool:
+        tell()
+        return True
+
+    def _tell_idle(self, action: str) -> bool:
+        """A progress that nothing is under way of."""
+        self._station.line.post(Message(action, {"status": "Idle"}))
+        return True
 
     @property
     def out(self) -> bool:

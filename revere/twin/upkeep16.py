@@ -21,11 +21,8 @@ class UpkeepDesk16(Upkeep):
     def __init__(self, station: Station16) -> None:
         super().__init__(station)
         self._16 = station
-        self.triggers: dict[str, Callable[[], bool]] = {
+        self.triggers |= {
             "BootNotification": self._trigger_boot,
-            "Heartbeat": self._trigger_heartbeat,
-            "StatusNotification": self._trigger_status,
-            "MeterValues": self._trigger_meter,
             "DiagnosticsStatusNotification": lambda: self._tell_idle("DiagnosticsStatusNotification"),
         }
         self.handlers: dict[str, Callable[[Payload], Payload]] = {
@@ -89,20 +86,4 @@ class UpkeepDesk16(Upkeep):
             self._16.line.post(Message("BootNotification", self._16.identity()))
         else:
             self._16.boot_at_once()
-        return True
-
-    def _trigger_heartbeat(self) -> bool:
-        self._16.beat()
-        return True
-
-    def _trigger_status(self) -> bool:
-        self._16.tell_status()
-        return True
-
-    def _trigger_meter(self) -> bool:
-        self._16.tell_meter()
-        return True
-
-    def _tell_idle(self, action: str) -> bool:
-        self._16.line.post(Message(action, {"status": "Idle"}))
         return True

@@ -24,11 +24,8 @@ class UpkeepDesk(Upkeep):
         self._2x = station
         self._resumes = False
         self.networks: dict[int, wire.NetworkConnectionProfile] = {}
-        self.triggers: dict[str, Callable[[], bool]] = {
+        self.triggers |= {
             "BootNotification": self._trigger_boot,
-            "Heartbeat": self._trigger_heartbeat,
-            "StatusNotification": self._trigger_status,
-            "MeterValues": self._trigger_meter,
             "TransactionEvent": self._trigger_transaction,
             "LogStatusNotification": lambda: self._tell_idle("LogStatusNotification"),
         }
@@ -141,24 +138,8 @@ class UpkeepDesk(Upkeep):
         self._2x.boot_at_once()
         return True
 
-    def _trigger_heartbeat(self) -> bool:
-        self._2x.beat()
-        return True
-
-    def _trigger_status(self) -> bool:
-        self._2x.tell_status()
-        return True
-
-    def _trigger_meter(self) -> bool:
-        self._2x.tell_meter()
-        return True
-
     def _trigger_transaction(self) -> bool:
         return self._2x.tell_transaction()
-
-    def _tell_idle(self, action: str) -> bool:
-        self._2x.line.post(Message(action, {"status": "Idle"}))
-        return True
 
     # ---- reports -------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import get, post
@@ -51,6 +51,9 @@ class CampaignList(msgspec.Struct, frozen=True, kw_only=True):
 def campaign_routes(desk: Desk) -> list[BaseRouteHandler]:
     """New firmware for many: one station, then a tenth, then all."""
 
+    async def tell(order: Literal["pause", "resume", "abort"], request: Asked, of: str, data: WordForm) -> Receipt:
+        return await put_to(desk, TellCampaign(campaign_id=of, order=order, by=request.user.name, why=data.why))
+
     @get("/api/v1/campaigns", opt=open_to("operator", "auditor"), summary="Firmware campaigns")
     async def campaigns() -> CampaignList:
         """The newest twenty, each with its counts and what it waits for."""
@@ -78,8 +81,7 @@ def campaign_routes(desk: Desk) -> list[BaseRouteHandler]:
     )
     async def pause_campaign(request: Asked, campaign_id: Id, data: JSONBody[WordForm]) -> Receipt:
         """What a station has begun, it ends: OCPP cannot call it back."""
-        word = TellCampaign(campaign_id=campaign_id, order="pause", by=request.user.name, why=data.why)
-        return await put_to(desk, word)
+        return await tell("pause", request, campaign_id, data)
 
     @post(
         "/api/v1/campaigns/{campaign_id:str}/resume",
@@ -89,8 +91,7 @@ def campaign_routes(desk: Desk) -> list[BaseRouteHandler]:
     )
     async def resume_campaign(request: Asked, campaign_id: Id, data: JSONBody[WordForm]) -> Receipt:
         """From where it stood."""
-        word = TellCampaign(campaign_id=campaign_id, order="resume", by=request.user.name, why=data.why)
-        return await put_to(desk, word)
+        return await tell("resume", request, campaign_id, data)
 
     @post(
         "/api/v1/campaigns/{campaign_id:str}/abort",
@@ -100,7 +101,6 @@ def campaign_routes(desk: Desk) -> list[BaseRouteHandler]:
     )
     async def abort_campaign(request: Asked, campaign_id: Id, data: JSONBody[WordForm]) -> Receipt:
         """For good; what a station has begun, it ends."""
-        word = TellCampaign(campaign_id=campaign_id, order="abort", by=request.user.name, why=data.why)
-        return await put_to(desk, word)
+        return await tell("abort", request, campaign_id, data)
 
     return [campaigns, campaign, start_campaign, pause_campaign, resume_campaign, abort_campaign]
