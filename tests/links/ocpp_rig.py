@@ -18,7 +18,7 @@ from revere.core.addresses import AllowedAddresses
 from revere.core.assets import Authorization, ListedToken, StationIdentity
 from revere.core.commands import DefaultProfile, LockState
 from revere.core.errors import Unavailable
-from revere.core.facts import Fact
+from revere.core.facts import Fact, StationProvisioned
 from revere.core.ids import SessionId, SiteId, StationId
 from revere.core.ports import StationConfig
 from revere.core.time import WallClock
@@ -291,6 +291,7 @@ class Bench:
 
 
 BOOT = {"reason": "PowerUp", "chargingStation": {"model": "V2G-60", "vendorName": "Acme", "serialNumber": "A1"}}
+STATUS = {"timestamp": "2026-07-16T19:30:00Z", "connectorStatus": "Available", "evseId": 1, "connectorId": 1}
 BOOT_16 = {"chargePointVendor": "Acme", "chargePointModel": "AC-7", "chargePointSerialNumber": "B2"}
 
 
@@ -325,3 +326,10 @@ def play(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
             await story()
 
     asyncio.run(bounded())
+
+
+async def provisioned(b: Bench) -> HandStation:
+    station = await b.station()
+    await station.call("BootNotification", BOOT)
+    await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
+    return station

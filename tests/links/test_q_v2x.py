@@ -6,7 +6,6 @@ Q01's answers stand in test_k_limits.py. The strict station of the twin reads wh
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,7 +17,7 @@ from ocpp_rig import BOOT, NOW, bench, config, play
 from ocpp_schemas import instances, validator
 from test_k_limits import setpoint
 from v2x_orders import CURVE, GOOD, MODES, SIGNALS, UNTIL, mode
-from v2x_rig import ABLE, ST, STAMP, STARTED, Scene, reported, scene
+from v2x_rig import ABLE, ST, STAMP, STRICT, TX, Scene, scene
 
 from revere.core.facts import (
     OperationModeEnded,
@@ -39,13 +38,11 @@ from revere.core.v2x_orders import (
     mode_range_kw,
 )
 from revere.links.ocpp2 import translate_v2x
-from revere.links.ocpp2.profile_ids import profile_ids
 from revere.links.ocpp2.wire import v21 as wire
-from revere.links.ocppj.line import NO_DEFAULT
-from revere.twin.profiles21 import Abilities, Moment, ProfileStore, Refusal
+from revere.twin.profiles21 import ProfileStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 ACCEPTED = {"status": "Accepted"}
 PERIODS: list[tuple[str, str, str, dict[str, Any], tuple[float, float]]] = [
@@ -537,11 +534,6 @@ def test_no_order_of_the_block_goes_to_a_station_of_an_older_edition() -> None:
 
 # Laws -----------------------------------------------------------------------------------------------------
 
-STRICT = Abilities(
-    charge_w=60_000, discharge_w=60_000, modes=tuple(MODES.split(",")), evse_sleep=True, update_rate_s=0.0
-)
-TX = Moment(now_s=NOW.timestamp(), transaction_id="tx-1", transaction_start_s=NOW.timestamp() - 60)
-
 
 def orders() -> some.SearchStrategy[SetOperationMode]:
     """Whatever the order's annotations allow and no station must refuse: made from good ones, so that many pass."""
@@ -575,75 +567,3 @@ def test_what_may_be_ordered_holds_against_the_schema_and_a_strict_station_takes
     wanted_kw = store.wanted_kw(bounds)
     charge_kw, discharge_kw = mode_range_kw(order, 60.0, 60.0)
     assert -discharge_kw - 1e-3 <= wanted_kw <= charge_kw + 1e-3
-
-
-@own(
-    "K01",
-    rule="our profiles take ids above MaxExternalConstraintsId, which a station keeps for limits of others",
-    source="appendix SmartChargingCtrlr.MaxExternalConstraintsId; that lower ids are refused is inferred",
-)
-def test_ids_that_a_station_keeps_for_others_are_left_alone() -> None:
-    """A strict station that keeps 1 to 500: every kind of profile is taken, moved and cleared there."""
-    store = ProfileStore(abilities=replace(STRICT, external_id_max=500))
-
-    def variables(payload: dict[str, Any]) -> dict[str, Any]:
-        known = {"MaxExternalConstraintsId": "500"}
-        answers = [
-            {"attributeStatus": "Accepted", "attributeValue": known[one["variable"]["name"]], **one}
-            if one["variable"]["name"] in known
-            else {"attributeStatus": "UnknownVariable", **one}
-            for one in payload["getVariableData"]
-        ]
-        return {"getVariableResult": answers}
-
-    def said(work: Callable[[], object]) -> dict[str, Any]:
-        try:
-            work()
-        except Refusal as why:
-            return {"status": "Rejected", "statusInfo": {"reasonCode": why.code, "additionalInfo": why.why}}
-        return {"status": "Accepted"}
-
-    def placed(payload: dict[str, Any]) -> dict[str, Any]:
-        profile = msgspec.convert(payload["chargingProfile"], wire.ChargingProfile)
-        return said(lambda: store.set(payload["evseId"], profile, TX, 0.0))
-
-    def moved(payload: dict[str, Any]) -> dict[str, Any]:
-        changes = msgspec.convert(payload["scheduleUpdate"], wire.ChargingScheduleUpdate)
-        return said(lambda: store.update(payload["chargingProfileId"], changes, NOW.timestamp()))
-
-    def cleared(payload: dict[str, Any]) -> dict[str, Any]:
-        return {"status": "Accepted" if store.clear(payload["chargingProfileId"], None) else "Unknown"}
-
-    async def story() -> None:
-        async with bench() as b:
-            station = await b.station()
-            station.live = {
-                "GetVariables": variables,
-                "SetChargingProfile": placed,
-                "UpdateDynamicSchedule": moved,
-                "ClearChargingProfile": cleared,
-            }
-            s = Scene(b, station)
-            await s.call("BootNotification", BOOT)
-            await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
-            assert not any(NO_DEFAULT in problem for problem in b.sink.of(StationProvisioned)[0].problems)
-            await s.call("NotifyReport", reported(ABLE))
-            await s.call("TransactionEvent", STARTED)
-            for kw in (-12.0, -11.0):
-                assert (await b.server.set_power(setpoint(kw))).status == "accepted"
-            b.server._memories[ST].profile_sent_s.clear()  # a minute later
-            assert (await s.order(GOOD["idle"])).status == "accepted"
-            assert (await s.order(UsePriority(active=True))).status == "accepted"
-            assert set(store.installed) == {501, 601, 701, 901}
-            assert (await s.order(EndOperationMode())).status == "accepted"
-            assert (await b.server.clear_setpoint(ST, 1)).status == "accepted"
-            assert set(store.installed) == {501, 901}
-
-    play(story)
-
-
-@pytest.mark.parametrize(
-    ("said", "reserved"), [("", 0), ("0", 0), ("500", 500), ("-1", 0), ("many", 0), ("2147483647", 0), ("9" * 30, 0)]
-)
-def test_what_a_station_says_of_its_ids_is_taken_where_it_leaves_some(said: str, reserved: int) -> None:
-    assert profile_ids({"SmartChargingCtrlr.MaxExternalConstraintsId": said}).reserved == reserved

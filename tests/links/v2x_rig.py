@@ -11,6 +11,7 @@ from v2x_orders import CONTROLS, MODES
 from revere.core.facts import StationProvisioned
 from revere.core.ids import StationId
 from revere.core.time import iso
+from revere.twin.profiles21 import Abilities, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,6 +33,10 @@ STARTED = {
     "transactionInfo": {"transactionId": "tx-1"}, "evse": {"id": 1},
     "idToken": {"idToken": "BUS-1", "type": "Central"},
 }  # fmt: skip
+STRICT = Abilities(
+    charge_w=60_000, discharge_w=60_000, modes=tuple(MODES.split(",")), evse_sleep=True, update_rate_s=0.0
+)
+TX = Moment(now_s=NOW.timestamp(), transaction_id="tx-1", transaction_start_s=NOW.timestamp() - 60)
 
 
 def reported(variables: dict[str, str]) -> dict[str, Any]:
