@@ -147,7 +147,15 @@ async def open_house(
     profiles, _short = fallback_profiles(fleet)
     directory = Directory(fleet, key, macs, profiles, image, offered_macs)
     server = OcppServer(
-        inbox, directory, clock, ping_interval_s=ping_interval_s, rules=door, files=files, signer=signer, models=models
+        inbox,
+        directory,
+        clock,
+        ping_interval_s=ping_interval_s,
+        rules=door,
+        files=files,
+        signer=signer,
+        models=models,
+        speed=max(1.0, speed),
     )
     await remember(store, image, clock.now())
     ven = await _ven(utility, fleet, store, inbox, clock)

@@ -58,10 +58,10 @@ class House(Bench):
 
 
 @asynccontextmanager
-async def house(protocol: str = "ocpp2.1") -> AsyncIterator[House]:
+async def house(protocol: str = "ocpp2.1", speed: float = 1.0) -> AsyncIterator[House]:
     journal, image, clock = FakeJournal(), Image(fleet(stations=[registered("ST-1", "school")])), StoppedClock()
     its = config(protocol=protocol, site_id=SiteId("school"))
-    server = OcppServer(Inbox(journal, image), Directory(its), clock, ping_interval_s=None)
+    server = OcppServer(Inbox(journal, image), Directory(its), clock, ping_interval_s=None, speed=speed)
     place = House(server, MemorySink(), await server.serve("127.0.0.1", 0), clock)
     place.journal, place.image = journal, image
     place.first = await place.station(protocol=protocol)
@@ -124,6 +124,21 @@ def test_a_late_message_is_no_answer_and_no_second_fact(
         assert place.server.counters.late == 2
 
     story(protocol, tell)
+
+
+def test_in_a_paced_demo_the_wall_says_what_is_late() -> None:
+    """A demo's loop is sixty seconds on when the wall is one: a commit of 0.3 s is not late by a limit of 0.2."""
+
+    async def told() -> None:
+        async with house(speed=60.0) as place:
+            place.journal.slow = True
+            waiting = await place.first.begin("MeterValues", VALUES)
+            await asyncio.sleep(0.3)
+            await place.back()
+            assert (await waiting)[0] == 3
+            assert place.server.counters.late == 0
+
+    play(told)
 
 
 def test_a_lost_grid_is_heard_behind_a_message_that_waits_for_the_database() -> None:

@@ -68,6 +68,7 @@ def test_a_kept_demonstration_gives_its_guide_while_it_runs_and_after(place: Sit
             place.command("stop-discharge", "--why", "a drill")
             _stop(demo)
     assert place.mark() is None
+    assert "not recorded" not in (place.folder / "demo.log").read_text()
     figures = asyncio.run(_figures(place))
     assert figures.simulated is True
     assert figures.equity is not None

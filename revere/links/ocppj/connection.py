@@ -101,6 +101,7 @@ class StationLink:
         transport: Transport,
         line: Line,
         session: Session,
+        speed: float = 1.0,
     ) -> None:
         self.station_id = line.config.station_id
         self.protocol = line.config.protocol
@@ -118,6 +119,7 @@ class StationLink:
         self._idle: asyncio.Future[None] | None = None
         self._turn: Turn | None = None
         self._watch: asyncio.TimerHandle | None = None
+        self._speed = speed
         self._budget = FrameBudget(0.0)
         self._deaf = False
         self._bad_payloads = 0
@@ -209,7 +211,7 @@ class StationLink:
                     call = self._inbound.pop(0)
                     turn = self._turn = Turn(call, worker, loop.time())
                     if self._watch is None:
-                        self._watch = loop.call_later(LATE_S, self._look)
+                        self._watch = loop.call_later(LATE_S * self._speed, self._look)
                     await (self._answer(turn) if call.answered else self._hear(call))
                     if self._turn is not turn:
                         return
@@ -226,9 +228,10 @@ class StationLink:
         self._watch, turn, loop = None, self._turn, asyncio.get_running_loop()
         if turn is None:
             return
-        left_s = turn.since_s + (BOOT_LATE_S if turn.call.action == BOOT else LATE_S) - loop.time()
+        patience_s = (BOOT_LATE_S if turn.call.action == BOOT else LATE_S) * self._speed
+        left_s = turn.since_s + patience_s - loop.time()
         if left_s > 0:
-            self._watch = loop.call_later(min(left_s, LATE_S), self._look)
+            self._watch = loop.call_later(min(left_s, LATE_S * self._speed), self._look)
             return
         self._counters.late += 1
         log.warning("%s: %s is not recorded yet", self.station_id, turn.call.action)

@@ -77,7 +77,8 @@ TAKEOVERS_KEPT: Final = 15
 class OcppServer:
     """Stations on real WebSockets (``core.ports.ChargingLink``).
 
-    ``ping_interval_s`` None sends no pings (twin time).
+    ``ping_interval_s`` None sends no pings (twin time). ``speed``: seconds of the loop in one of the wall, where a demo
+    paces it; what waits for the database is given time of the wall.
     """
 
     def __init__(
@@ -91,8 +92,10 @@ class OcppServer:
         models: tuple[ChargerModel, ...] | None = None,
         files: AllowedAddresses | None = None,
         signer: CertificateSigner | None = None,
+        speed: float = 1.0,
     ) -> None:
         self._signer = signer
+        self._speed = speed
         self._files = files or AllowedAddresses()
         self.counters = Counters()
         self._sink = sink
@@ -263,7 +266,9 @@ class OcppServer:
             inspect_first=self._rules.inspect_first,
         )
         session: Session = Session16(line) if config.protocol == "ocpp1.6" else Session2(line)
-        return StationLink(generation=memory.generation, transport=transport, line=line, session=session)
+        return StationLink(
+            generation=memory.generation, transport=transport, line=line, session=session, speed=self._speed
+        )
 
     async def _take_over(self, link: StationLink, memory: StationMemory, config: StationConfig) -> bool:
         """Make the link the station's only one and record that; False when it cannot be recorded."""
