@@ -147,16 +147,9 @@ async def open_house(
     profiles, _short = fallback_profiles(fleet)
     directory = Directory(fleet, key, macs, profiles, image, offered_macs)
     server = OcppServer(
-        inbox,
-        directory,
-        clock,
-        ping_interval_s=ping_interval_s,
-        rules=door,
-        files=files,
-        signer=signer,
-        models=models,
-        speed=max(1.0, speed),
-    )
+        inbox, directory, clock, ping_interval_s=ping_interval_s, rules=door,
+        files=files, signer=signer, models=models, speed=max(1.0, speed),
+    )  # fmt: skip
     await remember(store, image, clock.now())
     ven = await _ven(utility, fleet, store, inbox, clock)
     heart = Heart(
@@ -179,21 +172,16 @@ async def open_house(
         heart.publish = office.publish
     listening = await server.serve(host, port, tls=tls)
     hours = await _hours(store, fleet, inbox, clock)
-    parts = {"heart": heart.run, "hours": hours.run} | ({} if ven is None else {"ven": ven.run})
-    tasks = [asyncio.create_task(run(), name=name) for name, run in parts.items()]
     return House(
-        store=store,
-        image=image,
-        inbox=inbox,
-        server=server,
-        heart=heart,
-        office=office,
-        directory=directory,
-        ven=ven,
-        hours=hours,
-        port=listening,
-        tasks=tasks,
-    )
+        store=store, image=image, inbox=inbox, server=server, heart=heart, office=office, directory=directory,
+        ven=ven, hours=hours, port=listening, tasks=_started(heart, hours, ven),
+    )  # fmt: skip
+
+
+def _started(heart: Heart, hours: HourKeeper, ven: Ven | None) -> list[asyncio.Task[None]]:
+    """The parts that run until the house closes."""
+    parts = {"heart": heart.run, "hours": hours.run} | ({} if ven is None else {"ven": ven.run})
+    return [asyncio.create_task(run(), name=name) for name, run in parts.items()]
 
 
 def _resume(heart: Heart, now: dt.datetime) -> None:

@@ -113,6 +113,12 @@ def test_no_file_names_a_machine_or_a_registry(what: str, pattern: str) -> None:
     assert not found, f"{what}: " + ", ".join(found[:10])
 
 
+def test_no_link_is_tracked() -> None:
+    staged = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    links = [line.split("\t", 1)[1] for line in staged.splitlines() if line.startswith("120000")]
+    assert not links, f"links lead out of the checkout on somebody's machine: {links}"
+
+
 def test_public_names_are_documented() -> None:
     bare = []
     for path in modules():
