@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,10 +54,11 @@ BARRIER_AHEAD = dt.timedelta(minutes=1)
 
 @dataclass(slots=True)
 class Standing:
-    """What a vehicle's roster demands next, kept between plans."""
+    """What a vehicle's roster demands next, kept between plans; ``then`` is the departure after one that is overdue."""
 
     depart: dt.datetime | None
     needed_kwh: float
+    then: Standing | None = None
 
 
 class Bounds:
@@ -112,12 +114,13 @@ class Bounds:
         if due is None or due.depart is None:
             return
         self.depart_s[row] = due.depart.timestamp()
-        self.barrier_kwh[row] = _barrier(
-            due.depart, due.needed_kwh, charge_kw, vehicle.capacity_kwh, now + BARRIER_AHEAD
-        )
-        if event is not None and due.depart > event.end:
-            at_end = _barrier(due.depart, due.needed_kwh, charge_kw, vehicle.capacity_kwh, event.end)
-            self.end_kwh[row] = max(floor_kwh, at_end)
+        for one in (due, due.then):
+            if one is None or one.depart is None:
+                continue
+            least = partial(_barrier, one.depart, one.needed_kwh, charge_kw, vehicle.capacity_kwh)
+            self.barrier_kwh[row] = max(self.barrier_kwh[row], least(now + BARRIER_AHEAD))
+            if event is not None and one.depart > event.end:
+                self.end_kwh[row] = max(self.end_kwh[row], least(event.end))
 
 
 def power_bounds_kw(evse: EvseImage, vehicle: Vehicle, now: dt.datetime) -> tuple[float, float]:

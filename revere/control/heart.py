@@ -322,14 +322,14 @@ class Heart:
         self.watch.promises(snapshot, plan, now)
 
     def _stand(self, snapshot: Snapshot) -> None:
-        """Keep each vehicle's next departure for the barrier between plans."""
+        """Keep each vehicle's next departure for the barrier between plans, and the one after an overdue one."""
         self.ticker.bounds.mark()
         for slot in snapshot.slots:
             assert slot.evse.vehicle is not None
-            journey = slot.presence.journeys[0] if slot.presence.journeys else None
-            self.ticker.standing[slot.evse.vehicle.id] = Standing(
-                journey.depart if journey else None, journey.needed_kwh if journey else 0.0
-            )
+            due: Standing | None = None
+            for journey in reversed(slot.presence.next_departures()):
+                due = Standing(journey.depart, journey.needed_kwh, due)
+            self.ticker.standing[slot.evse.vehicle.id] = due or Standing(None, 0.0)
 
     def _foresee(self, snapshot: Snapshot, plan: Plan) -> None:
         """Planned energy at each departure, for the readiness board."""

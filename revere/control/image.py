@@ -62,7 +62,8 @@ class EvseImage:
     protocol: str = ""
     status: str = "unknown"
     out_since: dt.datetime | None = None
-    """Since when it says that it is unavailable or faulted."""
+    occupied_since: dt.datetime | None = None
+    """Since when it says that it is unavailable or faulted; that a cable is in."""
     session_id: SessionId | None = None
     session_since: dt.datetime = EPOCH
     session_heard_at: dt.datetime = EPOCH
@@ -453,6 +454,7 @@ class Image:
                     evse.status = fact.status
                     out = fact.status in ("unavailable", "faulted")
                     evse.out_since = (evse.out_since or fact.at) if out else None
+                    evse.occupied_since = (evse.occupied_since or fact.ts) if fact.status == "occupied" else None
                 case f.ClockSkewMeasured():
                     evse.skew_s = fact.skew_s
                 case f.SessionStarted():

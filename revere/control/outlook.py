@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from revere.control.bounds import EFFICIENCY, LEASE_OVER, UNPLUG_BEFORE, power_bounds_kw
 from revere.control.snapshot import Slot
-from revere.core.time import duration_text
+from revere.core.time import duration_text, local
 from revere.plan.departure import Readiness, readiness
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from revere.control.image import EvseImage
+    from revere.control.roster import Journey
 
 
 def outlook(slot: Slot, now: dt.datetime, planned_kwh: float | None = None) -> Readiness | None:
@@ -22,9 +23,11 @@ def outlook(slot: Slot, now: dt.datetime, planned_kwh: float | None = None) -> R
 
     ``planned_kwh`` is the schedule's energy at departure.
     """
-    if not slot.presence.journeys:
-        return None
-    journey = slot.presence.journeys[0]
+    return journey_outlook(slot, slot.presence.journeys[0], now, planned_kwh) if slot.presence.journeys else None
+
+
+def journey_outlook(slot: Slot, journey: Journey, now: dt.datetime, planned_kwh: float | None = None) -> Readiness:
+    """The readiness for one of the vehicle's journeys."""
     return departure_outlook(
         slot.evse,
         now,
@@ -83,3 +86,13 @@ def late_text(vehicle_id: str, trip: str, result: Readiness) -> str:
         late_min = max(-result.slack_min, 0.0)
         return f"{text}; charging at full power it would be ready {duration_text(late_min)} late"
     return f"{text}: {result.reason}"
+
+
+def idle_text(slot: Slot, journey: Journey, energy_kwh: float | None, zone: str) -> str:
+    """What an operator is told of a vehicle that stands at its plug without a session before a departure."""
+    evse, leaves = slot.evse, f"{local(journey.depart, zone):%H:%M}"
+    assert evse.vehicle is not None
+    has = f"it has {energy_kwh:.1f} kWh" if energy_kwh is not None else "what it has is not known"
+    text = f"{evse.vehicle.id} is plugged in at {evse.station.id}, but has no session: it does not charge. "
+    text += f"It needs {journey.needed_kwh:.1f} kWh by {leaves} for {journey.name!r}; {has}. "
+    return text + "Somebody must look: show its card, or unplug it and plug it in again."

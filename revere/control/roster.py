@@ -21,7 +21,9 @@ LATE_STEP = dt.timedelta(minutes=10)
 DAYS_KEPT = 100_000
 """Vehicle days whose journeys are remembered."""
 LEAVES_LATE = dt.timedelta(minutes=45)
-"""How long a vehicle that should have left keeps what it needs; after that it is taken not to go."""
+"""How long a vehicle that should have left keeps what it needs, and charges; after that it is taken not to go."""
+OVERDUE_LEAST = dt.timedelta(minutes=15)
+"""An overdue vehicle charges for the whole of the step that begins now: a shorter span would thin out its power."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +93,38 @@ def _with_order(found: list[Journey], order: Journey) -> list[Journey]:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """When a vehicle is at its plug within a horizon, and what it uses in between."""
+    """When a vehicle is at its plug within a horizon, and what it uses in between.
+
+    ``overdue``: the time for which one that should have left may yet stand there: it charges and gives nothing.
+    """
 
     plugged: tuple[tuple[dt.datetime, dt.datetime], ...]
     journeys: tuple[Journey, ...]
     away_until: dt.datetime | None
     energy_used_kwh: float
+    overdue: tuple[dt.datetime, dt.datetime] | None = None
+
+    def next_departures(self) -> tuple[Journey, ...]:
+        """The departures to be ready for: the next one, after one that is overdue."""
+        return self.journeys[: 2 if self.overdue else 1]
 
 
 def presence(
-    found: list[Journey], is_plugged: bool, now: dt.datetime, end: dt.datetime, since: dt.datetime | None = None
+    found: list[Journey],
+    is_plugged: bool,
+    now: dt.datetime,
+    end: dt.datetime,
+    since: dt.datetime | None = None,
+    *,
+    stands: bool = False,
 ) -> Presence:
     """Read the roster against what the plug says.
 
     A vehicle that is away is taken to come back at its journey's return (or, when late, in ten minutes),
     plus some slack; one that is plugged in during a journey of the roster has not left, or is back early: it leaves
-    late where it has been plugged in ``since`` before the departure.
+    late where it has been plugged in ``since`` before the departure, and until then is charged for this departure and
+    the next one as if it left at once: how long it stands nobody knows.
+    One that ``stands`` there without a session is not counted on now either, but has its departure before it.
     ``energy_used_kwh`` is what the running journey takes from the last known energy.
     """
     periods: list[tuple[dt.datetime, dt.datetime]] = []
@@ -120,6 +138,9 @@ def presence(
         if current is not None and (current.depart > now or _leaves_late(current, now, since)):
             coming.insert(0, current)
     else:
+        if stands and current is not None and current.depart > now:
+            coming.insert(0, current)
+            current = None
         running = current or late
         used = running.energy_kwh if running else 0.0
         due = running.back + RETURN_SLACK if running else now
@@ -131,7 +152,12 @@ def presence(
         cursor = max(cursor, journey.back + RETURN_SLACK)
     if cursor < end:
         periods.append((cursor, end))
-    return Presence(tuple(periods), tuple(coming), away_until, used)
+    overdue = None
+    if is_plugged and current is not None and current in coming and current.depart <= now:
+        until = max(current.depart + LEAVES_LATE, now + OVERDUE_LEAST)
+        ends = [current.back, *(journey.depart - UNPLUG_BEFORE for journey in coming[1:2])]
+        overdue = now, max(min(until, *ends), now)
+    return Presence(tuple(periods), tuple(coming), away_until, used, overdue)
 
 
 def _leaves_late(journey: Journey, now: dt.datetime, since: dt.datetime | None) -> bool:

@@ -85,7 +85,8 @@ def read_slots(image: Image, now: dt.datetime) -> tuple[Slot, ...]:
         found = journeys(
             evse.vehicle, image.fleet.programme, image.overrides.get(evse.vehicle.id), now - LOOK_BACK, now + HORIZON
         )
-        where = presence(found, evse.session_id is not None, now, now + HORIZON, evse.session_since)
+        plugged, stands = evse.session_id is not None, evse.sits_idle()
+        where = presence(found, plugged, now, now + HORIZON, evse.session_since, stands=stands)
         energy_kwh = image.energy_kwh(evse)
         known = energy_kwh is not None
         if energy_kwh is None:
@@ -196,10 +197,13 @@ def _metered(image: Image, edges: list[dt.datetime]) -> Floats:
 def _vehicles(
     slots: tuple[Slot, ...], edges: list[dt.datetime], now: dt.datetime
 ) -> tuple[Floats, Floats, Floats, tuple[Departure, ...]]:
-    """Power bounds by presence, trip energy by step, departures as floors."""
+    """Power bounds by presence, trip energy by step, departures as floors.
+
+    An overdue vehicle gives nothing and leaves after the first step, which can still charge it.
+    """
     steps = len(edges) - 1
     at = np.array([edge.timestamp() for edge in edges])
-    share = np.zeros((len(slots), steps))
+    share, overdue = np.zeros((len(slots), steps)), np.zeros((len(slots), steps))
     trips = np.zeros((len(slots), steps))
     charge_kw = np.zeros(len(slots))
     discharge_kw = np.zeros(len(slots))
@@ -207,15 +211,18 @@ def _vehicles(
     for row, slot in enumerate(slots):
         evse, vehicle = slot.evse, slot.evse.vehicle
         assert vehicle is not None
-        for start, end in slot.presence.plugged:
-            overlap = np.minimum(at[1:], end.timestamp()) - np.maximum(at[:-1], start.timestamp())
-            share[row] += np.clip(overlap, 0.0, None) / np.diff(at)
+        for span in slot.presence.plugged:
+            share[row] += _overlap(at, span)
+        if slot.presence.overdue is not None:
+            overdue[row] = _overlap(at, slot.presence.overdue)
         charge_kw[row], discharge_kw[row] = power_bounds_kw(evse, vehicle, now)
         plugged_blind = evse.session_id is not None and not evse.soc_fresh(now)
         if not slot.free or plugged_blind or not (evse.commanded() or evse.session_id is None):
             discharge_kw[row] = 0.0
         for journey in slot.presence.journeys:
-            step = max(int(np.searchsorted(at, journey.depart.timestamp(), side="right")) - 1, 0)  # late: now
+            step = max(int(np.searchsorted(at, journey.depart.timestamp(), side="right")) - 1, 0)
+            if journey.depart <= now:
+                step = 1
             if step < steps:
                 trips[row, step] += journey.energy_kwh
                 departures.append(
@@ -223,8 +230,15 @@ def _vehicles(
                         vehicle=row, step=step, energy_kwh=journey.needed_kwh, label=f"{vehicle.id} {journey.name}"
                     )
                 )
-    share = np.clip(share, 0.0, 1.0)
-    return share * charge_kw[:, None], share * discharge_kw[:, None], trips, tuple(departures)
+    there, share = np.clip(share + overdue, 0.0, 1.0), np.clip(share, 0.0, 1.0)
+    return there * charge_kw[:, None], share * discharge_kw[:, None], trips, tuple(departures)
+
+
+def _overlap(at: Floats, span: tuple[dt.datetime, dt.datetime]) -> Floats:
+    """Share of each step that lies in a span ``[T]``."""
+    start, end = span
+    held_s: Floats = np.minimum(at[1:], end.timestamp()) - np.maximum(at[:-1], start.timestamp())
+    return np.clip(held_s, 0.0, None) / np.diff(at)
 
 
 def _tariffs(fleet: Fleet, mids: list[dt.datetime]) -> tuple[Floats, Floats, Floats]:

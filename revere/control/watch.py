@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from revere.control.bounds import load_known, may_give
 from revere.control.image import MOVING_KW
 from revere.control.locks import power_under_lock_kw
-from revere.control.outlook import late_text, outlook
+from revere.control.outlook import idle_text, journey_outlook, late_text
 from revere.control.promise import broken_promises
 from revere.control.silence import Silence, alarm_key
 from revere.control.snapshot import read_slots
@@ -21,7 +21,7 @@ from revere.core.time import local
 if TYPE_CHECKING:
     from revere.control.image import Image
     from revere.control.scribe import Scribe
-    from revere.control.snapshot import Snapshot
+    from revere.control.snapshot import Slot, Snapshot
     from revere.core.ids import SiteId
     from revere.plan.schedule import Plan
 
@@ -32,6 +32,8 @@ LOCK_PROVEN_WITHIN = dt.timedelta(minutes=1)
 LOAD_TOLD_AFTER = dt.timedelta(minutes=15)
 """Two five-minute values of every meter of the site, and some patience."""
 SHORT_TOLD_KWH = 0.5
+IDLE_TOLD_AFTER = dt.timedelta(minutes=5)
+"""So long a driver may take from the plug to the card, or from the last session's end to the wheel."""
 
 
 class Watch:
@@ -42,7 +44,8 @@ class Watch:
         self._scribe = scribe
         self._silence = Silence(image)
         self._promises: dict[str, object] = {}
-        self._departing: dict[str, dt.datetime] = {}
+        self._departing: dict[str, tuple[str, dt.datetime]] = {}
+        self._idle_since: dict[str, dt.datetime] = {}
         self._unmetered: dict[SiteId, dt.datetime] = {}
         self._told: dict[str, bool] = {}  # alarms that this life raised or cleared, journaled yet or not
 
@@ -70,22 +73,51 @@ class Watch:
     def _departures(self, now: dt.datetime) -> None:
         """Tell the operator now, with kWh and minutes, when a departure cannot be met."""
         for slot in read_slots(self._image, now):
-            vehicle, evse = slot.evse.vehicle, slot.evse
-            assert vehicle is not None
-            journey = slot.presence.journeys[0] if slot.presence.journeys else None
-            key = f"departure:{vehicle.id}"
-            result = outlook(slot, now)
-            here = evse.session_id is not None or evse.out_of_service(now)
-            if journey is None or result is None or not here or not slot.known:
+            evse = slot.evse
+            assert evse.vehicle is not None
+            key = f"departure:{evse.vehicle.id}"
+            if not evse.sits_idle():
+                self._idle_since.pop(key, None)
+                found = self._late(slot, now)
+            elif now - self._idle_since.setdefault(key, now) >= IDLE_TOLD_AFTER:
+                found = self._idle(slot)
+            else:
+                continue  # what was said stands until this is known
+            if found is None:
                 self.clear(key, now)
                 continue
-            if self._departing.setdefault(key, journey.depart) != journey.depart:
-                self._departing[key] = journey.depart
-                self.clear(key, now)  # it spoke of a departure that is over, or was put off
-            if result.short_kwh > SHORT_TOLD_KWH:
-                self.alarm(key, "critical", vehicle.id, late_text(vehicle.id, journey.name, result), now)
-            else:
-                self.clear(key, now)
+            story, text = found
+            if self._departing.setdefault(key, story) != story:
+                self._departing[key] = story
+                self.clear(key, now)  # it spoke of a departure that is over, or was put off, or of another cause
+            self.alarm(key, "critical", evse.vehicle.id, text, now)
+
+    def _late(self, slot: Slot, now: dt.datetime) -> tuple[tuple[str, dt.datetime], str] | None:
+        """The first departure missed by a vehicle with a session or before a charger out of service, and its words."""
+        evse = slot.evse
+        if not slot.known or not (evse.session_id is not None or evse.out_of_service(now)):
+            return None
+        for journey in slot.presence.next_departures():
+            result = journey_outlook(slot, journey, now)
+            if evse.vehicle is not None and result.short_kwh > SHORT_TOLD_KWH:
+                return (journey.name, journey.depart), late_text(evse.vehicle.id, journey.name, result)
+        return None
+
+    def _idle(self, slot: Slot) -> tuple[tuple[str, dt.datetime], str] | None:
+        """The departure of a vehicle without a session that does not surely have enough, and its words.
+
+        What was measured counts as long as its cable has been in ever since.
+        """
+        evse = slot.evse
+        if not slot.presence.journeys:
+            return None
+        journey = slot.presence.journeys[0]
+        stayed = evse.occupied_since is not None and evse.soc_at >= evse.occupied_since
+        energy_kwh = self._image.energy_kwh(evse) if stayed else None
+        if energy_kwh is not None and journey.needed_kwh - energy_kwh <= SHORT_TOLD_KWH:
+            return None
+        text = idle_text(slot, journey, energy_kwh, self._image.fleet.programme.zone)
+        return (f"{journey.name}, no session", journey.depart), text
 
     def _locks(self, now: dt.datetime) -> None:
         """Say which locked station is not, or no longer, proven to rest: somebody may be at its wires."""

@@ -238,11 +238,13 @@ def test_a_bus_on_the_road_comes_back_with_less() -> None:
     assert snapshot.slots[0].presence.away_until == NOON + minutes(302)
 
 
-def test_a_bus_that_leaves_late_is_due_now() -> None:
+def test_a_bus_that_leaves_late_is_due_after_the_first_step_which_may_charge_it() -> None:
     image = ready()
     snapshot = take_snapshot(image, NOON + minutes(190), twenty, contracts_of(image))
-    assert snapshot.problem.departures[0].step == 0
-    assert snapshot.problem.charge_max_kw[0, 0] == 0.0
+    problem = snapshot.problem
+    assert problem.departures[0].step == 1
+    assert problem.trip_kwh[0, :3].tolist() == [0.0, 40.0, 0.0]
+    assert (problem.charge_max_kw[0, 0], problem.discharge_max_kw[0, 0]) == (60.0, 0.0)
 
 
 # ---- the outlook ----------------------------------------------------------------------------------
