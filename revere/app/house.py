@@ -18,6 +18,7 @@ from revere.control.hours import HourKeeper
 from revere.control.image import Image
 from revere.control.inbox import Inbox
 from revere.control.office import Office
+from revere.control.pulse import Pulse
 from revere.control.rotation import Rotation
 from revere.control.upgrade import Upgrade
 from revere.core import facts as f
@@ -136,11 +137,13 @@ async def open_house(
     offload: Callable[[Callable[[], Any]], Awaitable[Any]] = run_inline,
     speed: float = 1.0,
     publish: bool = True,
+    wall_time: bool = False,
     clock_synchronised: Callable[[], bool] = lambda: True,
 ) -> House:
     """Wire a house over an open store and start it. Facts of an earlier life are folded first.
 
-    ``clock_synchronised`` answers for ``clock``; twin time is its own truth.
+    In ``wall_time`` the database is asked whether it answers while no fact asks it. ``clock_synchronised`` answers for
+    ``clock``; twin time is its own truth.
     """
     image = Image(fleet)
     inbox = Inbox(store, image)
@@ -172,15 +175,20 @@ async def open_house(
         heart.publish = office.publish
     listening = await server.serve(host, port, tls=tls)
     hours = await _hours(store, fleet, inbox, clock)
+    pulse = Pulse(inbox, clock, store.answers, heart.show) if wall_time else None
     return House(
         store=store, image=image, inbox=inbox, server=server, heart=heart, office=office, directory=directory,
-        ven=ven, hours=hours, port=listening, tasks=_started(heart, hours, ven),
+        ven=ven, hours=hours, port=listening, tasks=_started(heart, hours, ven, pulse),
     )  # fmt: skip
 
 
-def _started(heart: Heart, hours: HourKeeper, ven: Ven | None) -> list[asyncio.Task[None]]:
+def _started(heart: Heart, hours: HourKeeper, ven: Ven | None, pulse: Pulse | None) -> list[asyncio.Task[None]]:
     """The parts that run until the house closes."""
-    parts = {"heart": heart.run, "hours": hours.run} | ({} if ven is None else {"ven": ven.run})
+    parts = {"heart": heart.run, "hours": hours.run}
+    if ven is not None:
+        parts["ven"] = ven.run
+    if pulse is not None:
+        parts["pulse"] = pulse.run
     return [asyncio.create_task(run(), name=name) for name, run in parts.items()]
 
 

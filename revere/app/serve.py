@@ -203,6 +203,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
             signer=station_signer(settings.ocpp),
             models=models,
             offload=asyncio.to_thread,
+            wall_time=True,
             clock_synchronised=lambda: settings.clock == "trusted" or kernel_clock_synchronised(),
         )
         if tls is not None:

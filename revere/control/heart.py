@@ -372,8 +372,12 @@ class Heart:
             self.watch.look(now)
             if self.commissioning is not None:
                 self.commissioning.watch(now, self.watch)
+        self.show()
+
+    def show(self) -> None:
+        """Publish the picture now, between ticks too: something changed that people should see at once."""
         if self.publish is not None:
-            self.publish(self.picture(now))
+            self.publish(self.picture(self.clock.now()))
 
     def _decide(
         self, now: dt.datetime, events: list[EventImage], island_kw: dict[str, float], called: frozenset[SiteId]

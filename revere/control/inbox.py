@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from revere.control.image import Image
 
 WAITING_MAX = 20_000
-SILENT_S = 5.0
+SILENT_S = 2.0
 """A commit takes milliseconds; longer than this the page says that the database is gone."""
 
 
@@ -57,21 +57,23 @@ class Inbox:
         self._under_way: dict[int, dt.datetime] = {}
         self._number = 0
         self._failing = False
+        self.asked_at: dt.datetime | None = None
+        """Since when the database has not answered a question of our own; None where none is open."""
         self.waiting = 0
         self.recorded = 0
         self.refused = 0
 
     def keeps_up(self, now: dt.datetime) -> bool:
-        """Whether facts get committed: the last were taken, and none under way waits longer than ``SILENT_S``."""
+        """Whether facts get committed: the last were taken, and no fact or question waits longer than ``SILENT_S``."""
         return not self._failing and self.behind_s(now) < SILENT_S
 
     def behind_s(self, now: dt.datetime) -> float:
-        """How old the image is: so long has the oldest fact waited that is not committed, 0 where none waits.
+        """How old the image is: so long has the oldest fact or question waited for the database, 0 where none waits.
 
         The age of the last fact would say how rarely stations speak, not how old the figures are.
         """
         oldest = next(iter(self._under_way.values()), now)
-        return max((now - oldest).total_seconds(), 0.0)
+        return max((now - min(oldest, self.asked_at or now)).total_seconds(), 0.0)
 
     def watch(self, watcher: Callable[[f.Fact], None]) -> None:
         """Call ``watcher`` with each fact after it is committed and folded."""

@@ -155,8 +155,7 @@ class Office:
                 return await self._departure(request, now)
             case CallEvent() | WithdrawEvent() | OptEvent():
                 receipt = await self._calling.do(request, now)
-                if self._heart.publish is not None:  # who looks at the list next sees it there
-                    self._heart.publish(self._heart.picture(self._heart.clock.now()))
+                self._heart.show()  # who looks at the list next sees it there
                 return receipt
             case AcceptCharger():
                 return await self._accept(request, now)

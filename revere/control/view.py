@@ -338,7 +338,7 @@ class ConsoleView(ViewBase, frozen=True, kw_only=True):
     zone: str
     speed: float
     stale_s: float
-    """How long the oldest fact has waited to be recorded and shown, seconds of ``now``'s time; 0 where none waits."""
+    """How long the oldest fact, or a question of our own, has waited for the database, seconds of ``now``'s time."""
     database: Literal["ok", "gone"]
     power_kw: float
     relief_kw: float
@@ -393,6 +393,7 @@ class PublicView(ViewBase, frozen=True, kw_only=True):
     discharge_nameplate_kw: float
     equity: EquityView | None
     stale_s: float
+    database: Literal["ok", "gone"]
 
 
 KW_PER_HOME = 10.0 / 3.0
@@ -428,6 +429,7 @@ def public_view(view: ConsoleView) -> PublicView:
         discharge_nameplate_kw=shown(view.discharge_nameplate_kw),
         equity=view.equity,
         stale_s=shown(view.stale_s),
+        database=view.database,
     )
 
 

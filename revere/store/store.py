@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from revere.store.registry import Asset
     from revere.store.series import HistoryRow
 
+_ANSWER_TRY_S = 1.0
+"""After a failure longer than this the question lets go of the connection, for facts that came meanwhile."""
 _DURABLE_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes")
 
 
@@ -115,6 +117,13 @@ class Store(Reads, Access):
     def reconnects(self) -> int:
         """How often the database was lost and found again."""
         return self._connection.reconnects
+
+    async def answers(self) -> None:
+        """Return when the database answers where facts are written; :class:`Unavailable` where it fails at once.
+
+        A server that hangs is waited for, as a commit would.
+        """
+        await self._connection.run(lambda conn: conn.execute("SELECT 1"), deadline_s=_ANSWER_TRY_S)
 
     async def excess_rights(self) -> list[str]:
         """Rights of our role by which records could be changed or things defined; none under an owner of its own."""

@@ -310,6 +310,26 @@ def test_a_lost_heart_and_a_lost_server_are_told(browser: Browser, web: Web) -> 
     seen.context.close()
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_the_public_page_says_calmly_that_its_figures_may_be_old(
+    browser: Browser, web: Web, width: int, scheme: str
+) -> None:
+    seen = Watched(browser, web.base, color_scheme=scheme, viewport={"width": width, "height": 844})
+    page = seen.page
+    page.goto(web.base + "/")
+    page.get_by_test_id("public-power").wait_for()
+    assert page.get_by_role("status").count() == 0
+    web.desk.database = "gone"
+    page.get_by_role("status").get_by_text("These figures may be old").wait_for()
+    assert page.get_by_role("alert").count() == 0
+    assert page.get_by_test_id("public-power").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    web.desk.database = "ok"
+    page.get_by_text("These figures may be old").wait_for(state="detached")
+    seen.assert_clean()
+    seen.context.close()
+
+
 def test_a_password_opens_the_page_and_a_wrong_one_says_so(browser: Browser, web: Web) -> None:
     seen = Watched(browser, web.base)
     page = seen.page

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
 import websockets
 from websockets.exceptions import InvalidStatus
@@ -38,6 +39,8 @@ pytestmark = pytest.mark.wall
 MINE = "home-light-cs01"
 STATIONS = 6
 GONE_S = 10.0
+TOLD_S = 5.0
+"""Within this pages and API say that the database is gone, whether or not anybody speaks."""
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +233,26 @@ def test_with_the_database_gone_for_10_s_stations_stay_and_nothing_acknowledged_
 
 def _milli(stamp: dt.datetime) -> str:
     return iso(stamp.astimezone(UTC))
+
+
+def _database_by(place: Site) -> set[str]:
+    """What the operator's picture, the public one and the house's health say of the database."""
+    health = httpx.get(f"http://127.0.0.1:{place.web_port}/healthz").status_code
+    public = httpx.get(f"http://127.0.0.1:{place.web_port}/api/v1/public").json()
+    return {place.view()["database"], public["database"], "ok" if health == 200 else "gone"}
+
+
+def test_with_no_traffic_every_page_says_within_5_s_that_the_database_is_gone_and_then_that_it_is_back(
+    place: Site,
+) -> None:
+    soon(place.view, "the first picture")
+    soon(lambda: _database_by(place) == {"ok"}, "all is well")
+    assert place.view()["stations_online"] == 0, "nobody speaks: the house asks by itself"
+    place.signal_database(signal.SIGSTOP)
+    soon(lambda: _database_by(place) == {"gone"}, "all say so", within_s=TOLD_S)
+    assert place.view()["stale_s"] > 0
+    place.signal_database(signal.SIGCONT)
+    soon(lambda: _database_by(place) == {"ok"}, "all say that it is back", within_s=TOLD_S)
 
 
 LOSES_GRID = "school"

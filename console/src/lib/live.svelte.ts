@@ -1,6 +1,5 @@
 import { ApiProblem, getJson, problemWords } from "./api";
 
-const STALE_S = 15;
 const RETRY_MS = 3000;
 
 /**
@@ -23,10 +22,6 @@ export class Live<T extends { stale_s: number; speed: number }> {
   get staleS(): number {
     // The heart counts in its own time; under a twin's speed its seconds pass faster than ours.
     return Math.max((this.view?.stale_s ?? 0) / Math.max(this.view?.speed ?? 1, 1), this.unchangedS);
-  }
-
-  get stale(): boolean {
-    return this.view !== null && (this.lost || this.staleS > STALE_S);
   }
 
   /**

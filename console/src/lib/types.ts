@@ -236,6 +236,7 @@ export interface PublicView {
   discharge_nameplate_kw: number;
   equity: Equity | null;
   stale_s: number;
+  database: "ok" | "gone";
 }
 
 export interface FleetSeries {
