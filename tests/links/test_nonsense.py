@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -70,5 +71,46 @@ def test_one_nonsense_answer_leaves_the_other_functions_running(protocol: str, a
             await works(b, station, protocol, setpoint_works=action != "SetChargingProfile")
             assert b.server.counters.connections == 1
             assert b.server.counters.takeovers == 0
+
+    play(story)
+
+
+NO_ANSWERS = [
+    '[3,"ID"]',
+    '[4,"ID","NotImplemented"]',
+    '[4,"ID",null,null,{}]',
+    '[3,"ID",{"status":"\\u0000"}]',
+    '[3,"ID",{"status":NaN}]',
+    '[3,"ID",{"status":"Accepted"},{}]',
+    '[3,"ID",' + "[" * 5_000 + "]" * 5_000 + "]",
+    '[3,5,{"status":"Accepted"}]',
+]
+SHAPELESS = NO_ANSWERS[0], NO_ANSWERS[5]
+
+
+@pytest.mark.parametrize("protocol", ASKED)
+@pytest.mark.parametrize("text", NO_ANSWERS, ids=lambda text: text[:34])
+def test_an_answer_that_is_no_frame_fails_its_call_alone(protocol: str, text: str) -> None:
+    async def story() -> None:
+        async with bench(config(protocol=protocol)) as b:
+            station = await b.station(protocol=protocol)
+            await station.call("BootNotification", BOOT_16 if protocol == "ocpp1.6" else BOOT)
+            await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
+            station.reactions["ClearCache"] = None
+            asking = asyncio.create_task(b.server.carry_out(ST, ClearCache()))
+            await station.until_asked("ClearCache")
+            message_id = f"r{len(station.asked)}"
+            await station.socket.send(text.replace("ID", message_id))
+            if text.startswith("[3,5"):  # whose answer it is cannot be read: the call still waits for its own
+                await station.socket.send(f'[4,"{message_id}","GenericError","",{{}}]')
+            async with asyncio.timeout(2):
+                assert (await asking).status == "rejected"
+            del station.reactions["ClearCache"]
+            await works(b, station, protocol, setpoint_works=True)
+            told = [error[:3] for error in station.errors if error[0] == 5]
+            ours = protocol == "ocpp2.1" and text.startswith('[3,"ID"')
+            code = "RpcFrameworkError" if text in SHAPELESS else "FormatViolation"
+            assert told == ([[5, message_id, code]] if ours else [])
+            assert (b.server.counters.connections, b.server.counters.frames_refused) == (1, 1)
 
     play(story)

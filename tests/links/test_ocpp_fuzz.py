@@ -18,8 +18,8 @@ from revere.app.fuzz.spoil import spoil_bytes, spoil_document, spoil_text
 from revere.app.fuzz.target import CALLS, EDITIONS, Broken, Stations, Tally, check_readers
 from revere.links.ocpp2.wire import v21
 from revere.links.ocppj import framing, payload
-from revere.links.ocppj.bounds import Counters
-from revere.links.ocppj.framing import CallFailed
+from revere.links.ocppj.bounds import BAD_FRAMES_PER_MINUTE_MAX, Counters
+from revere.links.ocppj.framing import CALL, CALLERROR, CALLRESULT, CallFailed, head, parse_frame
 from revere.links.ocppj.payload import PayloadReader
 
 EVENT = (
@@ -31,8 +31,9 @@ EVENT = (
 def test_twenty_thousand_frames_bring_nothing_about_that_is_not_meant() -> None:
     figures = survive(20_000, seed=3)
     assert figures["frames"] == 20_000
-    for kind in ("frames_refused", "payloads_refused", "payloads_read", "calls_answered", "connections_closed"):
+    for kind in ("frames_refused", "payloads_refused", "payloads_read", "calls_answered"):
         assert figures[kind] > 500, "each way out is taken often, or the frames are too dull"
+    assert figures["connections_closed"] > 50
 
 
 def test_one_seed_makes_the_same_frames_again() -> None:
@@ -98,6 +99,31 @@ def test_spoiled_messages_are_read_or_refused(message: tuple[Any, str], rng: ran
     check_readers(spoil_bytes(raw, rng), protocol, action, Tally())
 
 
+@given(
+    st.sampled_from([CALL, CALLRESULT, CALLERROR]),
+    st.text(min_size=1, max_size=36).filter(lambda text: "\0" not in text and text.isprintable()),
+    st.sampled_from(["", " ", "\n\t"]),
+    st.booleans(),
+)
+def test_the_head_of_a_frame_is_what_the_parser_reads_of_it(kind: int, said: str, space: str, escaped: bool) -> None:
+    rest = {CALL: '"Heartbeat",{}', CALLRESULT: "{}", CALLERROR: '"X","",{}'}[kind]
+    message_id = json.dumps(said, ensure_ascii=False)
+    if escaped:
+        message_id = '"' + "".join(f"\\u{ord(c):04x}" if ord(c) < 65_536 else c for c in said) + '"'
+    raw = f"[{space}{kind}{space},{space}{message_id}{space},{rest}]".encode()
+    assert parse_frame(raw).message_id == said  # type: ignore[union-attr]
+    for spoiled in (raw, raw[:-1], raw.replace(b"{}", b"NaN"), raw.replace(b"{}", b"[" * 9_000)):
+        assert head(spoiled) == (kind, said)
+
+
+@given(RAW | FRAMES)
+def test_the_head_of_anything_is_bounded(raw: bytes) -> None:
+    kind, message_id = head(raw)
+    assert 0 <= kind <= 9
+    assert len(message_id) <= 36
+    assert "\0" not in message_id
+
+
 # A key said twice ---------------------------------------------------------------------------------------
 
 NO = None
@@ -160,6 +186,9 @@ def test_a_live_station_is_told_once_and_hung_up_on_with_a_named_code() -> None:
         tally = Tally()
         with Stations() as stations:
             await stations.feed(b'[2,"a","Heartbeat",{}]', "ocpp2.1", tally)
+            assert (tally.answered, tally.closed) == (1, 0)
+            for _ in range(BAD_FRAMES_PER_MINUTE_MAX):
+                await stations.feed(b'[2,"a","Heart\x00beat",{}]', "ocpp2.1", tally)
             assert (tally.answered, tally.closed) == (1, 0)
             await stations.feed(b'[2,"a","Heart\x00beat",{}]', "ocpp2.1", tally)
             assert (tally.answered, tally.closed) == (1, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from ocpp_rig import (
     provisioned,
 )
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from revere.core.commands import ReportingCommand
@@ -30,6 +31,7 @@ from revere.core.facts import (
     StationDisconnected,
 )
 from revere.core.ids import StationId
+from revere.links.ocppj.bounds import BAD_FRAMES_PER_MINUTE_MAX
 from revere.links.ocppj.connection import FrameBudget
 from revere.links.ocppj.framing import FrameRefused, parse_frame
 from revere.links.ocppj.login import LoginBudget
@@ -40,7 +42,7 @@ VALUE = (
     '[{"timestamp":"2026-07-16T19:30:00Z","sampledValue":[{"value":0.5}]}]}]'
 )
 BOOTED = '[2,"a","BootNotification",{"reason":"PowerUp","chargingStation":{"model":"V2G","vendorName":"v"}}]'
-HOSTILE_CLOSED = {
+HOSTILE_FRAMES = {
     "deep": '[2,"a","Heartbeat",' + "[" * 5_000 + "]" * 5_000 + "]",
     "deep object": '[2,"a","Heartbeat",' + '{"a":' * 5_000 + "1" + "}" * 5_000 + "]",
     "NUL": '[2,"a","Heart\x00beat",{}]',
@@ -92,17 +94,44 @@ async def raw_socket(b: Bench, station_id: str = "ST-1") -> Any:
     )
 
 
-@pytest.mark.parametrize("name", HOSTILE_CLOSED)
-def test_hostile_frame_closes_its_connection_alone(name: str) -> None:
+ID_UNREADABLE = {
+    "lone surrogate id",
+    "long id",
+    "100 kB id",
+    "not JSON",
+    "object",
+    "empty",
+    "number as id",
+    "huge kind",
+    "NaN kind",
+}
+SHAPELESS = {"object as action", "call without payload"}
+
+
+@pytest.mark.parametrize("name", HOSTILE_FRAMES)
+def test_a_hostile_frame_is_told_so_and_many_close_their_connection_alone(name: str) -> None:
     async def story() -> None:
         async with bench(config("ST-1"), config("ST-2")) as b:
             other = await b.station("ST-2")
             socket = await raw_socket(b)
-            await socket.send(HOSTILE_CLOSED[name])
-            async with asyncio.timeout(5):
-                await socket.wait_closed()
+            await socket.send(HOSTILE_FRAMES[name])
+            if name != "error without text":  # an answer is not answered
+                answer = json.loads(await socket.recv())
+                code = "RpcFrameworkError" if name in ID_UNREADABLE | SHAPELESS else "FormatViolation"
+                assert answer[:3] == [4, "-1" if name in ID_UNREADABLE else "a", code]
+            await socket.send(HEARTBEAT)
+            assert json.loads(await socket.recv())[:2] == [3, "a"]
+            for _ in range(BAD_FRAMES_PER_MINUTE_MAX):
+                await socket.send(HOSTILE_FRAMES[name])
+            with suppress(ConnectionClosed):
+                async with asyncio.timeout(5):
+                    while True:
+                        await socket.recv()
             assert socket.close_code == 1002
-            assert b.server.counters.frames_refused == 1
+            assert b.server.counters.frames_refused == BAD_FRAMES_PER_MINUTE_MAX + 1
+            assert b.server.counters.nonsense == 1
+            await b.sink.until(lambda: bool(b.sink.of(StationDisconnected)))
+            assert "too many frames that are no OCPP message" in b.sink.of(StationDisconnected)[0].reason
             assert (await other.call("Heartbeat", {}))[0] == 3
 
     play(story)

@@ -3,7 +3,8 @@
 * a frame is refused or read, never anything else;
 * it means one thing: both ways of taking a frame apart agree, and what we read of a payload is what we read when
   another JSON reader has written it anew, each key once (of a repeated one the last);
-* a call gets one answer with its own id, or its connection is closed for a named reason;
+* a call gets one answer with its own id, or its connection is closed for a named reason; what is no message gets
+  one refusal at most;
 * nothing that a station says makes a fact that the journal cannot hold;
 * nothing is logged as a fault of ours.
 """
@@ -240,6 +241,10 @@ class Stations:
                 raise Broken(f"closed with {socket.code}")
             if not answers or frame is None:
                 return
+        if frame is None:
+            if len(answers) > 1 or any(said[0] != 4 or not 0 < len(said[1]) <= 36 for said in answers):
+                raise Broken(f"nonsense answered by {answers}")
+            return
         wanted = 1 if isinstance(frame, Call) and frame.answered else 0
         if len(answers) != wanted or (wanted and answers[0][1] != frame.message_id):
             raise Broken(f"answered by {answers}")

@@ -50,6 +50,8 @@ FRAMES_PER_S_MAX: Final = 100.0
 """Beyond the burst a connection is read at this rate; the kernel's buffer holds the flood back."""
 SAMPLES_LOST_MAX: Final = 64
 """Samples left out of one payload before all of it is refused."""
+BAD_FRAMES_PER_MINUTE_MAX: Final = 20
+"""Frames that are no OCPP message; one more within a minute and the connection is closed."""
 BAD_PAYLOADS_MAX: Final = 50
 """Payloads refused on one connection before it is closed."""
 OPEN_TIMEOUT_S: Final = 60.0
@@ -90,6 +92,8 @@ class Counters(msgspec.Struct, kw_only=True):
     frames_out: int = 0
     frames_refused: int = 0
     frames_throttled: int = 0
+    nonsense: int = 0
+    """Connections closed for too many frames that are no OCPP message."""
     payloads_refused: int = 0
     payloads_mended: int = 0
     unknown_fields: int = 0

@@ -32,7 +32,9 @@ from revere.links.ocppj.bounds import (
 from revere.links.ocppj.framing import (
     LONG_ANSWERS,
     CallFailed,
+    ErrorCode,
     Failure,
+    FrameRefused,
     Result,
     call_frame,
     result_error_frame,
@@ -255,12 +257,22 @@ class CallTable:
             value = reader.read(result.payload, self._counters)
         except CallFailed as error:
             self._counters.payloads_refused += 1
-            if self._result_errors:
-                self._transport.send(result_error_frame(result.message_id, error.code, error.what))
-                self._counters.frames_out += 1
+            self._refuse_result(result.message_id, error.code, error.what)
             raise CallRefused(f"{action}: unreadable answer: {error.what}") from error
         assert isinstance(value, answer)
         return value
+
+    def _refuse_result(self, message_id: str, code: ErrorCode, what: str) -> None:
+        if self._result_errors:
+            self._transport.send(result_error_frame(message_id, code, what))
+            self._counters.frames_out += 1
+
+    def spoil(self, message_id: str, error: FrameRefused, *, result: bool) -> None:
+        """Fail the call that a frame which is no message was meant to answer, and tell the station of a ``result``."""
+        pending = self._pending
+        if result and pending is not None and pending.message_id == message_id and not pending.future.done():
+            self._refuse_result(message_id, error.code, error.what)
+        self.settle(Failure(message_id, error.code, f"unreadable answer: {error.what}"))
 
     def settle(self, frame: Result | Failure) -> None:
         """Give an answer to the call that waits for it; anything unasked is dropped and counted."""

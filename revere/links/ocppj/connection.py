@@ -17,6 +17,7 @@ from revere.core.commands import SCHEDULE_READ_S
 from revere.core.errors import Refused, RevereError
 from revere.links.ocppj import registration
 from revere.links.ocppj.bounds import (
+    BAD_FRAMES_PER_MINUTE_MAX,
     BAD_PAYLOADS_MAX,
     BOOT_LATE_S,
     FRAME_BURST,
@@ -27,12 +28,16 @@ from revere.links.ocppj.bounds import (
 )
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut
 from revere.links.ocppj.framing import (
+    CALL,
+    CALLERROR,
+    CALLRESULT,
     Call,
     CallFailed,
     ErrorCode,
     FrameRefused,
     Ignored,
     error_frame,
+    head,
     parse_frame,
     result_frame,
 )
@@ -122,6 +127,8 @@ class StationLink:
         self._speed = speed
         self._budget = FrameBudget(0.0)
         self._deaf = False
+        self._bad_frames_s: list[float] = []
+        """When the latest came, in loop time; one more than may come in a minute."""
         self._bad_payloads = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._provisioning = False
@@ -176,9 +183,7 @@ class StationLink:
         try:
             frame = parse_frame(raw, long_answer=self._calls.long_answer_may_come)
         except FrameRefused as error:
-            self._counters.frames_refused += 1
-            log.warning("%s: frame refused: %s", self.station_id, error.text())
-            self._hang_up(PROTOCOL_ERROR, error.what, error.text())
+            self._refuse_frame(raw, error)
             return
         if not isinstance(frame, Call):
             if not isinstance(frame, Ignored):
@@ -193,6 +198,33 @@ class StationLink:
             self._inbound.append(frame)
             if self._idle is not None and not self._idle.done():
                 self._idle.set_result(None)
+
+    def _refuse_frame(self, raw: bytes, error: FrameRefused) -> None:
+        """Give what is no message a true answer: it costs its own exchange, and the connection only where it goes on.
+
+        A call whose id cannot be read is answered with id "-1" (OCPP 2.x Part 4, section 4.2.3), which 1.6 lacks.
+        """
+        self._counters.frames_refused += 1
+        log.warning("%s: frame refused: %s", self.station_id, error.text())
+        if self._nonsense_goes_on():
+            self._counters.nonsense += 1
+            said = "too many frames that are no OCPP message"
+            self._hang_up(PROTOCOL_ERROR, said, f"{said}, the last: {error.text()}")
+            return
+        kind, message_id = head(raw)
+        with suppress(Disconnected):
+            if kind in (CALLRESULT, CALLERROR):
+                self._calls.spoil(message_id, error, result=kind == CALLRESULT)
+            elif kind == CALL and message_id:
+                self._send(error_frame(message_id, self._code(error.code), error.what))
+            elif kind in (CALL, 0) and self.protocol != "ocpp1.6":
+                self._send(error_frame("-1", "RpcFrameworkError", error.what))
+
+    def _nonsense_goes_on(self) -> bool:
+        times_s, now_s = self._bad_frames_s, asyncio.get_running_loop().time()
+        times_s.append(now_s)
+        del times_s[: -BAD_FRAMES_PER_MINUTE_MAX - 1]
+        return len(times_s) > BAD_FRAMES_PER_MINUTE_MAX and now_s - times_s[0] < 60.0
 
     def _hang_up(self, code: int, said: str, why: str = "") -> None:
         """Close from inside a callback: hear nothing more, say goodbye beside."""

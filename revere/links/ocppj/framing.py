@@ -61,6 +61,9 @@ _NUL: Final = 0
 _BACKSLASH: Final = 0x5C
 """As numbers: a byte is sought by its number eight times faster than as a bytes object."""
 _escaped_nul = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_head_of = re.compile(rb'\s*\[\s*(\d)\s*(?:,\s*("(?:[^"\\\x00-\x1f]|\\.){1,216}")\s*)?[,\]]')
+"""Linear in what it reads. The longest id: 36 characters, each as an escape of six."""
+HEAD_MAX_BYTES: Final = 256
 _DESCRIPTION_MAX_CHARS: Final = 255
 _parts = msgspec.json.Decoder(list[msgspec.Raw])
 _kind = msgspec.json.Decoder(int)
@@ -69,7 +72,15 @@ _encoder = msgspec.json.Encoder()
 
 
 class FrameRefused(RevereError):
-    """A frame that is no OCPP message: the connection that sent it is closed."""
+    """A frame that is no OCPP message. A few cost their own exchange alone, many the connection."""
+
+    code: ErrorCode = "FormatViolation"
+
+
+class ShapeRefused(FrameRefused):
+    """JSON, and no RPC message."""
+
+    code = "RpcFrameworkError"
 
 
 class CallFailed(RevereError):
@@ -128,13 +139,13 @@ def _too_long(raw: bytes, most: int) -> FrameRefused:
 def _short_text(raw: msgspec.Raw, max_chars: int, what: str) -> str:
     text = _text.decode(raw)
     if not 0 < len(text) <= max_chars:
-        raise FrameRefused(f"{what} of a wrong length", got=f"{len(text)} characters", expected=f"1 to {max_chars}")
+        raise ShapeRefused(f"{what} of a wrong length", got=f"{len(text)} characters", expected=f"1 to {max_chars}")
     return text
 
 
 def _assemble(parts: list[msgspec.Raw]) -> Frame:
     if len(parts) < 3:
-        raise FrameRefused("frame with too few elements", got=len(parts), expected="3 to 5")
+        raise ShapeRefused("frame with too few elements", got=len(parts), expected="3 to 5")
     kind = _kind.decode(parts[0])
     if not CALL <= kind <= SEND:
         return Ignored(kind)
@@ -147,7 +158,7 @@ def _assemble(parts: list[msgspec.Raw]) -> Frame:
     if kind in (CALLERROR, CALLRESULTERROR) and 4 <= len(parts) <= 5:
         code, description = _text.decode(parts[2]), _text.decode(parts[3])
         return Failure(message_id, code[:_DESCRIPTION_MAX_CHARS], description[:_DESCRIPTION_MAX_CHARS], kind == 5)
-    raise FrameRefused("wrong number of elements for its message type", got=f"{len(parts)} in a type {kind}")
+    raise ShapeRefused("wrong number of elements for its message type", got=f"{len(parts)} in a type {kind}")
 
 
 def parse_frame(raw: bytes, *, long_answer: bool = False) -> Frame:
@@ -174,10 +185,29 @@ def _parse_call(raw: bytes) -> Call | None:
 
 
 def _parse(raw: bytes) -> Frame:
+    refused = FrameRefused
     try:
-        return _assemble(_parts.decode(raw))
+        parts = _parts.decode(raw)
+        refused = ShapeRefused
+        return _assemble(parts)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise FrameRefused("not an OCPP frame", got=f"{type(error).__name__}: {str(error)[:120]}") from error
+        raise refused("not an OCPP frame", got=f"{type(error).__name__}: {str(error)[:120]}") from error
+
+
+def head(raw: bytes) -> tuple[int, str]:
+    """Message type and id of a refused frame, from its first :data:`HEAD_MAX_BYTES`; 0 and "" where unreadable.
+
+    No parser sees more of it than the id's own text.
+    """
+    found = _head_of.match(raw[:HEAD_MAX_BYTES])
+    if found is None:
+        return 0, ""
+    try:
+        message_id = _text.decode(found[2] or b'""')
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        message_id = ""
+    readable = len(message_id) <= MESSAGE_ID_MAX_CHARS and "\0" not in message_id
+    return int(found[1]), message_id if readable else ""
 
 
 def call_frame(message_id: str, action: str, payload: msgspec.Struct) -> bytes:
