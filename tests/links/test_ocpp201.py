@@ -135,7 +135,7 @@ def test_profiles_go_out_once_a_minute_and_the_end_of_a_discharge_at_once() -> N
             assert profiles(station)[-1]["chargingSchedule"][0]["chargingSchedulePeriod"][0]["limit"] == 0.0
             assert profiles(station)[-1]["validTo"] == "2026-07-16T19:45:00Z"
             assert (await b.server.set_power(setpoint(5.0))).status == "too_early"  # no discharge to end any more
-            b.server._memories[ST].profile_sent_s[1] -= 63.0
+            b.server._memories[ST].profile_sent_s[1, "TxProfile"] -= 63.0
             assert (await b.server.set_power(setpoint(-20.0))).status == "accepted"
 
     play(story)

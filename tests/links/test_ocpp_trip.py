@@ -140,7 +140,7 @@ def test_setpoint_rules() -> None:
             answer = await b.server.set_power(setpoint(5.0))
             assert (answer.status, answer.why) == ("rejected", "TxNotFound")
             answer = await b.server.set_power(setpoint(5.0))
-            assert answer.status == "rejected"
+            assert answer.status == "too_early"
             assert "a new profile may be sent in" in answer.why
             assert b.server.counters.setpoints_rate_limited == 1
 
@@ -157,11 +157,11 @@ def test_lost_profile_is_sent_again_but_not_within_a_minute() -> None:
                 "statusInfo": {"reasonCode": "NoProfile"},
             }
             answer = await b.server.set_power(setpoint(6.0))
-            assert answer.status == "rejected"
+            assert answer.status == "too_early"
             assert "may be sent in" in answer.why
-            b.server._memories[ST].profile_sent_s[1] -= 60.5  # the station's own minute may not be over
-            assert (await b.server.set_power(setpoint(6.0))).status == "rejected"
-            b.server._memories[ST].profile_sent_s[1] -= 2.0
+            b.server._memories[ST].profile_sent_s[1, "TxProfile"] -= 60.5  # the station's own minute may not be over
+            assert (await b.server.set_power(setpoint(6.0))).status == "too_early"
+            b.server._memories[ST].profile_sent_s[1, "TxProfile"] -= 2.0
             assert (await b.server.set_power(setpoint(6.0))).status == "accepted"
             assert (await station.until_asked("SetChargingProfile", 3))["chargingProfile"]["id"] == 101
 
@@ -178,7 +178,7 @@ def test_after_a_restart_of_ours_the_profile_that_the_station_keeps_is_updated()
             assert (await b.server.set_power(setpoint(5.0))).status == "accepted"
             assert (await station.until_asked("UpdateDynamicSchedule"))["chargingProfileId"] == 101
             station.reactions["UpdateDynamicSchedule"] = {"status": "Rejected"}
-            assert (await b.server.set_power(setpoint(6.0))).status == "rejected"
+            assert (await b.server.set_power(setpoint(6.0))).status == "too_early"
 
     play(story)
 
@@ -207,8 +207,8 @@ def test_a_station_without_updates_gets_whole_profiles_slowly() -> None:
             station.refusals.add("UpdateDynamicSchedule")
             for kw in (5.0, 6.0):
                 answer = await b.server.set_power(setpoint(kw))
-            assert answer.status == "rejected"
-            b.server._memories[ST].profile_sent_s[1] -= 63.0
+            assert answer.status == "too_early"
+            b.server._memories[ST].profile_sent_s[1, "TxProfile"] -= 63.0
             assert (await b.server.set_power(setpoint(6.0))).status == "accepted"
             await station.until_asked("SetChargingProfile", 3)
 
@@ -221,6 +221,7 @@ def test_after_a_reboot_the_profile_is_tried_before_it_is_sent_again() -> None:
             station = await plugged_in(b)
             assert (await b.server.set_power(setpoint(5.0))).status == "accepted"
             await station.close()
+            b.server._memories[ST].rates_kept_s -= 61.0
             station = await b.station(reactions={"UpdateDynamicSchedule": {"status": "Rejected"}})
             await station.call("BootNotification", BOOT)
             await b.sink.until(lambda: len(b.sink.of(StationProvisioned)) == 2)
@@ -239,6 +240,7 @@ def test_the_fallback_is_sent_again_when_the_clocks_change() -> None:
             station = await plugged_in(b)
             await station.call("Heartbeat", {})
             b.clock.at = dt.datetime(2026, 11, 2, 12, 0, tzinfo=dt.UTC)
+            b.server._memories[ST].default_sent_s -= 61.0
             await station.call("Heartbeat", {})
             profile = (await station.until_asked("SetChargingProfile", 2))["chargingProfile"]
             assert profile["chargingProfilePurpose"] == "TxDefaultProfile"
@@ -256,6 +258,7 @@ def test_a_refused_fallback_is_named_and_tried_again(protocol: str) -> None:
             await b.sink.until(lambda: bool(b.sink.of(StationProvisioned)))
             assert b.sink.of(StationProvisioned)[0].problems[0].startswith("charge-only default profile refused")
             del station.reactions["SetChargingProfile"]
+            b.server._memories[ST].default_sent_s -= 61.0
             await station.call("Heartbeat", {})
             await b.sink.until(lambda: len(b.sink.of(StationProvisioned)) == 2)
             before, after = b.sink.of(StationProvisioned)

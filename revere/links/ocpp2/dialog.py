@@ -46,6 +46,8 @@ class Dialog:
         """Those asked for and not yet at their end, by their number."""
         self.report_id = 0
         self.gathering = Gathering()
+        self.offering: set[int] = set()
+        """EVSEs whose vehicle's schedule waits for its moment on this connection."""
         self._beside: set[asyncio.Task[None]] = set()
 
     @property

@@ -26,6 +26,7 @@ from revere.links.ocpp2.blocks import (
     local_list,
     metering,
     monitoring,
+    offers,
     provisioning,
     remote,
     smart_charging,
@@ -116,6 +117,8 @@ class Session2:
             registration.check_admitted(self.line)
         reader, take = found
         answered = await take(self._dialog, reader.read(call.payload, self.line.counters))
+        if self.line.memory.needs and registration.admitted(self.line):  # also those of a connection that is gone
+            offers.take_up(self._dialog)
         return msgspec.structs.replace(answered, payload=version.lower(answered.payload))
 
     def _asked_for(self, action: str) -> bool:

@@ -387,7 +387,7 @@ class StationLink:
         if not (self._schedule_read and self._memory.provisioned):
             self._provisioning = True
             self._spawn(self._provision(self._welcome()))
-        elif self.session.default_profile_due():
+        elif self.session.default_profile_due() and not self._line.default_just_sent():
             self._provisioning = True
             self._spawn(self._provision(self.session.refresh_default_profile()))
 

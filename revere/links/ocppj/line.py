@@ -12,7 +12,7 @@ import zlib
 from contextlib import asynccontextmanager
 from math import inf
 from statistics import median
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from revere.links.ocppj.framing import Call
     from revere.links.ocppj.streams import OpenStream
 
+Purpose = Literal["TxProfile", "PriorityCharging"]
 SKEW_SAMPLES: Final = 9
 SKEW_STEP_S: Final = 1.0
 SKEW_QUARANTINE_S: Final = 60.0
@@ -200,8 +201,14 @@ class StationMemory:
         self.late = LateMessages()
         self.profile_of: dict[int, str] = {}
         """EVSE to the transaction for which our central profile is installed."""
-        self.profile_sent_s: dict[int, float] = {}
-        """EVSE to the loop time of the last SetChargingProfile."""
+        self.profile_sent_s: dict[tuple[int, Purpose], float] = {}
+        """EVSE and purpose to the loop time of the last SetChargingProfile: stations count by purpose."""
+        self.rates_kept_s = -inf
+        """Loop time of the last boot after which profiles could be given anew at once."""
+        self.needs: dict[int, int] = {}
+        """EVSE to the periods that its vehicle's schedule may have, where one is still to be offered."""
+        self.priority_kw: dict[int, float] = {}
+        """EVSE to the limit of the priority profile that it took last."""
         self.model: ChargerModel | None = None
         """What kind of charger it is, once it has said who it is."""
         self.who = ("", "", "")
@@ -310,10 +317,28 @@ class Line:
         """Whether no newer setpoint has been asked for at that EVSE."""
         return self.memory.wanted.get(command.evse_id) is command
 
-    def too_early(self, evse_id: int, interval_s: float) -> str:
+    def profile_wait_s(self, evse_id: int, interval_s: float, purpose: Purpose = "TxProfile") -> float:
+        """Seconds until another profile of that purpose may be sent to that EVSE, 0 when it may."""
+        since_s = asyncio.get_running_loop().time() - self.memory.profile_sent_s.get((evse_id, purpose), -inf)
+        return max(interval_s - since_s, 0.0)
+
+    def profile_leaves(self, evse_id: int, purpose: Purpose = "TxProfile") -> None:
+        """A profile of that purpose is sent now."""
+        self.memory.profile_sent_s[evse_id, purpose] = asyncio.get_running_loop().time()
+
+    def booted_anew(self) -> None:
+        """A station that booted gets its profiles anew at once; one that boots all the time, at the rate of any."""
+        memory, now_s = self.memory, asyncio.get_running_loop().time()
+        memory.default_profile_start = None
+        memory.priority_kw.clear()
+        if now_s - memory.rates_kept_s >= PROFILE_INTERVAL_S:
+            memory.rates_kept_s = now_s
+            memory.profile_sent_s.clear()
+            memory.default_sent_s = -inf
+
+    def too_early(self, evse_id: int, interval_s: float, purpose: Purpose = "TxProfile") -> str:
         """Why no profile may be sent to that EVSE yet, empty when it may."""
-        since_s = asyncio.get_running_loop().time() - self.memory.profile_sent_s.get(evse_id, -inf)
-        wait_s = interval_s - since_s
+        wait_s = self.profile_wait_s(evse_id, interval_s, purpose)
         if wait_s <= 0:
             return ""
         self.counters.setpoints_rate_limited += 1
@@ -327,7 +352,7 @@ class Line:
         """Whether the setpoint is still the newest; if so its profile counts as sent from now on."""
         if not self.wanted(command):
             return False
-        self.memory.profile_sent_s[command.evse_id] = asyncio.get_running_loop().time()
+        self.profile_leaves(command.evse_id)
         return True
 
     def superseded(self) -> Answer:

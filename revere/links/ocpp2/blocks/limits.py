@@ -11,7 +11,7 @@ from revere.core.facts import PriorityChargingReported
 from revere.core.ids import SessionId
 from revere.core.v2x_orders import ListChargingProfiles
 from revere.links.ocpp2 import outside_limits, translate, translate_v2x
-from revere.links.ocpp2.blocks import smart_charging
+from revere.links.ocpp2.blocks import offers, smart_charging
 from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.line import NOT_CONTROLLABLE, Answered, session_id_of
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 async def _needs(dialog: Dialog, request: wire.NotifyEVChargingNeedsRequest) -> Answered:
-    """K18, K19: Accepted means that a profile follows (*inferred*); a scheduled vehicle gets its schedule at once."""
+    """K18, K19: Accepted means that a profile follows, Processing that it follows later (*inferred*).
+
+    A vehicle in scheduled control gets its schedule at once, but no two of them in a minute.
+    """
     line = dialog.line
     await line.record([translate.energy_needs(line.config, request, line.clock.now())])
     if not line.model.controllable:
@@ -31,11 +34,12 @@ async def _needs(dialog: Dialog, request: wire.NotifyEVChargingNeedsRequest) -> 
     if request.chargingNeeds.requestedEnergyTransfer in translate_v2x.GIVING and not dialog.gives:
         info = wire.StatusInfo(reasonCode="UnsupportedRequest", additionalInfo="no discharge is agreed here")
         return Answered(wire.NotifyEVChargingNeedsResponse(status="Rejected", statusInfo=info))
-    answer = wire.NotifyEVChargingNeedsResponse(status="Accepted")
     if request.chargingNeeds.controlMode != "ScheduledControl":
-        return Answered(answer)
+        return Answered(wire.NotifyEVChargingNeedsResponse(status="Accepted"))
     periods = request.maxScheduleTuples or translate_v2x.TUPLES_MAX
-    return Answered(answer, then=lambda: smart_charging.offer_schedule(dialog, request.evseId, periods))
+    now = offers.may_offer(dialog, request.evseId)
+    answer = wire.NotifyEVChargingNeedsResponse(status="Accepted" if now else "Processing")
+    return Answered(answer, then=lambda: offers.need(dialog, request.evseId, periods))
 
 
 async def _schedule(dialog: Dialog, request: wire.NotifyEVChargingScheduleRequest) -> Answered:

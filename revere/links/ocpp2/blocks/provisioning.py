@@ -6,7 +6,6 @@ in the problems of :class:`StationProvisioned`.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -99,8 +98,7 @@ async def _boot(dialog: Dialog, request: wire.BootNotificationRequest) -> Answer
     await line.record(verdict.facts)
     if verdict.standing == "Accepted":
         memory.watch.restart()
-        memory.profile_sent_s.clear()
-        memory.default_sent_s = -math.inf
+        line.booted_anew()
         memory.provisioned = False
     answer = wire.BootNotificationResponse(
         currentTime=line.clock.now(), interval=verdict.interval_s, status=verdict.standing

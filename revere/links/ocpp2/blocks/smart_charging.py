@@ -17,7 +17,7 @@ import msgspec
 
 from revere.core.commands import Answer
 from revere.core.errors import Refused, RevereError
-from revere.links.ocpp2 import translate, translate_v2x
+from revere.links.ocpp2 import translate
 from revere.links.ocpp2.blocks import remote, transfer
 from revere.links.ocpp2.blocks.routes import reason
 from revere.links.ocpp2.wire import v21 as wire
@@ -196,7 +196,7 @@ async def _install(dialog: Dialog, command: SetpointCommand, transaction_id: str
     stops = dialog.line.ends_discharge(command)
     too_early = "" if stops else dialog.line.too_early(command.evse_id, profile_interval_s(dialog))
     if too_early:
-        return dialog.line.answer("Rejected", too_early)
+        return Answer(status="too_early", why=too_early, answered_at=dialog.line.clock.now())
     request = translate.central_profile(command, transaction_id, bidirectional=dialog.gives, ids=dialog.profile_ids)
     reply = await _send_profile(dialog, command, request)
     if reply is None:
@@ -287,23 +287,6 @@ def newest_update(dialog: Dialog, profile_id: int) -> wire.ChargingScheduleUpdat
         if command is not None and dialog.profile_ids.central(evse_id) == profile_id:
             return translate.schedule_update(command, bidirectional=dialog.gives)
     return None
-
-
-def offer_schedule(dialog: Dialog, evse_id: int, periods_max: int) -> None:
-    """K18: a vehicle that follows a schedule gets the fallback's day as one, in as many periods as it can take."""
-    transaction_id = dialog.line.memory.newest_transaction(evse_id)
-    if transaction_id is None:
-        return
-    now = dialog.line.clock.now()
-    request = translate_v2x.offered_schedule(
-        dialog.line.config.default_profile, evse_id, transaction_id, now, periods_max, dialog.profile_ids
-    )
-
-    async def send() -> None:
-        dialog.line.memory.profile_sent_s[evse_id] = asyncio.get_running_loop().time()
-        await dialog.ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
-
-    dialog.later(send())
 
 
 async def clear_setpoint(dialog: Dialog, evse_id: int) -> Answer:

@@ -12,7 +12,6 @@ here, with a sentence. Frequency modes are the station's work: from here comes w
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from revere.core.errors import Refused
@@ -70,7 +69,7 @@ async def set_mode(dialog: Dialog, order: SetOperationMode) -> Answer:
         too_early = line.too_early(order.evse_id, profile_interval_s(dialog))
         if too_early:
             return line.answer(RATE_LIMITED, too_early)
-        memory.profile_sent_s[order.evse_id] = asyncio.get_running_loop().time()
+        line.profile_leaves(order.evse_id)
         request = translate_v2x.mode_profile(order, transaction_id, line.clock.now(), dialog.profile_ids)
         reply = await dialog.ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
         status, info, sent_wall_s = reply.value.status, reply.value.statusInfo, reply.sent_wall_s
@@ -116,16 +115,13 @@ async def use_priority(dialog: Dialog, order: UsePriority) -> Answer:
     if why:
         raise Refused(why)
     if order.active:
-        limit_kw = line.config.charge_kw if order.charge_limit_kw is None else order.charge_limit_kw
-        request = translate_v2x.priority_profile(
-            order.evse_id, min(limit_kw, line.config.charge_kw), dialog.profile_ids
-        )
-        placed = await dialog.ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
-        rate_limited = placed.value.statusInfo is not None and placed.value.statusInfo.reasonCode == RATE_LIMITED
-        if placed.value.status != "Accepted" and not rate_limited:  # too soon for another: the last one still stands
-            return line.answer(placed.value.status, reason(placed.value.statusInfo), placed.sent_wall_s)
+        refused = await _place_priority(dialog, order)
+        if refused is not None:
+            return refused
     use = wire.UsePriorityChargingRequest(transactionId=transaction_id, activate=order.active)
     reply = await dialog.ask("UsePriorityCharging", use, wire.UsePriorityChargingResponse)
+    if reply.value.status == "NoProfile":
+        line.memory.priority_kw.pop(order.evse_id, None)
     if reply.value.status == "Accepted":
         fact = PriorityChargingReported(
             at=line.clock.now(),
@@ -135,6 +131,25 @@ async def use_priority(dialog: Dialog, order: UsePriority) -> Answer:
         )
         await line.record([fact])
     return line.answer(reply.value.status, reason(reply.value.statusInfo), reply.sent_wall_s)
+
+
+async def _place_priority(dialog: Dialog, order: UsePriority) -> Answer | None:
+    """Give the profile by which a session goes first, unless it stands there; an answer where it was not taken."""
+    line, held_kw, evse_id = dialog.line, dialog.line.memory.priority_kw, order.evse_id
+    wish_kw = line.config.charge_kw if order.charge_limit_kw is None else order.charge_limit_kw
+    limit_kw = min(wish_kw, line.config.charge_kw)
+    if held_kw.get(evse_id) == limit_kw:
+        return None
+    too_early = line.too_early(evse_id, profile_interval_s(dialog), "PriorityCharging")
+    if too_early:
+        return line.answer(RATE_LIMITED, too_early)
+    line.profile_leaves(evse_id, "PriorityCharging")
+    request = translate_v2x.priority_profile(evse_id, limit_kw, dialog.profile_ids)
+    placed = await dialog.ask("SetChargingProfile", request, wire.SetChargingProfileResponse)
+    if placed.value.status != "Accepted":
+        return line.answer(placed.value.status, reason(placed.value.statusInfo), placed.sent_wall_s)
+    held_kw[evse_id] = limit_kw
+    return None
 
 
 async def send_signal(dialog: Dialog, order: SendFrequencySignal) -> Answer:
