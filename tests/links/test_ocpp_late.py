@@ -161,6 +161,55 @@ def test_a_lost_grid_is_heard_behind_a_message_that_waits_for_the_database() -> 
     story("ocpp2.1", tell)
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_lost_grid_behind_six_messages_waits_little_longer_than_behind_one(
+    at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six times the patience of one would be 3 s here; ``at_once``: the station does not wait for its answers."""
+    monkeypatch.setattr(connection, "LATE_S", 0.5)
+    monkeypatch.setattr(connection, "LATE_NEXT_S", 0.02)
+
+    async def tell(place: House) -> None:
+        station, loop = place.first, asyncio.get_running_loop()
+        place.journal.slow = True
+        stamps = [f"2026-07-16T19:30:0{second}Z" for second in range(6)]
+        said = [
+            {"evseId": 1, "meterValue": [{"timestamp": stamp, "sampledValue": [{"value": 5, "location": "Inlet"}]}]}
+            for stamp in stamps
+        ]
+        began_s = loop.time()
+        if at_once:
+            waiting = [await station.begin("MeterValues", one) for one in said]
+            lost = await station.begin("NotifyDERAlarm", DEAD)
+            answers = [await one for one in waiting]
+        else:
+            answers = [await station.call("MeterValues", one) for one in said]
+            lost = await station.begin("NotifyDERAlarm", DEAD)
+        await place.taken(f.GridLost)
+        assert 0.5 <= loop.time() - began_s < 2.0
+        assert [error(answer) for answer in answers] == [LATE] * 6
+        await place.back()
+        await lost
+        assert len(place.journal.of(f.MeterReading)) == 6
+        assert (await station.call("MeterValues", said[0]))[0] == 3
+
+    story("ocpp2.1", tell)
+
+
+def test_a_station_that_repeats_itself_without_end_costs_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "LATE_NEXT_S", 0.01)
+
+    async def tell(place: House) -> None:
+        place.journal.slow = True
+        counts = []
+        for _ in range(12):
+            assert error(await place.first.call("MeterValues", VALUES)) == LATE
+            counts.append(len(asyncio.all_tasks()))
+        assert max(counts[2:]) <= counts[1]
+
+    story("ocpp2.1", tell)
+
+
 def test_a_transaction_goes_on_behind_its_late_beginning() -> None:
     async def tell(place: House) -> None:
         place.journal.slow = True

@@ -23,6 +23,8 @@ CALL_YIELDS_S: Final = 3.0
 """What is in flight is given up after this when a newer setpoint waits for the line."""
 LATE_S: Final = 3.0
 """A message whose commit takes longer is answered as not recorded yet: the station's next one may be its lost grid."""
+LATE_NEXT_S: Final = 0.25
+"""The same while an earlier one of the station is still not committed: eight hold its lost grid up for 4.75 s."""
 BOOT_LATE_S: Final = 25.0
 """The same for a boot, before which a station says nothing else; its own call time-out is usually 30 s."""
 LATE_ANSWERS_MAX: Final = 64

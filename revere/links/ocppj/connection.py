@@ -23,6 +23,7 @@ from revere.links.ocppj.bounds import (
     FRAME_BURST,
     FRAMES_PER_S_MAX,
     INBOUND_WAITING_MAX,
+    LATE_NEXT_S,
     LATE_S,
     SENDS_WAITING_MAX,
 )
@@ -242,8 +243,7 @@ class StationLink:
                 while self._inbound:
                     call = self._inbound.pop(0)
                     turn = self._turn = Turn(call, worker, loop.time())
-                    if self._watch is None:
-                        self._watch = loop.call_later(LATE_S * self._speed, self._look)
+                    self._look_in(min(self._patience_s(call), LATE_S) * self._speed)
                     await (self._answer(turn) if call.answered else self._hear(call))
                     if self._turn is not turn:
                         return
@@ -255,18 +255,33 @@ class StationLink:
         except Disconnected:
             return  # the socket's end is reported by itself
 
+    def _patience_s(self, call: Call) -> float:
+        """How long a message may wait for its commit: little behind a late one, or each would hold up the next."""
+        if call.action == BOOT:
+            return BOOT_LATE_S
+        return LATE_NEXT_S if self._memory.late.waiting else LATE_S
+
+    def _look_in(self, wait_s: float) -> None:
+        """Look at the message under way that soon, unless it is looked at before."""
+        loop = asyncio.get_running_loop()
+        if self._watch is not None:
+            if self._watch.when() <= loop.time() + wait_s:
+                return
+            self._watch.cancel()
+        self._watch = loop.call_later(wait_s, self._look)
+
     def _look(self) -> None:
         """See whether the message under way is late. No message cancels this timer: most are answered long before."""
         self._watch, turn, loop = None, self._turn, asyncio.get_running_loop()
         if turn is None:
             return
-        patience_s = (BOOT_LATE_S if turn.call.action == BOOT else LATE_S) * self._speed
-        left_s = turn.since_s + patience_s - loop.time()
+        left_s = turn.since_s + self._patience_s(turn.call) * self._speed - loop.time()
         if left_s > 0:
-            self._watch = loop.call_later(min(left_s, LATE_S * self._speed), self._look)
+            self._look_in(min(left_s, LATE_S * self._speed))
             return
         self._counters.late += 1
-        log.warning("%s: %s is not recorded yet", self.station_id, turn.call.action)
+        level = logging.DEBUG if self._memory.late.waiting else logging.WARNING
+        log.log(level, "%s: %s is not recorded yet", self.station_id, turn.call.action)
         if turn.call.answered:
             with suppress(Disconnected):
                 self._refuse(turn, "InternalError", "not recorded yet, send again")
@@ -274,11 +289,17 @@ class StationLink:
         self._spawn(self._work())
 
     def _let_go(self, turn: Turn) -> None:
-        """Have a message handled to its end with nobody waiting; its repetition finds the answer."""
+        """Have a message handled to its end with nobody waiting; its repetition finds the answer.
+
+        A repetition itself only waits for the first one, and is given up.
+        """
         self._turn = None
+        if turn.again:
+            turn.worker.cancel()
+            return
         self._tasks.discard(turn.worker)
         self._memory.late.hold(turn.worker)
-        if turn.call.answered and not turn.again:
+        if turn.call.answered:
             turn.answer = self._memory.late.keep(turn.call, self.generation)
 
     async def _handle(self, turn: Turn) -> Answered:

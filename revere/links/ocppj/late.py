@@ -60,6 +60,11 @@ class LateMessages:
         self._answers[said] = answer
         return answer
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something that the station said is late and not committed yet."""
+        return bool(self._tasks)
+
     def hold(self, task: asyncio.Task[None]) -> None:
         """Let the handling of a late message go on to its end."""
         self._tasks.add(task)
