@@ -75,6 +75,22 @@ def station_renew(station_id: str) -> None:
     say(renew_secret(state_folder(), station_id))
 
 
+@station_app.command(name="revoke-certificate")
+def station_revoke_certificate(station_id: str) -> None:
+    """Have the running server let a station in by none of the certificates that were made for it until now.
+
+    An open connection is closed. The station is back once it has a newer certificate, from `revere pki` or your own
+    authority; journaled with your name.
+
+    Args:
+        station_id: the station's id.
+    """
+    from revere.app.remote import revoke_certificate
+    from revere.app.settings import state_folder
+
+    say(revoke_certificate(state_folder(), station_id))
+
+
 @station_app.command(name="order")
 def station_order(station_id: str, kind: str, details: str = "") -> None:
     """Give a connected station an order at the running server, and print what it answers; journaled with your name.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from revere.app.summary import equity_view
 from revere.control.building import fallback_profiles
 from revere.control.card_desk import CardDesk
+from revere.control.certificates import Certificates
 from revere.control.commissioning import Commissioning
 from revere.control.directory import Directory
 from revere.control.heart import Heart, run_inline
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 
     from revere.core.addresses import AllowedAddresses
     from revere.core.assets import Fleet
-    from revere.core.ports import CertificateSigner
+    from revere.core.ids import StationId
+    from revere.core.ports import CertificateSigner, KnownCertificate
     from revere.core.time import Clock
     from revere.links.models import ChargerModel
     from revere.store.store import Store
@@ -125,6 +127,7 @@ async def open_house(
     key: bytes,
     macs: Mapping[str, bytes],
     offered_macs: Mapping[str, bytes] | None = None,
+    certificates: Mapping[StationId, KnownCertificate] | None = None,
     utility: UtilityAccess | None,
     host: str = "127.0.0.1",
     port: int = 0,
@@ -148,7 +151,7 @@ async def open_house(
     image = Image(fleet)
     inbox = Inbox(store, image)
     profiles, _short = fallback_profiles(fleet)
-    directory = Directory(fleet, key, macs, profiles, image, offered_macs)
+    directory = Directory(fleet, key, macs, profiles, image, offered_macs, certificates)
     server = OcppServer(
         inbox, directory, clock, ping_interval_s=ping_interval_s, rules=door,
         files=files, signer=signer, models=models, speed=max(1.0, speed),
@@ -170,7 +173,7 @@ async def open_house(
     )
     heart.commissioning = Commissioning(image, inbox, profiles)
     _resume(heart, clock.now())
-    office = _office(heart, inbox, directory, store)
+    office = _office(heart, server, inbox, directory, store)
     if publish:
         heart.publish = office.publish
     listening = await server.serve(host, port, tls=tls)
@@ -198,12 +201,13 @@ def _resume(heart: Heart, now: dt.datetime) -> None:
     heart.scribe.write(abandoned(heart.image, now))
 
 
-def _office(heart: Heart, inbox: Inbox, directory: Directory, store: Store) -> Office:
-    """Where people ask, with what renews secrets and raises security profiles."""
+def _office(heart: Heart, server: OcppServer, inbox: Inbox, directory: Directory, store: Store) -> Office:
+    """Where people ask, with what renews secrets, keeps certificates and raises security profiles."""
     rotation = Rotation(directory, store, heart.link, inbox, heart.clock)
     upgrade = Upgrade(directory, store, inbox, heart.clock)
     cards = CardDesk(store, inbox, directory.take_cards)
-    return Office(heart, inbox, asyncio.get_running_loop(), rotation, upgrade, cards)
+    certificates = Certificates(directory, store, server, inbox, heart.clock)
+    return Office(heart, inbox, asyncio.get_running_loop(), rotation, upgrade, cards, certificates)
 
 
 async def _hours(store: Store, fleet: Fleet, inbox: Inbox, clock: Clock) -> HourKeeper:

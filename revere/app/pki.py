@@ -19,6 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from revere.core.errors import Refused, RevereError
 from revere.core.ids import check_id
+from revere.core.ports import CERTIFICATES_BEGIN_EARLIER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +29,6 @@ ROOT, SERVER, STATIONS = "root", "server", "stations"
 CERT, KEY = ".pem", ".key"
 DEFAULT_HOSTS = ("localhost", "127.0.0.1")
 ORGANISATION = "Revere test PKI"
-EARLIER = dt.timedelta(hours=1)
-"""Certificates begin this long ago: stations' clocks are late."""
 DAYS_MAX = 3_650
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
@@ -65,7 +64,7 @@ def make_pki(
         raise _there_already("the server", folder / SERVER)
     hosts = hosts or DEFAULT_HOSTS
     names = [_host_name(host) for host in hosts]
-    span = (now - EARLIER, now + dt.timedelta(days=days))
+    span = (now - CERTIFICATES_BEGIN_EARLIER, now + dt.timedelta(days=days))
     written: list[Path] = []
     if not has_root:
         written += _make_root(folder, span)
@@ -157,9 +156,16 @@ def sign_for(
     extensions: Sequence[tuple[x509.ExtensionType, bool]],
     now: dt.datetime,
     days: int,
+    after: dt.datetime | None = None,
 ) -> x509.Certificate:
-    """A certificate for somebody else's key, in our own name form; it begins a little before ``now``."""
-    return _certify(root, _name(common), key, extensions, (now - EARLIER, now + dt.timedelta(days=days)))
+    """A certificate for somebody else's key, in our own name form; it begins a little before ``now``.
+
+    Yet later than ``after``: certificates tell whole seconds.
+    """
+    begins = now - CERTIFICATES_BEGIN_EARLIER
+    if after is not None:
+        begins = max(begins, after + dt.timedelta(seconds=1))
+    return _certify(root, _name(common), key, extensions, (begins, now + dt.timedelta(days=days)))
 
 
 def _certify(

@@ -97,6 +97,11 @@ def renew_secret(folder: Path, station_id: str) -> str:
     return detail(post(folder, f"/api/v1/stations/{quote(station_id, safe='')}/secret", {}))
 
 
+def revoke_certificate(folder: Path, station_id: str) -> str:
+    """Let a station in by none of the certificates that it has; returns the server's sentence."""
+    return detail(post(folder, f"/api/v1/stations/{quote(station_id, safe='')}/certificate/revoke", {}))
+
+
 def order_station(folder: Path, station_id: str, kind: str, details: str) -> tuple[str, list[tuple[str, str]]]:
     """Give a station an order, ``details`` its fields as JSON; the server's sentence, what the station told."""
     try:

@@ -190,6 +190,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
             key=key,
             macs={str(station): mac for station, mac in (await store.station_macs()).items()},
             offered_macs={str(station): mac for station, mac in (await store.offered_macs()).items()},
+            certificates=await store.station_certificates(),
             utility=utility,
             host=settings.ocpp.host,
             port=settings.ocpp.port,

@@ -40,7 +40,14 @@ class RootSigner:
         """The signer of a root's two files. Raises :class:`RevereError` where they do not belong together."""
         return cls(read_authority(cert, key))
 
-    def sign(self, station_id: StationId, names: tuple[str, ...], csr: str, now: dt.datetime) -> SignedCertificate:
+    def sign(
+        self,
+        station_id: StationId,
+        names: tuple[str, ...],
+        csr: str,
+        now: dt.datetime,
+        after: dt.datetime | None = None,
+    ) -> SignedCertificate:
         """A certificate for the key of ``csr``, whose common name is one of ``names``. Raises :class:`Refused`."""
         request = _read(csr)
         common = _common_name(request)
@@ -59,10 +66,12 @@ class RootSigner:
             ],
             now,
             DAYS,
+            after,
         )
         return SignedCertificate(
             chain=made.public_bytes(serialization.Encoding.PEM).decode(),
             serial=f"{made.serial_number:x}",
+            begins=made.not_valid_before_utc,
             ends=made.not_valid_after_utc,
         )
 

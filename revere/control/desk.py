@@ -81,10 +81,10 @@ class AcceptCharger(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TellStation(msgspec.Struct, frozen=True, kw_only=True):
-    """Start or stop a station's session, clear our profile there, or give it a new secret."""
+    """Start or stop a station's session, clear our profile there, give it a new secret, revoke its certificates."""
 
     station_id: str
-    action: Literal["start", "stop", "clear", "secret"]
+    action: Literal["start", "stop", "clear", "secret", "revoke"]
     by: str
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from revere.control.cards import Cards
 from revere.core.assets import StationIdentity
-from revere.core.ports import StationConfig
+from revere.core.ports import KnownCertificate, StationConfig
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -46,6 +46,7 @@ class Directory:
         profiles: Mapping[StationId, DefaultProfile],
         image: Image,
         offered: Mapping[str, bytes] | None = None,
+        certificates: Mapping[StationId, KnownCertificate] | None = None,
     ) -> None:
         self._key = key
         self._image = image
@@ -56,6 +57,9 @@ class Directory:
         }
         self._macs = dict(macs)
         self._offered = dict(offered or {})
+        self._certificates = dict(certificates or {})
+        self.on_certificate: Callable[[StationId, KnownCertificate, KnownCertificate | None], None] | None = None
+        """Called when a station comes in with a certificate, with the one that was in force until then."""
         self.on_used: Callable[[StationId, bytes], None] | None = None
         """Called when a station comes in with its next secret, which is then the one in force."""
         self.on_raised: Callable[[StationId, SecurityProfile], None] | None = None
@@ -118,6 +122,24 @@ class Directory:
         if self.on_raised is not None:
             self.on_raised(station_id, raised.security_profile)
         return raised
+
+    def certificate(self, station_id: StationId) -> KnownCertificate | None:
+        """The certificate in force."""
+        return self._certificates.get(station_id)
+
+    def use_certificate(self, station_id: StationId, certificate: KnownCertificate) -> None:
+        """The station came in with it."""
+        before = self._certificates.get(station_id)
+        self._certificates[station_id] = certificate
+        if self.on_certificate is not None:
+            self.on_certificate(station_id, certificate, before)
+
+    def revoke_certificates(self, station_id: StationId, until: dt.datetime) -> KnownCertificate:
+        """Let in none that begins until then, nor the one in force; what is known from now on."""
+        known = self._certificates.get(station_id)
+        revoked = KnownCertificate(fingerprint=b"", begins=until if known is None else max(until, known.begins))
+        self._certificates[station_id] = revoked
+        return revoked
 
     def mac_of(self, station_id: StationId, secret: str) -> bytes:
         """What is kept of a secret."""

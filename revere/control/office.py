@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from revere.control.card_desk import CardDesk
+    from revere.control.certificates import Certificates
     from revere.control.commissioning import Commissioning
     from revere.control.heart import Heart
     from revere.control.image import EvseImage
@@ -76,6 +77,7 @@ class Office:
         rotation: Rotation | None = None,
         upgrade: Upgrade | None = None,
         cards: CardDesk | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
         self._heart = heart
         self._inbox = inbox
@@ -83,6 +85,7 @@ class Office:
         self._rotation = rotation
         self._upgrade = upgrade
         self._cards = cards
+        self._certificates = certificates
         self._calling = CallingDesk(heart.image, inbox, heart.contracts)
         self._looking = Looking(heart)
         self._view: ConsoleView | None = None
@@ -353,6 +356,9 @@ class Office:
         ended = f.CommandEnded(at=self._heart.clock.now(), command_id=command_id, outcome=outcome, why=why[:200])
         await self._inbox.record([ended])
         said = "has accepted it; its own messages show what it does" if accepted else f"did not do it ({why})"
+        if accepted and request.action == "revoke":
+            closed = f", and {answer.why}" if answer.why else ""
+            said = f"comes in by no certificate that was made until now{closed}. Make it a new one"
         return Receipt(accepted=accepted, detail=f"{evse.station.id} {said}.", reference=command_id)
 
     def _station_call(self, request: TellStation, evse: EvseImage) -> Callable[[], Awaitable[Answer]]:
@@ -376,6 +382,12 @@ class Office:
                     raise Refused("secrets are not renewed here", got=station_id)
                 rotation.check(station_id)
                 return lambda: rotation.renew(station_id)
+            case "revoke":
+                certificates = self._certificates
+                if certificates is None:
+                    raise Refused("certificates are not revoked here", got=station_id)
+                certificates.check(station_id)
+                return lambda: certificates.revoke(station_id, request.by)
             case "clear":
 
                 async def clear() -> Answer:

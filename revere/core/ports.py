@@ -72,6 +72,14 @@ class StationDirectory(Protocol):
         """The station came in by its next security profile, which is its only one from now on."""
         ...
 
+    def certificate(self, station_id: StationId) -> KnownCertificate | None:
+        """The certificate in force; None where the station never showed one, and none was revoked."""
+        ...
+
+    def use_certificate(self, station_id: StationId, certificate: KnownCertificate) -> None:
+        """The station came in with it: it is the one in force from now on."""
+        ...
+
     def identity(self, station_id: StationId) -> StationIdentity | None:
         """Which charger the station is taken to be; None before its first boot."""
         ...
@@ -105,19 +113,42 @@ STATION_URI = "urn:revere:station:"
 """How a certificate that we signed over OCPP says for which station it is: an alternative name, then its id."""
 
 
+CERTIFICATES_BEGIN_EARLIER = dt.timedelta(hours=1)
+"""Certificates that we make begin this long before they are made: stations' clocks are late."""
+
+
+class KnownCertificate(msgspec.Struct, frozen=True, kw_only=True):
+    """The certificate of a station that is in force: besides it only one that begins later is let in."""
+
+    fingerprint: bytes
+    """SHA-256 of its DER; empty where all until now were revoked."""
+    begins: dt.datetime
+
+
 class SignedCertificate(msgspec.Struct, frozen=True, kw_only=True):
     """A new certificate of a station, PEM, and until when it is good."""
 
     chain: str
     serial: str
+    begins: dt.datetime
     ends: dt.datetime
 
 
 class CertificateSigner(Protocol):
     """Who signs stations' certificates."""
 
-    def sign(self, station_id: StationId, names: tuple[str, ...], csr: str, now: dt.datetime) -> SignedCertificate:
-        """Sign the key of a request (PEM) whose common name is one of ``names``. Raises ``Refused`` with the fault."""
+    def sign(
+        self,
+        station_id: StationId,
+        names: tuple[str, ...],
+        csr: str,
+        now: dt.datetime,
+        after: dt.datetime | None = None,
+    ) -> SignedCertificate:
+        """Sign the key of a request (PEM) whose common name is one of ``names``. Raises ``Refused`` with the fault.
+
+        It begins later than ``after``, where the certificate that it follows begins.
+        """
         ...
 
 

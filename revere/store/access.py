@@ -1,4 +1,4 @@
-"""Who may come in: users, tokens and station secrets. No secret is kept, only what recognises it."""
+"""Who may come in: users, tokens, station secrets and certificates. No secret is kept, only what recognises it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from revere.core.errors import Refused
+from revere.core.ports import KnownCertificate
 
 if TYPE_CHECKING:
     from revere.core.ids import StationId
@@ -229,6 +230,30 @@ class Access:
             self.queries.tenant,
         )
         return {row["station_id"]: bytes(row["next_mac"]) for row in rows}
+
+    async def save_station_certificate(self, station_id: StationId, certificate: KnownCertificate) -> None:
+        """Keep the certificate in force in the place of one that begins earlier; a revocation in the place of any."""
+        await self.queries.fetch(
+            "INSERT INTO station_certificate AS kept (tenant_id, station_id, fingerprint, begins)"
+            " VALUES ($1, $2, $3, $4) ON CONFLICT (tenant_id, station_id) DO UPDATE SET"
+            " fingerprint = excluded.fingerprint, begins = greatest(kept.begins, excluded.begins)"
+            " WHERE excluded.fingerprint IS NULL OR excluded.begins > kept.begins",
+            self.queries.tenant,
+            station_id,
+            certificate.fingerprint or None,
+            certificate.begins,
+        )
+
+    async def station_certificates(self) -> dict[StationId, KnownCertificate]:
+        """The certificate in force of each station that has shown one, or whose were revoked."""
+        rows = await self.queries.fetch(
+            "SELECT station_id, fingerprint, begins FROM station_certificate WHERE tenant_id = $1 ORDER BY station_id",
+            self.queries.tenant,
+        )
+        return {
+            row["station_id"]: KnownCertificate(fingerprint=bytes(row["fingerprint"] or b""), begins=row["begins"])
+            for row in rows
+        }
 
     async def station_macs(self) -> dict[StationId, bytes]:
         """What recognises each station's secret, for the directory that checks without waiting."""

@@ -19,6 +19,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "sample_hour": ("SELECT", "INSERT", "UPDATE"),
     "asset": ("SELECT", "INSERT", "UPDATE"),
     "station_secret": ("SELECT", "INSERT", "UPDATE"),
+    "station_certificate": ("SELECT", "INSERT", "UPDATE"),
     "app_user": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "token": ("SELECT", "INSERT", "DELETE"),
     "alembic_version": ("SELECT",),

@@ -220,6 +220,16 @@ def station_routes(desk: Desk) -> list[BaseRouteHandler]:
         return await put_to(desk, TellStation(station_id=station_id, action="secret", by=request.user.name))
 
     @post(
+        "/api/v1/stations/{station_id:str}/certificate/revoke",
+        status_code=200,
+        opt=open_to("operator"),
+        summary="Revoke the station's certificates",
+    )
+    async def revoke_certificate(request: Asked, station_id: Id) -> Receipt:
+        """None that was made until now lets the station in; an open connection is closed. Give it a newer one."""
+        return await put_to(desk, TellStation(station_id=station_id, action="revoke", by=request.user.name))
+
+    @post(
         "/api/v1/stations/{station_id:str}/orders",
         status_code=200,
         opt=open_to("operator"),
@@ -229,7 +239,7 @@ def station_routes(desk: Desk) -> list[BaseRouteHandler]:
         """`kind` says which; the receipt has what the station told. 409 with its reason where it declines."""
         return await put_to(desk, OrderStation(station_id=station_id, order=data, by=request.user.name))
 
-    return [start_session, stop_session, clear_profile, renew_secret, order_station]
+    return [start_session, stop_session, clear_profile, renew_secret, revoke_certificate, order_station]
 
 
 def lock_routes(desk: Desk) -> list[BaseRouteHandler]:

@@ -274,6 +274,27 @@ def test_a_station_is_told_by_hand_and_the_journal_says_by_whom(
     at_desk(play)
 
 
+def test_a_revocation_is_journaled_with_the_persons_name_and_tells_what_comes_next() -> None:
+    class Revoking:
+        def check(self, station_id: str) -> None:
+            assert station_id == "cs1"
+
+        async def revoke(self, station_id: str, by: str) -> Answer:
+            return Answer(status="accepted", why=f"its connection is closed for {by}")
+
+    async def play(house: House, office: Office) -> None:
+        with pytest.raises(Refused, match="not revoked here"):
+            await office.ask(TellStation(station_id="cs1", action="revoke", by="ana"))
+        office._certificates = Revoking()  # type: ignore[assignment]
+        receipt = await office.ask(TellStation(station_id="cs1", action="revoke", by="ana"))
+        assert receipt.accepted
+        assert "its connection is closed for ana. Make it a new one" in receipt.detail
+        (issued,) = [one for one in house.journal.of(f.CommandIssued) if one.kind == "revoke"]
+        assert (issued.by, issued.station_id) == ("ana", "cs1")
+
+    at_desk(play)
+
+
 def test_a_cleared_station_is_told_its_setpoint_anew() -> None:
     async def play(house: House, office: Office) -> None:
         await house.beat()

@@ -20,7 +20,7 @@ from revere.core.commands import DefaultProfile, LockState
 from revere.core.errors import Unavailable
 from revere.core.facts import Fact, StationProvisioned
 from revere.core.ids import SessionId, SiteId, StationId
-from revere.core.ports import StationConfig
+from revere.core.ports import KnownCertificate, StationConfig
 from revere.core.time import WallClock
 from revere.links.ocppj.door import DoorRules
 from revere.links.ocppj.server import OcppServer
@@ -110,6 +110,7 @@ class Directory:
         self.locks: dict[StationId, LockState] = {}
         self.tokens: dict[str, Authorization] = {}
         self.running: set[str] = set()
+        self.certificates: dict[StationId, KnownCertificate] = {}
 
     def registered(self, station_id: str) -> StationConfig | None:
         return self.configs.get(StationId(station_id))
@@ -123,6 +124,12 @@ class Directory:
         raised = msgspec.structs.replace(config, security_profile=config.next_profile, next_profile=None)
         self.configs[station_id] = raised
         return raised
+
+    def certificate(self, station_id: StationId) -> KnownCertificate | None:
+        return self.certificates.get(station_id)
+
+    def use_certificate(self, station_id: StationId, certificate: KnownCertificate) -> None:
+        self.certificates[station_id] = certificate
 
     def identity(self, station_id: StationId) -> StationIdentity | None:
         return self.identities.get(station_id)

@@ -41,7 +41,7 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``ours`` with a server and stations, the same root ten days ago and in ten days, and somebody else's."""
     base = tmp_path_factory.mktemp("pki")
     make_pki(base / "ours", None, ["P0", "P1", "P2", "P3"], days=60, now=NOW)
-    make_pki(base / "foreign", None, ["P3"], days=60, now=NOW)
+    make_pki(base / "foreign", None, ["P3"], days=60, now=NOW + dt.timedelta(minutes=1))
     for name, begins, days in (("ended", NOW - 10 * DAY, 9), ("early", NOW + 10 * DAY, 9)):
         (base / name).mkdir()
         for file in ("root.key", "root.pem", "server.key", "server.pem"):
@@ -302,7 +302,7 @@ def test_an_operator_hears_thirty_seven_and_one_days_before_a_certificate_ends(t
     make_pki(tmp_path / "first", None, [], days=400, now=NOW)
     shutil.copytree(tmp_path / "first", tmp_path / "newer")
     make_pki(tmp_path / "first", None, ["P3"], days=60, now=NOW)
-    make_pki(tmp_path / "newer", None, ["P3"], days=400, now=NOW)
+    make_pki(tmp_path / "newer", None, ["P3"], days=400, now=NOW + dt.timedelta(minutes=1))
 
     async def story() -> None:
         async with tls_bench(tmp_path / "first") as (b, _tls):

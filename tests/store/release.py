@@ -21,6 +21,7 @@ import msgspec
 import revere
 from revere.core.facts import Fact, MeterReading
 from revere.core.ids import StationId
+from revere.core.ports import KnownCertificate
 from revere.core.time import WallClock
 from revere.store.access import User
 from revere.store.backup import backup
@@ -86,6 +87,7 @@ async def fill(store: Store) -> None:
     await store.save_user(User(name="ada", role="operator", site_id="school"))
     await store.save_token("a token", kind="api", user_name="ada", now=T0, expires_at=T0 + dt.timedelta(days=1))
     await store.save_station_secret(StationId("st1"), bytes(range(32)))
+    await store.save_station_certificate(StationId("st1"), KnownCertificate(fingerprint=bytes(range(32)), begins=T0))
 
 
 async def seal(store: Reads) -> dict[str, str]:

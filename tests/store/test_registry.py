@@ -7,6 +7,7 @@ import datetime as dt
 import threading
 from decimal import Decimal
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -26,6 +27,7 @@ from revere.core.assets import (
 )
 from revere.core.errors import Refused
 from revere.core.ids import FeederId, ParticipantId, ProgramId, SiteId, StationId, TenantId, VehicleId
+from revere.core.ports import KnownCertificate
 from revere.core.tariff import Tariff, Window
 from revere.store import access
 from revere.store.access import User, token_sha256
@@ -174,6 +176,32 @@ def test_a_next_secret_stands_beside_the_one_in_force_until_it_is_settled(pg_dsn
         await store.offer_station_secret(st1, other)
         await store.save_station_secret(st1, old)  # by hand: all that it had is void
         assert (await store.station_macs(), await store.offered_macs()) == ({st1: old}, {})
+
+    with_store(pg_dsn, work)
+
+
+def test_the_newest_certificate_is_kept_whatever_comes_late_and_a_revocation_stands(pg_dsn: str) -> None:
+    def one(mark: int, hours: int) -> KnownCertificate:
+        return KnownCertificate(fingerprint=bytes([mark]) * 32 if mark else b"", begins=T0 + hours * HOUR)
+
+    async def work(store: Store) -> None:
+        st1, st2 = StationId("st1"), StationId("st2")
+        assert await store.station_certificates() == {}
+        await store.save_station_certificate(st2, one(9, 0))
+        for said, kept in (
+            (one(1, 5), one(1, 5)),
+            (one(2, 7), one(2, 7)),
+            (one(1, 5), one(2, 7)),  # written late
+            (one(3, 7), one(2, 7)),
+            (one(0, 6), one(0, 7)),  # revoked: none becomes older by it
+            (one(2, 7), one(0, 7)),  # its use, written late
+            (one(0, 9), one(0, 9)),
+            (one(4, 10), one(4, 10)),
+        ):
+            await store.save_station_certificate(st1, said)
+            assert await store.station_certificates() == {st1: kept, st2: one(9, 0)}
+        with pytest.raises(asyncpg.CheckViolationError):
+            await store.save_station_certificate(st1, KnownCertificate(fingerprint=b"short", begins=T0 + 99 * HOUR))
 
     with_store(pg_dsn, work)
 

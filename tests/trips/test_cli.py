@@ -26,7 +26,7 @@ COMMANDS = {
          "audit", "migrate", "backup", "restore", "doctor", "bench", "pki"),
     ("user",): ("add", "list", "remove"),
     ("token",): ("add", "list", "revoke"),
-    ("station",): ("add", "list", "accept", "renew", "security"),
+    ("station",): ("add", "list", "accept", "renew", "revoke-certificate", "security"),
     ("site",): ("add", "list"),
     ("event",): ("call", "list", "opt", "withdraw"),
     ("event", "call"): ("--drill",),

@@ -165,6 +165,12 @@ def test_the_public_series_is_read_once_for_many(web: Web) -> None:
         ),
         (
             "POST",
+            "/api/v1/stations/beverly-cs01/certificate/revoke",
+            None,
+            TellStation(station_id="beverly-cs01", action="revoke", by="some-operator"),
+        ),
+        (
+            "POST",
             "/api/v1/stations/boston-cs05/charger",
             {"serial": "B2 "},
             AcceptCharger(station_id="boston-cs05", serial="B2 ", by="some-operator"),

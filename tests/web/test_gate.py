@@ -58,6 +58,7 @@ TABLE: dict[tuple[str, str], set[Role] | None] = {
     ("POST", "/api/v1/stations/{station_id:str}/stop"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/clear"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/secret"): {"operator"},
+    ("POST", "/api/v1/stations/{station_id:str}/certificate/revoke"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/charger"): {"operator"},
     ("POST", "/api/v1/stations/{station_id:str}/orders"): {"operator"},
     ("GET", "/stations/{station_id:str}"): LOOKERS,

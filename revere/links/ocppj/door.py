@@ -8,14 +8,17 @@
     2         TLS, ours or a declared proxy's    Basic secret
     3         our TLS                            certificate of the station, signed by our root
 
-A station comes in by the profile it is registered for, or a better wire, never by less. Every refusal has the same
-bytes and costs the same check of a secret; what was wrong is in the journal alone.
+A station comes in by the profile it is registered for, or a better wire, never by less. The certificate by which one
+came in last is in force: another is let in only if it begins later, and takes its place. So who renews has retired the
+old one, a copy of an old one is worth nothing, and a technician's newer one needs nobody's leave. Every refusal has the
+same bytes and costs the same check of a secret; what was wrong is in the journal alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 import ssl
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -23,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from revere.core.facts import AlarmCleared, AlarmRaised, Fact, SecurityEventReported
-from revere.core.ports import STATION_URI
+from revere.core.ports import STATION_URI, KnownCertificate
 from revere.links.ocppj import login
 from revere.links.ocppj.bounds import Counters
 from revere.links.ocppj.security import Audits
@@ -139,7 +142,22 @@ class Door:
                 if tls is None:
                     return "no TLS of ours, which security profile 3 asks for"
                 roots = [root["subject"] for root in tls.context.get_ca_certs()]
-                return certificate_fault(tls.getpeercert(), roots, config.station_id, self._clock.now())
+                fault = certificate_fault(tls.getpeercert(), roots, config.station_id, self._clock.now())
+                return fault or self._outdated(config.station_id, socket)
+
+    def _outdated(self, station_id: StationId, socket: StationSocket) -> str:
+        """Why a station's certificate, good in itself, is in force no more; empty while it is."""
+        known, shown = self._directory.certificate(station_id), shown_certificate(socket)
+        if known is None or shown is None or shown.fingerprint == known.fingerprint or shown.begins > known.begins:
+            return ""
+        began = f"its certificate begins at {shown.begins:%Y-%m-%d %H:%M:%S} UTC"
+        if known.fingerprint:
+            return f"{began}, and one that begins at {known.begins:%Y-%m-%d %H:%M:%S} took its place"
+        return f"{began}, and those until {known.begins:%Y-%m-%d %H:%M:%S} are revoked"
+
+    def outdated(self, config: StationConfig, socket: StationSocket) -> bool:
+        """Whether the certificate of a station that was let in has been replaced or revoked since."""
+        return config.security_profile == 3 and bool(self._outdated(config.station_id, socket))
 
     def _address(self, request: Request, socket: StationSocket) -> str:
         """Whence it comes: behind a proxy by the proxy's own word, the last one of X-Forwarded-For."""
@@ -152,7 +170,9 @@ class Door:
     def _note_certificate(self, config: StationConfig, socket: StationSocket) -> None:
         tls: ssl.SSLObject | None = socket.transport.get_extra_info("ssl_object")
         shown = None if tls is None else tls.getpeercert()
-        if config.security_profile == 3 and shown:
+        certificate = shown_certificate(socket)
+        if config.security_profile == 3 and shown and certificate is not None:
+            self._directory.use_certificate(config.station_id, certificate)
             self._ends[config.station_id] = moment(shown, "notAfter")
             self._send(self._warning(config.station_id, self._clock.now()))
 
@@ -229,6 +249,15 @@ class Door:
                 ),
             ]
         )
+
+
+def shown_certificate(socket: StationSocket) -> KnownCertificate | None:
+    """The certificate that the other side has shown and TLS has checked; None without one."""
+    tls: ssl.SSLObject | None = socket.transport.get_extra_info("ssl_object")
+    raw, fields = (None, None) if tls is None else (tls.getpeercert(binary_form=True), tls.getpeercert())
+    if not raw or not fields:
+        return None
+    return KnownCertificate(fingerprint=hashlib.sha256(raw).digest(), begins=moment(fields, "notBefore"))
 
 
 def moment(certificate: Mapping[str, Any], key: str) -> dt.datetime:

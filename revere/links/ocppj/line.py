@@ -245,6 +245,8 @@ class StationMemory:
         self.streams: dict[int, OpenStream] = {}
         self.signed_s = -inf
         """Loop time of the last certificate that we signed for it."""
+        self.signed_begins: dt.datetime | None = None
+        """When that one begins: the next begins later."""
         self.generation = 0
         self.takeovers_s: list[float] = []
         self.cut_s = -inf

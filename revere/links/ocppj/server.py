@@ -69,6 +69,7 @@ log = logging.getLogger(__name__)
 
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
+POLICY: Final = 1008
 TRY_AGAIN_LATER: Final = 1013
 WINDOW_S: Final = 60.0
 TAKEOVERS_KEPT: Final = 15
@@ -230,6 +231,9 @@ class OcppServer:
     async def _on_socket(self, socket: ServerConnection) -> None:
         assert isinstance(socket, StationSocket)
         assert socket.config is not None, "admitted without a configuration"
+        if self._door.outdated(socket.config, socket):  # replaced or revoked while it waited for its place
+            await socket.close(POLICY, "its certificate is void")
+            return
         link = self.make_link(WebSocketTransport(socket), socket.config)
         memory = self._memories[socket.config.station_id]
         self.counters.connections += 1
@@ -368,6 +372,13 @@ class OcppServer:
         memory.cut_s = now_s
         log.warning("%s: %s", link.station_id, reason)
         self._close_later(link, reason)
+
+    def hang_up(self, station_id: StationId, reason: str) -> bool:
+        """Close a station's connection; False where it has none."""
+        link = self._links.get(station_id)
+        if link is not None:
+            self._close_later(link, reason)
+        return link is not None
 
     async def set_reporting(self, command: ReportingCommand) -> Answer:
         """Change the sampling interval of a station."""

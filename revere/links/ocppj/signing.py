@@ -42,8 +42,11 @@ def sign(line: Line, csr: str) -> SignedCertificate:
     station_id = line.config.station_id
     known = line.directory.identity(station_id)
     names = (station_id, known.serial) if known is not None and known.serial else (station_id,)
-    signed = line.signer.sign(station_id, names, csr, line.clock.now())
-    line.memory.signed_s = now_s
+    in_force, after = line.directory.certificate(station_id), line.memory.signed_begins
+    if in_force is not None:
+        after = in_force.begins if after is None else max(after, in_force.begins)
+    signed = line.signer.sign(station_id, names, csr, line.clock.now(), after)
+    line.memory.signed_s, line.memory.signed_begins = now_s, signed.begins
     return signed
 
 

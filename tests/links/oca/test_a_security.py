@@ -24,15 +24,17 @@ from websockets.typing import Subprotocol
 from revere.app.settings import OcppSettings
 from revere.app.tls import StationTls, station_signer
 from revere.control.building import fallback_profiles
+from revere.control.certificates import Certificates
 from revere.control.directory import Directory, secret_mac
 from revere.control.image import Image
 from revere.control.rotation import Rotation
 from revere.control.upgrade import Upgrade
 from revere.core.assets import Station
-from revere.core.errors import Refused, RevereError, ScenarioError
+from revere.core.errors import Refused, RevereError, ScenarioError, Unavailable
 from revere.core.facts import AlarmCleared, AlarmRaised, Fact, SecurityEventReported
 from revere.core.ids import StationId
 from revere.core.orders import ResetStation, SetNetworkProfile, TriggerReport, VariableSetting, WriteVariables
+from revere.core.ports import KnownCertificate
 from revere.core.time import WallClock
 from revere.links.ocppj.server import OcppServer
 from tests.control.scenes import fleet
@@ -100,6 +102,13 @@ class Book:
         self.stations = {station.id: station for station in stations}
         self.offered: dict[str, bytes] = {}
         self.macs = {str(ST): secret_mac(KEY, ST, SECRET)}
+        self.certificates: dict[StationId, KnownCertificate] = {}
+        self.broken = False
+
+    async def save_station_certificate(self, station_id: StationId, certificate: KnownCertificate) -> None:
+        if self.broken:
+            raise Unavailable("the database is away")
+        self.certificates[station_id] = certificate
 
     async def asset(self, _kind: type[Station], asset_id: str) -> Station | None:
         return self.stations.get(StationId(asset_id))
@@ -131,7 +140,16 @@ class Port:
         self.folder, self.protocol = folder, protocol
         self.sink = MemorySink()
         clock = StoppedClock(NOW)
-        self.directory = Directory(of, KEY, self.book.macs, fallback_profiles(of)[0], Image(of), self.book.offered)
+        self.clock = clock
+        self.directory = Directory(
+            of,
+            KEY,
+            self.book.macs,
+            fallback_profiles(of)[0],
+            Image(of),
+            self.book.offered,
+            dict(self.book.certificates),
+        )
         signer = self.tls = None
         if folder is not None:
             names = {"tls_cert": "server.pem", "tls_key": "server.key", "tls_station_root": "root.pem"}
@@ -141,6 +159,7 @@ class Port:
         self.server = OcppServer(self.sink, self.directory, clock, ping_interval_s=None, signer=signer)
         self.rotation = Rotation(self.directory, self.book, self.server, self.sink, clock)
         self.upgrade = Upgrade(self.directory, self.book, self.sink, clock)
+        self.certificates = Certificates(self.directory, self.book, self.server, self.sink, clock)
         self.port = 0
         self.stations: list[HandStation] = []
 
@@ -413,9 +432,16 @@ def test_tc_a_11(protocol: str, name: str, pki: Path, tmp_path: Path) -> None:
             answer, given = await ask_for_one(p, station, csr(name_asked), {"status": "Accepted"})
             assert answer == {"status": "Accepted"}
             await p.until("CertificateTaken")
-            assert p.events() == ["CertificateSigned", "CertificateTaken"]
+            assert p.events() == ["CertificateInForce", "CertificateSigned", "CertificateTaken"]
             assert await p.shut_out(pki / "foreign/stations/cs1", secret=None)
-            await (await p.dial(keep(tmp_path, given["certificateChain"]), secret=None)).close()
+            old, new = pki / "ours/stations/cs1", keep(tmp_path, given["certificateChain"])
+            await (await p.dial(old, secret=None)).close()  # it has not used the new one yet
+            await (await p.dial(new, secret=None)).close()
+            assert await p.shut_out(old, secret=None)
+            await (await p.dial(new, secret=None)).close()
+        async with port(pki / "ours", 3, protocol, book=p.book) as later:  # a restart of ours
+            assert await later.shut_out(old, secret=None)
+            await (await later.dial(new, secret=None)).close()
 
     play(story)
 
