@@ -7,7 +7,7 @@ BIN := .venv/bin
 demo: setup
 	$(BIN)/revere demo
 
-setup: .venv/run.stamp revere/web/static/index.html
+setup: .venv/run.stamp console
 
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -28,10 +28,9 @@ check-python:
 	  else echo "no atheris for this Python: the fuzzing goes on without it"; fi
 	@touch $@
 
-console: revere/web/static/index.html
-
-revere/web/static/index.html: $(shell git ls-files console 2>/dev/null) | .venv/run.stamp
-	$(BIN)/python console/build.py
+# The build carries the hash of its sources: no file's time can pass an old one off as new.
+console: .venv/run.stamp
+	@$(BIN)/python console/build.py --if-needed
 
 test: setup .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from revere.web.built import complaint, stamp
+
 CONSOLE = Path(__file__).resolve().parent
 NODE_LEAST = 20
 
@@ -28,12 +30,20 @@ def node_and_npm() -> tuple[Path, list[str]]:
 
 
 def main() -> None:
-    """Install what the lock names and build; with ``--check``, check the types of what is installed."""
+    """Install what the lock names and build; with ``--check``, check the types of what is installed.
+
+    With ``--if-needed`` nothing is done where the console is built from these sources already.
+    """
+    if "--if-needed" in sys.argv[1:] and not complaint():
+        return
     folder, npm = node_and_npm()
     environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "CI": "true"}
     build = (["ci", "--no-audit", "--no-fund", "--loglevel=error"], ["run", "build", "--silent"])
-    for words in (["run", "check", "--silent"],) if "--check" in sys.argv[1:] else build:
+    check = "--check" in sys.argv[1:]
+    for words in (["run", "check", "--silent"],) if check else build:
         subprocess.run([*npm, *words], cwd=CONSOLE, env=environment, check=True)
+    if not check:
+        stamp()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from revere.app.beside import of_the_twin, open_beside
 from revere.app.past import HISTORY_DAYS, Past
 from revere.app.play import check_range
 from revere.app.running import only_server, running_mark
-from revere.app.serve import Place, mark_of, one_time_link, pages, until_stopped
+from revere.app.serve import Place, mark_of, one_time_link, pages, until_stopped, warn_of_console
 from revere.core.errors import Refused
 from revere.core.time import at_local
 from revere.store.postgres import EmbeddedPostgres
@@ -132,6 +132,7 @@ async def _show(scenario: Scenario, clock: TwinClock, folder: Path, options: Dem
             place = Place(postgres.dsn, postgres.owner_dsn, postgres.bin_dir)
             with running_mark(folder, mark_of(web, token, place, durable=False)):
                 _greet(scenario, options, bound, one_time_link(links, settings, bound), house.port, folder)
+                warn_of_console(settings, say)
                 await until_stopped(house, watch_s=WATCH_TWIN_S)
         finally:
             say("stopping …")

@@ -36,6 +36,7 @@ from revere.settle.rules import load_rulebook
 from revere.store.postgres import EmbeddedPostgres
 from revere.store.store import Store
 from revere.web.app import create_app, wall_seconds
+from revere.web.built import complaint
 from revere.web.from_store import StoreAccounts, StoreHistory
 from revere.web.ports import Account
 from revere.web.server import WebThread
@@ -168,6 +169,13 @@ def one_time_link(links: OneTimeLinks, settings: WebSettings, port: int) -> str:
     return f"{settings.address(port)}/login/once?token={links.issue(Account(name=OPERATOR, role='operator'))}"
 
 
+def warn_of_console(settings: WebSettings, say: Callable[[str], None]) -> None:
+    """Tell who starts the server that its pages are missing or not those of these sources."""
+    wrong = complaint(settings.static_folder)
+    if wrong:
+        say(f"WARNING: {wrong}")
+
+
 async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM."""
     process.many_sockets()
@@ -218,6 +226,7 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
         try:
             port = web.start()
             with running_mark(folder, mark_of(web, token, place)):
+                warn_of_console(settings.web, say)
                 say(f"console   {settings.web.address(port)}")
                 say(f"stations  {settings.ocpp.address(house.port)}")
                 if not [user for user in await store.users() if user.role == OPERATOR and user.password_hash]:

@@ -21,6 +21,7 @@ from revere.control.desk import Desk
 from revere.core.errors import RevereError, Unavailable
 from revere.core.time import wall_now
 from revere.web.acting import discharge_routes, lock_routes, programme_routes, station_routes
+from revere.web.built import REMEDY
 from revere.web.calling import event_routes
 from revere.web.campaigning import campaign_routes
 from revere.web.carding import card_routes
@@ -118,9 +119,7 @@ def page_routes(settings: WebSettings) -> list[BaseRouteHandler | Router]:
         try:
             page = index.read_bytes()
         except FileNotFoundError as error:
-            raise Unavailable(
-                "the console is not built", where="revere/web/static", remedy="Run make setup, then reload"
-            ) from error
+            raise Unavailable("the console is not built", remedy=REMEDY.capitalize()) from error
         return Response(page, media_type="text/html; charset=utf-8", headers={"Cache-Control": "no-cache"})
 
     @get(["/", "/public", "/login"], opt=PUBLIC, include_in_schema=False, sync_to_thread=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -19,53 +18,15 @@ from revere.control.desk import (
     WithdrawEvent,
 )
 from revere.core.orders import ResetStation, TakeInventory
-from revere.web.settings import STATIC_FOLDER
+from tests.trips.pages import BROWSER_TRIP, Watched
 from tests.web.conftest import Web, close_web, open_web
 from tests.web.fake_desk import PASSWORD, FakeDesk, person
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-    pytest.mark.skipif(not (STATIC_FOLDER / "index.html").exists(), reason="the console is not built"),
-]
-WAIT_MS = 10_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, headless."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield running
-        running.close()
-
-
-class Watched:
-    """A page whose console errors and foreign requests are written down."""
-
-    def __init__(self, browser: Browser, base: str, **context: object) -> None:
-        self.context = browser.new_context(**context)  # type: ignore[arg-type]
-        self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(WAIT_MS)
-        self.errors: list[str] = []
-        self.foreign: list[str] = []
-        self.page.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("request", lambda asked: None if asked.url.startswith(base) else self.foreign.append(asked.url))
-
-    def assert_clean(self) -> None:
-        """No error in the console, no request beyond our own origin."""
-        assert self.errors == []
-        assert self.foreign == []
+pytestmark = BROWSER_TRIP
+OTHER_RELEASE = 'event: view\ndata: {"now": "2023-09-07T20:00:00Z", "zone": "America/New_York"}\n\n'
 
 
 @pytest.fixture
@@ -124,7 +85,7 @@ def test_an_operator_stops_and_releases(browser: Browser, web: Web) -> None:
     page.get_by_text("Discharge is stopped").wait_for()
     page.get_by_text("44 stations at 0 kW").wait_for()
     page.get_by_text("meter showed rest 8 s of simulated time after the order").wait_for()
-    page.wait_for_function("document.querySelector('[data-testid=power-now]').ariaLabel === 'resting'")
+    page.locator("[data-testid=power-now][aria-label=resting]").wait_for()
     assert [type(ask).__name__ for ask in web.desk.asked] == ["StopDischarge"]
 
     release = page.get_by_role("button", name="Release")
@@ -132,7 +93,7 @@ def test_an_operator_stops_and_releases(browser: Browser, web: Web) -> None:
     page.get_by_label("Reason for the release").fill("checked with the fire department")
     release.click()
     page.get_by_text("Discharge follows the plan").wait_for()
-    page.wait_for_function("document.querySelector('[data-testid=power-now]').ariaLabel.startsWith('giving')")
+    page.locator("[data-testid=power-now][aria-label^=giving]").wait_for()
     seen.assert_clean()
     seen.context.close()
 
@@ -327,6 +288,37 @@ def test_the_public_page_says_calmly_that_its_figures_may_be_old(
     web.desk.database = "ok"
     page.get_by_text("These figures may be old").wait_for(state="detached")
     seen.assert_clean()
+    seen.context.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "stream"), [("/", "**/api/v1/live/public"), ("/operator", "**/api/v1/live")], ids=["public", "operator"]
+)
+def test_a_page_that_cannot_read_what_the_server_sends_asks_for_a_reload(
+    browser: Browser, web: Web, path: str, stream: str
+) -> None:
+    seen = Watched(browser, web.base)
+    page = seen.page
+    page.goto(f"{web.base}/login/once?token={web.links.issue(person('operator'))}")
+    page.get_by_test_id("power-now").wait_for()
+    page.route(stream, lambda asked: asked.fulfill(content_type="text/event-stream", body=OTHER_RELEASE))
+    page.goto(web.base + path)
+    page.get_by_text("do not understand each other").wait_for()
+    page.unroute(stream)
+    page.get_by_role("button", name="Reload").click()
+    page.get_by_test_id("public-power" if path == "/" else "power-now").wait_for()
+    assert len(seen.errors) == 1, "what it could not read is in the browser's console"
+    seen.context.close()
+
+
+def test_a_page_whose_parts_are_gone_asks_for_a_reload(browser: Browser, web: Web) -> None:
+    seen = Watched(browser, web.base)
+    page = seen.page
+    page.goto(f"{web.base}/login/once?token={web.links.issue(person('operator'))}")
+    page.get_by_test_id("power-now").wait_for()
+    page.route("**/assets/Operator-*.js", lambda asked: asked.fulfill(status=404))
+    page.reload()
+    page.get_by_role("button", name="Reload").wait_for()
     seen.context.close()
 
 

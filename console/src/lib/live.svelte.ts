@@ -7,7 +7,8 @@ const RETRY_MS = 3000;
  * trust it; a page that has lost its stream keeps the last picture and says so.
  */
 export class Live<T extends { stale_s: number; speed: number }> {
-  view = $state.raw<T | null>(null);
+  private picture = $state.raw<T | null>(null);
+  private strange = $state.raw<Error | null>(null);
   lost = $state(false);
   unchangedS = $state(0);
   problem = $state("");
@@ -16,8 +17,15 @@ export class Live<T extends { stale_s: number; speed: number }> {
 
   constructor(
     private readonly path: string,
+    private readonly fields: (keyof T & string)[],
     private readonly onUnauthorized?: () => void,
   ) {}
+
+  /** Throws, so that the page says so, where the server sends what this page cannot read. */
+  get view(): T | null {
+    if (this.strange) throw this.strange;
+    return this.picture;
+  }
 
   get staleS(): number {
     // The heart counts in its own time; under a twin's speed its seconds pass faster than ours.
@@ -52,7 +60,7 @@ export class Live<T extends { stale_s: number; speed: number }> {
     this.source = source;
     source.addEventListener("view", (message) => this.take(JSON.parse(message.data as string) as T));
     source.addEventListener("patch", (message) => {
-      if (this.view) this.take({ ...this.view, ...(JSON.parse(message.data as string) as Partial<T>) });
+      if (this.picture) this.take({ ...this.picture, ...(JSON.parse(message.data as string) as Partial<T>) });
     });
     source.addEventListener("heartbeat", (message) => {
       const pulse = JSON.parse(message.data as string) as { unchanged_s: number };
@@ -66,7 +74,12 @@ export class Live<T extends { stale_s: number; speed: number }> {
   }
 
   private take(view: T): void {
-    this.view = view;
+    const missing = this.fields.filter((field) => !(field in view));
+    if (missing.length > 0) {
+      this.strange = new Error(`${this.path} lacks ${missing.join(", ")}: this page is of another release`);
+      return;
+    }
+    this.picture = view;
     this.unchangedS = 0;
     this.lost = false;
     this.problem = "";
