@@ -31,10 +31,10 @@ from revere.core.facts import (
     StationDisconnected,
 )
 from revere.core.ids import StationId
-from revere.links.ocppj.bounds import BAD_FRAMES_PER_MINUTE_MAX
-from revere.links.ocppj.connection import FrameBudget
+from revere.links.ocppj.bounds import BAD_FRAMES_PER_MINUTE_MAX, LONG_FRAME_MAX_BYTES, SETPOINT_TIMEOUT_S
 from revere.links.ocppj.framing import FrameRefused, parse_frame
 from revere.links.ocppj.login import LoginBudget
+from revere.links.ocppj.transport import ReadBudget
 
 HEARTBEAT = '[2,"a","Heartbeat",{}]'
 VALUE = (
@@ -205,11 +205,67 @@ def test_compression_is_refused() -> None:
 
 
 def test_a_flooding_connection_is_read_slowly() -> None:
-    budget = FrameBudget(0.0)
-    waits = [budget.wait_s(0.0) for _ in range(600)]
+    budget = ReadBudget()
+    waits = [budget.wait_s(100.0, 1, 900) for _ in range(600)]
     assert waits[:400] == [0.0] * 400
     assert waits[-1] == pytest.approx(2.0)
-    assert budget.wait_s(10.0) == 0.0
+    assert budget.wait_s(110.0, 1, 900) == 0.0
+
+
+def test_many_bytes_in_few_frames_are_read_slowly_too() -> None:
+    budget = ReadBudget()
+    waits = [budget.wait_s(100.0, 1, LONG_FRAME_MAX_BYTES) for _ in range(27)]
+    assert waits[:4] == [0.0] * 4
+    assert waits[-1] == pytest.approx(23 / 16 * 60)
+    assert waits[4] < SETPOINT_TIMEOUT_S, "an answer behind one long report is still in time"
+    assert budget.wait_s(400.0, 4, 4 * LONG_FRAME_MAX_BYTES) == 0.0
+
+
+def test_the_inventory_of_a_large_station_is_read_without_a_pause() -> None:
+    entry = {
+        "component": {"name": "SmartChargingCtrlr", "instance": "Main", "evse": {"id": 12, "connectorId": 2}},
+        "variable": {"name": "LimitChangeSignificance", "instance": "CentralSetpoint"},
+        "variableAttribute": [{"type": "Actual", "value": "0.5", "mutability": "ReadWrite", "persistent": True}],
+        "variableCharacteristics": {
+            "unit": "Percent",
+            "dataType": "decimal",
+            "maxLimit": 100,
+            "supportsMonitoring": True,
+        },
+    }
+    variables = 100 * 90  # what a hundred components, each with ninety variables, have to say
+    assert ReadBudget().wait_s(100.0, variables // 50, variables * len(json.dumps(entry))) == 0.0
+
+
+@pytest.mark.parametrize("said", ["reports", "pings", "fragments"])
+def test_a_station_that_says_too_much_is_left_unread_and_keeps_its_connection(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("revere.links.ocppj.transport.BYTE_BURST", 100_000.0)
+    monkeypatch.setattr("revere.links.ocppj.transport.BYTES_PER_S_MAX", 1_000_000.0)
+    report = {"requestId": 1, "generatedAt": "2026-07-16T19:30:00Z", "seqNo": 0, "z": "x" * 100_000}
+
+    async def story() -> None:
+        async with bench() as b:
+            station = await b.station()
+            began_s = asyncio.get_running_loop().time()
+            match said:
+                case "reports":
+                    for _ in range(3):
+                        await station.call("NotifyReport", report)
+                case "pings":
+                    for number in range(430):
+                        await station.socket.ping(f"{number:0125}")
+                case "fragments":
+                    text = json.dumps([2, "a", "NotifyReport", {**report, "z": "x" * 300_000}])
+                    await station.socket.send([text[n : n + 1_000] for n in range(0, len(text), 1_000)])
+            for _ in range(2):  # the first one may come in one piece with the flood
+                assert (await station.call("Heartbeat", {}))[0] == 3
+            assert asyncio.get_running_loop().time() - began_s > 0.15
+            assert b.server.counters.reads_paused > 0
+            assert b.server.counters.frames_refused == 0
+
+    play(story)
 
 
 def test_login_records_are_bounded_and_forgive() -> None:

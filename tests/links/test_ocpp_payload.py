@@ -7,11 +7,13 @@ import json
 from typing import Any
 
 import pytest
-from ocpp_rig import bench, config, play
+from ocpp_rig import bench, config, play, provisioned
 from ocpp_schemas import fullest, validator
 
 from revere.app import bench_ocpp
+from revere.core.errors import Unavailable
 from revere.core.facts import MessageKept, MeterReading, SessionEnded
+from revere.core.orders import ClearCache
 from revere.links.ocpp2.wire import v21
 from revere.links.ocpp16 import wire as wire16
 from revere.links.ocppj.bounds import FRAME_MAX_BYTES, Counters
@@ -195,6 +197,27 @@ def test_an_answer_may_be_long_once_such_a_one_was_asked_for() -> None:
                 while not b.server.connected():
                     await station.call("Heartbeat", {})
             assert len(await b.server.composite_limits_kw(config().station_id, 1, 3600)) == 1024
+
+    play(story)
+
+
+def test_an_answer_may_be_long_only_while_such_a_one_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    long_answer = {"status": "Accepted", "z": "y" * (FRAME_MAX_BYTES + 4_000)}
+
+    async def story() -> None:
+        async with bench() as b:
+            station = await provisioned(b)
+            counters = b.server.counters
+            station.reactions["ClearCache"] = long_answer
+            assert (await b.server.carry_out(config().station_id, ClearCache())).status == "rejected"
+            assert counters.frames_refused == 1, "it had been asked for a composite schedule before"
+            monkeypatch.setattr("revere.links.ocppj.calls.SETPOINT_TIMEOUT_S", 0.0)
+            station.reactions["GetCompositeSchedule"] = long_answer
+            with pytest.raises(Unavailable):
+                await b.server.composite_limits_kw(config().station_id, 1, 3600)
+            assert (await station.call("Heartbeat", {}))[0] == 3
+            assert counters.frames_refused == 2, "nobody waits for the late one any more"
+            assert counters.connections == 1
 
     play(story)
 

@@ -142,9 +142,6 @@ class Socket:
         """See ``Transport``."""
         self.on_text = on_text
 
-    def pause(self, wait_s: float) -> None:
-        """Nothing floods here: a frame is sent when the last was answered."""
-
     def send(self, frame: bytes) -> None:
         """See ``Transport``."""
         if self.code is not None:

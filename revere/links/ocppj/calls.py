@@ -147,6 +147,8 @@ class Pending(msgspec.Struct):
     future: asyncio.Future[Result]
     since_s: float
     setpoint: bool
+    long_answer: bool
+    """Whether its answer may be a long frame."""
 
 
 class CallTable:
@@ -176,8 +178,6 @@ class CallTable:
         self._pending: Pending | None = None
         self._closed = False
         self._readers: dict[type, PayloadReader[object]] = {}
-        self.long_answer_may_come = False
-        """Whether anything was asked on this connection whose answer, even a late one, may be a long frame."""
 
     async def call(
         self,
@@ -222,9 +222,8 @@ class CallTable:
     ) -> Reply[T]:
         self._next += 1
         loop = asyncio.get_running_loop()
-        pending = Pending(f"r{self._next}", loop.create_future(), loop.time(), setpoint)
+        pending = Pending(f"r{self._next}", loop.create_future(), loop.time(), setpoint, action in LONG_ANSWERS)
         self._pending = pending
-        self.long_answer_may_come = self.long_answer_may_come or action in LONG_ANSWERS
         try:
             self._transport.send(call_frame(pending.message_id, action, payload))
             sent_wall_s = wall_s()
@@ -238,6 +237,12 @@ class CallTable:
         finally:
             self._pending = None
         return Reply(self._read(action, result, answer), sent_wall_s)
+
+    @property
+    def long_answer_may_come(self) -> bool:
+        """Whether a call waits whose answer may be a long frame."""
+        pending = self._pending
+        return pending is not None and pending.long_answer and not pending.future.done()
 
     def press(self) -> None:
         """A setpoint waits: what is in flight has :data:`CALL_YIELDS_S` from its sending, and no longer."""

@@ -20,8 +20,7 @@ from revere.links.ocppj.bounds import (
     BAD_FRAMES_PER_MINUTE_MAX,
     BAD_PAYLOADS_MAX,
     BOOT_LATE_S,
-    FRAME_BURST,
-    FRAMES_PER_S_MAX,
+    FRAME_MAX_BYTES,
     INBOUND_WAITING_MAX,
     LATE_NEXT_S,
     LATE_S,
@@ -68,20 +67,6 @@ _CODES_16: Final[dict[str, ErrorCode]] = {
 """Error codes that 1.6 spells or lumps otherwise."""
 
 
-class FrameBudget:
-    """A token bucket: how many frames may be read now, in loop time."""
-
-    def __init__(self, now_s: float) -> None:
-        self._tokens = FRAME_BURST
-        self._at_s = now_s
-
-    def wait_s(self, now_s: float) -> float:
-        """Take one token; the seconds to wait before reading on."""
-        self._tokens = min(FRAME_BURST, self._tokens + (now_s - self._at_s) * FRAMES_PER_S_MAX) - 1.0
-        self._at_s = now_s
-        return max(0.0, -self._tokens / FRAMES_PER_S_MAX)
-
-
 class Turn:
     """A station's message under way."""
 
@@ -126,7 +111,6 @@ class StationLink:
         self._turn: Turn | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._speed = speed
-        self._budget = FrameBudget(0.0)
         self._deaf = False
         self._bad_frames_s: list[float] = []
         """When the latest came, in loop time; one more than may come in a minute."""
@@ -139,7 +123,6 @@ class StationLink:
     async def run(self) -> None:
         """Serve until the socket closes, for whatever reason; never raises for what a station sent."""
         loop = asyncio.get_running_loop()
-        self._budget = FrameBudget(loop.time())
         resume = loop.call_later(RESUME_AFTER_S, self._resume)
         self._spawn(self._work())
         try:
@@ -177,12 +160,8 @@ class StationLink:
         if self._deaf:
             return
         self._counters.frames_in += 1
-        wait_s = self._budget.wait_s(asyncio.get_running_loop().time())
-        if wait_s > 0:
-            self._counters.frames_throttled += 1
-            self._transport.pause(wait_s)
         try:
-            frame = parse_frame(raw, long_answer=self._calls.long_answer_may_come)
+            frame = parse_frame(raw, long_answer=len(raw) > FRAME_MAX_BYTES and self._calls.long_answer_may_come)
         except FrameRefused as error:
             self._refuse_frame(raw, error)
             return

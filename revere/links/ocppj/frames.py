@@ -88,7 +88,6 @@ class NotedTransport:
         self._transport = transport
         self._ring = ring
         self._clock = clock
-        self.pause = transport.pause
         self.ended = transport.ended
         self.close = transport.close
 

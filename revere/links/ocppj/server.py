@@ -127,7 +127,9 @@ class OcppServer:
                 port,
                 process_request=self._admit,
                 select_subprotocol=_registered_protocol,
-                create_connection=functools.partial(StationSocket, threshold=self._threshold, tls=tls),  # type: ignore[arg-type]
+                create_connection=functools.partial(  # type: ignore[arg-type]
+                    StationSocket, threshold=self._threshold, tls=tls, counters=self.counters
+                ),
                 compression=None,
                 server_header=None,
                 max_size=LONG_FRAME_MAX_BYTES,

@@ -16,7 +16,17 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 
-from revere.links.ocppj.bounds import CLOSE_TIMEOUT_S, OPEN_TIMEOUT_S, UNOPENED_MAX_BYTES, UNREAD_MAX_BYTES
+from revere.links.ocppj.bounds import (
+    BYTE_BURST,
+    BYTES_PER_S_MAX,
+    CLOSE_TIMEOUT_S,
+    FRAME_BURST,
+    FRAMES_PER_S_MAX,
+    OPEN_TIMEOUT_S,
+    UNOPENED_MAX_BYTES,
+    UNREAD_MAX_BYTES,
+    Counters,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -48,10 +58,6 @@ class Transport(Protocol):
         """Hand over each message from now on, what came early first. ``on_text`` must not raise."""
         ...
 
-    def pause(self, wait_s: float) -> None:
-        """Read nothing for a while: the kernel's buffer holds a flood back."""
-        ...
-
     def send(self, frame: bytes) -> None:
         """Hand a text message to the socket. Raises :class:`Disconnected`."""
         ...
@@ -65,16 +71,43 @@ class Transport(Protocol):
         ...
 
 
+class ReadBudget:
+    """How much may be read now: two token buckets, of frames and of bytes, in loop time."""
+
+    __slots__ = ("_at_s", "_bytes", "_frames")
+
+    def __init__(self) -> None:
+        self._frames = FRAME_BURST
+        self._bytes = BYTE_BURST
+        self._at_s = 0.0
+
+    def wait_s(self, now_s: float, frames: int, size_bytes: int) -> float:
+        """Take what was read; the seconds to wait before reading on."""
+        passed_s = now_s - self._at_s
+        self._at_s = now_s
+        self._frames = min(FRAME_BURST, self._frames + passed_s * FRAMES_PER_S_MAX) - frames
+        self._bytes = min(BYTE_BURST, self._bytes + passed_s * BYTES_PER_S_MAX) - size_bytes
+        if self._frames >= 0.0 <= self._bytes:
+            return 0.0
+        return max(-self._frames / FRAMES_PER_S_MAX, -self._bytes / BYTES_PER_S_MAX)
+
+
 class StationSocket(ServerConnection):
     """A server's socket that knows whose it is from the handshake on, and calls for each whole message.
 
-    Handshake, pings, flow control and closing are the library's; its queue of received messages stays empty.
+    Handshake, pings and closing are the library's; its queue of received messages stays empty. A station that says too
+    much, in messages, fragments or pings, is left unread for a while: the kernel's buffer holds it back.
     """
 
     config: StationConfig | None = None
 
     def __init__(
-        self, *args: Any, threshold: Threshold | None = None, tls: ssl.SSLContext | None = None, **named: Any
+        self,
+        *args: Any,
+        threshold: Threshold | None = None,
+        tls: ssl.SSLContext | None = None,
+        counters: Counters | None = None,
+        **named: Any,
     ) -> None:
         super().__init__(*args, **named)
         self._threshold = threshold
@@ -88,6 +121,10 @@ class StationSocket(ServerConnection):
         self._on_text: Callable[[bytes], None] | None = None
         self._early: list[bytes] = []
         self._parts: list[bytes] = []
+        self._budget = ReadBudget()
+        self._frames_read = 0
+        """Since the budget was asked last, pings and fragments too."""
+        self._counters = counters or Counters()
         self._resume: asyncio.TimerHandle | None = None
 
     # Before the door (``threshold.Caller``) ------------------------------------------------------------
@@ -175,6 +212,10 @@ class StationSocket(ServerConnection):
         """Bytes of the opening, then of frames."""
         if self._made:
             super().data_received(data)
+            wait_s = self._budget.wait_s(self.loop.time(), self._frames_read, len(data))
+            self._frames_read = 0
+            if wait_s > 0.0:
+                self._pause(wait_s)
         elif self._raw is not None and len(self._before) + len(data) <= UNOPENED_MAX_BYTES:
             self._before += data
 
@@ -195,6 +236,7 @@ class StationSocket(ServerConnection):
 
     def process_event(self, event: Event) -> None:
         """Take a message's frame for ourselves; the rest is the library's."""
+        self._frames_read += 1
         if not isinstance(event, Frame) or event.opcode not in DATA:
             super().process_event(event)
         elif event.fin and not self._parts:
@@ -220,11 +262,11 @@ class StationSocket(ServerConnection):
             on_text(self._early.pop(0))
         self.transport.resume_reading()
 
-    def pause(self, wait_s: float) -> None:
-        """See :class:`Transport`."""
-        if self._resume is None:
+    def _pause(self, wait_s: float) -> None:
+        if self._resume is None and not self.transport.is_closing():
+            self._counters.reads_paused += 1
             self.transport.pause_reading()
-            self._resume = asyncio.get_running_loop().call_later(wait_s, self._read_on)
+            self._resume = self.loop.call_later(wait_s, self._read_on)
 
     def _read_on(self) -> None:
         self._resume = None
@@ -248,7 +290,6 @@ class WebSocketTransport:
     def __init__(self, socket: StationSocket) -> None:
         self._socket = socket
         self.listen = socket.listen
-        self.pause = socket.pause
         self.send = socket.send_frame
 
     async def ended(self) -> str:
