@@ -62,6 +62,7 @@ REMEMBERED: tuple[tuple[dt.timedelta | None, tuple[str, ...]], ...] = (
         ),
     ),
     (dt.timedelta(days=31), ("ExternalLimitReported", "ExternalLimitLifted")),
+    (dt.timedelta(days=31), ("NumberGiven",)),
     (dt.timedelta(days=400), ("CampaignStarted", "CampaignTold", "CampaignStep", "CampaignEnded")),
     (
         dt.timedelta(days=1),

@@ -38,6 +38,7 @@ OUR_OWN = (
     f.SignedValueReceived,
     f.StreamValuesReceived,
     f.StationOrdered,
+    f.NumberGiven,
 )
 """Facts of deciding itself. A new plan is seen by itself, a station that does not follow by its alarm."""
 

@@ -141,6 +141,13 @@ class Directory:
         self._certificates[station_id] = revoked
         return revoked
 
+    def gave(self, station_id: StationId, request_id: int) -> bool:
+        """Whether we have given the station that number to report under: an order's, or a campaign's of old."""
+        steps = [campaign.progress.get(station_id) for campaign in self._image.campaigns.values()]
+        return self._image.told.gave(station_id, request_id) or request_id in [
+            step.request_id for step in steps if step is not None
+        ]
+
     def mac_of(self, station_id: StationId, secret: str) -> bytes:
         """What is kept of a secret."""
         return secret_mac(self._key, station_id, secret)

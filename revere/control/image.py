@@ -270,7 +270,7 @@ class Image:
             self._station(fact)
             return
         if isinstance(fact, f.RecordFact):
-            if isinstance(fact, f.StationOrdered):
+            if isinstance(fact, f.StationOrdered | f.NumberGiven):
                 self.told.apply(fact)
             return
         match fact:

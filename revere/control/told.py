@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 TELLINGS_MAX = 30
 """For each station; the oldest is forgotten first."""
+NUMBERS_MAX = 64
+"""Numbers known for each station: under an older one it reports no more."""
 SETPOINT = "setpoint"
 
 
@@ -25,14 +27,21 @@ class Told:
     def __init__(self) -> None:
         self._of: dict[StationId, deque[TellingView]] = {}
         self._open: dict[str, StationId] = {}
+        self._numbers: dict[StationId, deque[int]] = {}
 
     def of(self, station_id: StationId) -> tuple[TellingView, ...]:
         """The newest first."""
         return tuple(reversed(self._of.get(station_id, ())))
 
-    def apply(self, fact: f.CommandIssued | f.CommandEnded | f.StationOrdered) -> None:
+    def gave(self, station_id: StationId, request_id: int) -> bool:
+        """Whether the station may report under that number."""
+        return request_id in self._numbers.get(station_id, ())
+
+    def apply(self, fact: f.CommandIssued | f.CommandEnded | f.StationOrdered | f.NumberGiven) -> None:
         """Take note of what was asked, or how it ended."""
-        if isinstance(fact, f.CommandEnded):
+        if isinstance(fact, f.NumberGiven):
+            self._numbers.setdefault(fact.station_id, deque(maxlen=NUMBERS_MAX)).append(fact.request_id)
+        elif isinstance(fact, f.CommandEnded):
             self._end(fact)
         elif isinstance(fact, f.CommandIssued):
             kw = fact.detail.get("setpoint_kw")

@@ -22,6 +22,7 @@ from revere.core.upkeep import FirmwareReported as FirmwareReported
 from revere.core.upkeep import FirmwareStatus as FirmwareStatus
 from revere.core.upkeep import LogReported as LogReported
 from revere.core.upkeep import MonitorReported as MonitorReported
+from revere.core.upkeep import NumberGiven as NumberGiven
 from revere.core.v2x_facts import DerControlReported as DerControlReported
 from revere.core.v2x_facts import ExternalLimitLifted as ExternalLimitLifted
 from revere.core.v2x_facts import ExternalLimitReported as ExternalLimitReported
@@ -515,6 +516,7 @@ RecordFact = (
     | LogReported
     | MessageKept
     | MonitorReported
+    | NumberGiven
     | StationOrdered
     | StationHeld
     | CardChanged

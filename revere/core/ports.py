@@ -80,6 +80,10 @@ class StationDirectory(Protocol):
         """The station came in with it: it is the one in force from now on."""
         ...
 
+    def gave(self, station_id: StationId, request_id: int) -> bool:
+        """Whether the station was given that number to report under."""
+        ...
+
     def identity(self, station_id: StationId) -> StationIdentity | None:
         """Which charger the station is taken to be; None before its first boot."""
         ...

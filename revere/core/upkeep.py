@@ -27,6 +27,13 @@ FirmwareStatus = Literal[
 """How far a station is with new firmware."""
 
 
+class NumberGiven(FactBase, frozen=True, tag=True, kw_only=True):
+    """A station is about to be asked for something on which it reports later, under this number."""
+
+    station_id: StationId
+    request_id: int
+
+
 class FirmwareReported(FactBase, frozen=True, tag=True, kw_only=True):
     """How far a station is with new firmware; ``request_id`` is that of the order, where the edition tells it."""
 

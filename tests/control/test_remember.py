@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from revere.app.house import abandoned, remember
+from revere.control.building import fallback_profiles
+from revere.control.directory import Directory
 from revere.control.image import Image
+from revere.control.told import NUMBERS_MAX
 from revere.core import facts as f
-from revere.core.ids import CommandId, StationId
+from revere.core.ids import CampaignId, CommandId, StationId
 from tests.control.scenes import NOON, called, fleet, plug, reading
 
 if TYPE_CHECKING:
@@ -83,3 +86,38 @@ def test_which_charger_cannot_be_told_is_known_from_the_start_however_long_it_ha
     for facts, tell in (((), True), ((said,), False), ((said, changed), True)):
         evse = remembered(*facts).evses["cs1/1"]
         assert (evse.controllable, evse.discharges) == (tell, tell)
+
+
+def test_a_station_reports_under_the_numbers_of_a_month_and_under_those_of_a_campaign() -> None:
+    def given(number: int, days: float, station: str = "cs1") -> f.NumberGiven:
+        at = NOON - dt.timedelta(days=days)
+        return f.NumberGiven(at=at, station_id=StationId(station), request_id=number)
+
+    long_ago = NOON - dt.timedelta(days=90)
+    campaign = {"campaign_id": CampaignId("c1"), "at": long_ago}
+    image = remembered(
+        given(1, 32),
+        given(2, 30),
+        given(3, 1, "cs2"),
+        f.CampaignStarted(
+            **campaign,
+            by="op",
+            vendor="V",
+            model="M",
+            version="2",
+            location="https://h/m",
+            stations=(StationId("cs1"),),
+        ),
+        f.CampaignStep(**campaign, station_id=StationId("cs1"), step="asked", request_id=9),
+    )
+    of = fleet()
+    directory = Directory(of, b"k" * 32, {}, fallback_profiles(of)[0], image)
+    assert [directory.gave(StationId("cs1"), number) for number in (1, 2, 3, 9)] == [False, True, False, True]
+    assert [directory.gave(StationId("cs2"), number) for number in (2, 3, 9)] == [False, True, False]
+
+
+def test_of_a_stations_numbers_the_newest_are_known() -> None:
+    image = remembered(
+        *(f.NumberGiven(at=NOON, station_id=StationId("cs1"), request_id=number) for number in range(NUMBERS_MAX + 1))
+    )
+    assert [image.told.gave(StationId("cs1"), number) for number in (0, 1, NUMBERS_MAX)] == [False, True, True]

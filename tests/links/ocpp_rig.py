@@ -110,6 +110,7 @@ class Directory:
         self.locks: dict[StationId, LockState] = {}
         self.tokens: dict[str, Authorization] = {}
         self.running: set[str] = set()
+        self.numbers: set[tuple[StationId, int]] = set()
         self.certificates: dict[StationId, KnownCertificate] = {}
 
     def registered(self, station_id: str) -> StationConfig | None:
@@ -130,6 +131,9 @@ class Directory:
 
     def use_certificate(self, station_id: StationId, certificate: KnownCertificate) -> None:
         self.certificates[station_id] = certificate
+
+    def gave(self, station_id: StationId, request_id: int) -> bool:
+        return (station_id, request_id) in self.numbers
 
     def identity(self, station_id: StationId) -> StationIdentity | None:
         return self.identities.get(station_id)

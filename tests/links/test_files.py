@@ -289,6 +289,7 @@ def test_what_a_station_tells_is_recorded_before_it_is_answered(
     async def story() -> None:
         async with bench(config(protocol=protocol)) as b:
             station = await booted(b, protocol)
+            b.directory.numbers.add((ST, 3))
             b.sink.gate.clear()
             answer = await station.begin(action, payload)
             await asyncio.sleep(0.02)

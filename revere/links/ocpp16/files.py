@@ -55,6 +55,8 @@ async def firmware_status(session: Session16, request: wire.FirmwareStatusNotifi
 async def signed_status(session: Session16, request: wire.SignedFirmwareStatusNotification) -> Answered:
     """The same of signed firmware, with the number of the order."""
     line = session.line
+    if line.unasked(request.requestId, request.status):
+        return Answered(wire.SignedFirmwareStatusNotificationResponse())
     fact = FirmwareReported(
         at=line.clock.now(),
         station_id=line.config.station_id,
@@ -79,6 +81,8 @@ async def diagnostics_status(session: Session16, request: wire.DiagnosticsStatus
 
 async def _log(session: Session16, status: str, request_id: int | None) -> None:
     line = session.line
+    if line.unasked(request_id, status):
+        return
     fact = LogReported(at=line.clock.now(), station_id=line.config.station_id, status=status, request_id=request_id)
     await line.record([fact])
 
@@ -98,7 +102,7 @@ async def update(session: Session16, order: UpdateFirmware) -> Answer:
         )
         heard = await session.ask("UpdateFirmware", plain, wire.UpdateFirmwareResponse)
         return line.answer("Accepted", sent_wall_s=heard.sent_wall_s)
-    request_id = order.request_id or line.memory.request_id(now)
+    request_id = await line.number(order.request_id)
     request = wire.SignedUpdateFirmware(
         requestId=request_id,
         retries=order.retries,
@@ -121,7 +125,7 @@ async def fetch_log(session: Session16, order: FetchLog) -> Answer:
     if order.log not in _LOGS:
         raise Refused("1.6 has no such log", got=order.log, expected=", ".join(_LOGS))
     line = session.line
-    request_id = line.memory.request_id(line.clock.now())
+    request_id = await line.number()
     request = wire.GetLog(
         logType=_LOGS[order.log],
         requestId=request_id,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import zlib
+from collections import deque
 from contextlib import asynccontextmanager
 from math import inf
 from statistics import median
@@ -28,6 +29,7 @@ from revere.core.facts import (
     IdentityAccepted,
     IdentityRefused,
     MeterReading,
+    NumberGiven,
     ScheduleRead,
     StationBooted,
     StationProvisioned,
@@ -63,6 +65,8 @@ HEARTBEAT_SPREAD: Final = 0.1
 TRANSACTIONS_MAX: Final = 64
 """Transactions remembered for each station; the oldest is forgotten first."""
 SCHEDULE_STEPS_MAX: Final = 24
+NUMBERS_MAX: Final = 64
+"""Numbers of orders remembered for each station."""
 PROFILE_INTERVAL_S: Final = 60.0
 """A profile of one purpose is sent at most this often; strict stations refuse more."""
 RATE_MARGIN_S: Final = 2.0
@@ -234,6 +238,8 @@ class StationMemory:
         self.problems: tuple[str, ...] = ()
         self.remote_starts = 0
         self._request_id = 0
+        self.numbers: deque[int] = deque(maxlen=NUMBERS_MAX)
+        """Those given to it of late; the directory knows older ones."""
         self.monitors: dict[int, int] = {}
         """The severity of each monitor that it has told of."""
         self.default_profile_start: dt.datetime | None = None
@@ -450,6 +456,22 @@ class Line:
         )
         alarm = AlarmRaised(at=at, key=key, severity="critical", subject=station_id, text=text.strip())
         return [IdentityRefused(at=at, station_id=station_id, **who), AlarmCleared(at=at, key=key), alarm]
+
+    async def number(self, wanted: int | None = None) -> int:
+        """A number for an order on which the station reports later, kept before the station hears of it."""
+        now = self.clock.now()
+        number = self.memory.request_id(now) if wanted is None else wanted
+        await self.record([NumberGiven(at=now, station_id=self.config.station_id, request_id=number)])
+        self.memory.numbers.append(number)
+        return number
+
+    def unasked(self, number: int | None, status: str) -> bool:
+        """Whether a station reports under a number that we never gave it: counted. That it is idle needs none."""
+        known = number is None or number in self.memory.numbers or self.directory.gave(self.config.station_id, number)
+        if known or status == "Idle":
+            return False
+        self.counters.unsolicited += 1
+        return True
 
     async def record_provisioned(self, problems: Sequence[str]) -> None:
         """Commit what the station's device model says and what is wrong with it."""

@@ -33,7 +33,7 @@ _LOGS: Final[Mapping[str, wire.LogEnum]] = {
 async def fetch_log(dialog: Dialog, order: FetchLog) -> Answer:
     """N01: bring a log. Its progress comes in messages with the number that is told here."""
     line = dialog.line
-    request_id = line.memory.request_id(line.clock.now())
+    request_id = await line.number()
     request = wire.GetLogRequest(
         logType=_LOGS[order.log],
         requestId=request_id,
@@ -53,6 +53,8 @@ async def fetch_log(dialog: Dialog, order: FetchLog) -> Answer:
 
 async def _log(dialog: Dialog, request: wire.LogStatusNotificationRequest) -> Answered:
     line = dialog.line
+    if line.unasked(request.requestId, request.status):
+        return Answered(wire.LogStatusNotificationResponse())
     fact = LogReported(
         at=line.clock.now(),
         station_id=line.config.station_id,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 async def _status(dialog: Dialog, request: wire.FirmwareStatusNotificationRequest) -> Answered:
     line = dialog.line
+    if line.unasked(request.requestId, request.status):
+        return Answered(wire.FirmwareStatusNotificationResponse())
     fact = FirmwareReported(
         at=line.clock.now(),
         station_id=line.config.station_id,
@@ -32,6 +34,8 @@ async def _status(dialog: Dialog, request: wire.FirmwareStatusNotificationReques
 
 async def _published(dialog: Dialog, request: wire.PublishFirmwareStatusNotificationRequest) -> Answered:
     line = dialog.line
+    if line.unasked(request.requestId, request.status):
+        return Answered(wire.PublishFirmwareStatusNotificationResponse())
     fact = FirmwarePublished(
         at=line.clock.now(),
         station_id=line.config.station_id,
@@ -48,7 +52,7 @@ async def update(dialog: Dialog, order: UpdateFirmware) -> Answer:
     """L01, L02: fetch new firmware and install it; its signature is checked by the station where there is one."""
     line = dialog.line
     now = line.clock.now()
-    request_id = order.request_id or line.memory.request_id(now)
+    request_id = await line.number(order.request_id)
     request = wire.UpdateFirmwareRequest(
         requestId=request_id,
         retries=order.retries,
@@ -70,7 +74,7 @@ async def update(dialog: Dialog, order: UpdateFirmware) -> Answer:
 async def publish(dialog: Dialog, order: PublishFirmware) -> Answer:
     """L03: a local controller fetches firmware and offers it to the stations behind it."""
     line = dialog.line
-    request_id = line.memory.request_id(line.clock.now())
+    request_id = await line.number()
     request = wire.PublishFirmwareRequest(location=order.location, checksum=order.checksum, requestId=request_id)
     reply = await dialog.ask("PublishFirmware", request, wire.PublishFirmwareResponse)
     why = reason(reply.value.statusInfo)
