@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
+    from revere.core.ports import CertificateSigner
     from revere.links.models import ChargerModel
 
 F = TypeVar("F")
@@ -313,6 +314,7 @@ async def bench(
     rules: DoorRules | None = None,
     models: tuple[ChargerModel, ...] | None = None,
     first_boot: bool = False,
+    signer: CertificateSigner | None = None,
 ) -> AsyncIterator[Bench]:
     """A server on a free loopback port, closed at the end; ``first_boot``: it has seen none of its stations yet."""
     sink, clock = MemorySink(), StoppedClock()
@@ -320,7 +322,9 @@ async def bench(
     files = AllowedAddresses([FILES])
     if first_boot:
         directory.identities.clear()
-    server = OcppServer(sink, directory, clock, ping_interval_s=None, rules=rules, models=models, files=files)
+    server = OcppServer(
+        sink, directory, clock, ping_interval_s=None, rules=rules, models=models, files=files, signer=signer
+    )
     port = await server.serve("127.0.0.1", 0, tls=tls)
     try:
         yield Bench(server, sink, port, clock, directory)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import math
 import os
+import re
+import typing
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +18,7 @@ import pytest
 
 from revere.app.settings import OcppSettings
 from revere.app.tls import StationTls
-from revere.core.commands import SetpointCommand
+from revere.core.commands import ReportingCommand, SetpointCommand
 from revere.core.facts import (
     DerControlReported,
     EnergyNeeds,
@@ -31,6 +34,7 @@ from revere.core.facts import (
     StationProvisioned,
 )
 from revere.core.ids import CommandId, SessionId, StationId
+from revere.core.orders import Order, ReadVariables
 from revere.core.time import WallClock
 from revere.core.v2x_orders import (
     AllowTransfer,
@@ -44,6 +48,7 @@ from revere.core.v2x_orders import (
 )
 from tests.links.ocpp_rig import PASSWORD, Bench, bench, config, play
 from tests.links.v2x_orders import FRAMES, GOOD, MODES
+from tests.peers.orders import orders
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -286,14 +291,66 @@ def test_an_ocpp_21_station_gives_power_and_tells_of_a_dead_grid() -> None:
     play(story)
 
 
+def certificate_request(folder: Path) -> Path:
+    """The request of a key of the peer's own: its library makes none."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "T-1")])
+    made = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    signed = made.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    (folder / "request.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    return folder / "request.pem"
+
+
+async def give_other_orders(b: Bench, station_id: StationId, session_id: SessionId) -> None:
+    """An order of each kind of the other blocks, and what the house asks by itself; each is accepted."""
+    for block, order in orders(session_id):
+        answer = await b.server.carry_out(station_id, order)
+        # It knows no variable, which is no fault of the frame's.
+        assert answer.status == "accepted" or isinstance(order, ReadVariables), (block, order, answer.why)
+    pace = ReportingCommand(station_id=station_id, sample_interval_s=5)
+    assert (await b.server.set_reporting(pace)).status == "accepted"
+    assert (await b.server.set_password(station_id, PASSWORD)).status == "accepted"
+    assert (await b.server.clear_setpoint(station_id, 1)).status == "accepted"
+    b.server._memories[station_id].default_sent_s = -math.inf  # a minute later
+    assert (await b.server.restore_fallback(station_id)).status == "accepted"
+
+
+SENT = {
+    made
+    for path in (ROOT / "revere" / "links" / "ocpp2").rglob("*.py")
+    if "wire" not in path.parts
+    for made in re.findall(r"wire\.(\w+)Request\(", path.read_text(encoding="utf-8"))
+}
+"""Every call that our code for 2.x makes."""
+
+
 @node_peers
-def test_typed_ocpp_finds_every_frame_of_ours_good() -> None:
-    """Boot, provisioning, setpoints and every order of blocks Q and R, read by schemas that no one here wrote."""
+def test_typed_ocpp_finds_every_frame_of_ours_good(pki: Path, tmp_path: Path) -> None:
+    """Boot, provisioning, setpoints and orders of every kind, read by schemas that no one here wrote."""
+    from revere.app.tls import station_signer
+
+    files = OcppSettings(
+        tls_cert=pki / "server.pem",
+        tls_key=pki / "server.key",
+        tls_station_root=pki / "root.pem",
+        tls_station_root_key=pki / "root.key",
+    )
 
     async def story() -> None:
-        async with bench(config("T-1")) as b:
+        tls, signer = StationTls(files).context, station_signer(files)
+        async with bench(config("T-1", security_profile=2), tls=tls, signer=signer) as b:
             b.clock.at = WallClock().now()
-            words = (HERE / "typed_station.js", f"ws://127.0.0.1:{b.port}/ocpp/T-1", "T-1", PASSWORD)
+            of = (
+                f"wss://127.0.0.1:{b.port}/ocpp/T-1",
+                "T-1",
+                PASSWORD,
+                pki / "root.pem",
+                certificate_request(tmp_path),
+            )
+            words = (HERE / "typed_station.js", *of)
             async with started(NODE / "node", *words, NODE_PATH=str(NODE / "node_modules")) as peer:
                 first = await peer.line()
                 assert first == {"boot": "Accepted", "gives": True}
@@ -303,14 +360,23 @@ def test_typed_ocpp_finds_every_frame_of_ours_good() -> None:
                     answer = await b.server.set_power(setpoint(kw, "T-1", session.session_id))
                     assert answer.status == "accepted", answer.why
                 await give_orders(b, "T-1")
+                await give_other_orders(b, StationId("T-1"), session.session_id)
                 peer.go_on()
                 last = await peer.line()
             assert last["failures"] == []
+            assert set(last["asked"]) == SENT
             assert {name: last["asked"].count(name) for name in ORDERED} == ORDERED
-            assert last["asked"].count("SetChargingProfile") == 1 + 1 + len(GOOD) + 1
+            assert last["asked"].count("SetChargingProfile") == 1 + 1 + len(GOOD) + 1 + 1
             assert b.server.counters.payloads_refused == b.server.counters.unknown_actions == 0
 
     play(story)
+
+
+def test_the_peer_is_given_an_order_of_each_kind() -> None:
+    """Those of blocks Q and R are :func:`give_orders`."""
+    given = {type(order) for _, order in orders(SessionId("s"))}
+    other = {kind for kind in typing.get_args(Order) if kind.__module__ != "revere.core.v2x_orders"}
+    assert given == other
 
 
 def test_the_peers_are_locked_by_hash_and_name_no_registry() -> None:
