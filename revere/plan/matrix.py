@@ -1,9 +1,10 @@
 """The fleet's linear program as sparse columns, built directly: no modelling layer, no scipy.
 
-Columns: charge, discharge (cells with power), stored energy, site power, export discount, demand peak and four
+Columns: charge, discharge (cells with power), stored energy, what a site draws and feeds in, demand peak and four
 kinds of slack (trip, departure, floor, commitment). Only what can bind becomes a row: a home whose car cannot
-reach the service limit has no site row. Doing nothing is always feasible: a building above its own limit leaves
-its stations no headroom, a battery below its floor may stay there, so that every problem has a plan.
+reach the service limit has no site row, a vehicle on the road stores what it stored before. Doing nothing is always
+feasible: a building above its own limit leaves its stations no headroom, a battery below its floor may stay there, so
+that every problem has a plan.
 
 Slack prices are ordered so that money can never buy them: a kWh missing at departure > below the floor for the
 whole horizon > a grid event's promise.
@@ -220,12 +221,28 @@ def _energy_block(
     held_h = p.step_h.copy()
     cost = np.broadcast_to(-p.early_usd_per_kwh_h * held_h, (p.vehicles, p.steps)).copy()
     cost[:, left_h <= 1e-9] -= p.end_value_usd_per_kwh
-    energy = b.add_columns(b.key(ENERGY, vehicle, step), floor.ravel(), ceiling.ravel(), cost.ravel())
+    plugged = (p.charge_max_kw > 0) | (p.discharge_max_kw > 0)
+    soft = (plugged & (floor < p.floor_kwh[:, None] - 1e-9)).ravel()
+    own = (plugged | (p.trip_kwh > 0)).ravel() | (step == 0)  # elsewhere nothing changes what is stored
+    cells = np.flatnonzero(own)
+    column = np.cumsum(own) - 1  # of each step's energy, that of the last step which changed it
+    least = np.where(soft, np.minimum(np.repeat(p.floor_kwh, p.steps), ceiling.ravel()), floor.ravel())
+    paid = np.bincount(column, cost.ravel(), len(cells))
+    energy = b.add_columns(b.key(ENERGY, vehicle[cells], step[cells]), least[cells], ceiling.ravel()[cells], paid)
+    low = np.flatnonzero(soft)
+    lacks = prices.floor_usd_per_kwh_step - paid[column[low]]
+    below = b.add_columns(b.key(FLOOR, vehicle[low], step[low]), 0.0, (least - floor.ravel())[low], lacks)
+    under = np.full(len(cells), -1, dtype=np.int64)
+    under[column[low]] = below
+    at[ENERGY], at[FLOOR] = energy[column], under[column]
     balance = -p.trip_kwh.copy()
     balance[:, 0] += p.start_kwh()
-    row = b.add_rows(b.key(ENERGY, vehicle, step), balance.ravel(), balance.ravel())
-    b.add(row, energy, 1.0)
-    b.add(row[step > 0], energy[step > 0] - 1, -1.0)
+    place = b.add_rows(b.key(ENERGY, vehicle[cells], step[cells]), balance.ravel()[cells], balance.ravel()[cells])
+    row = np.full(len(k), -1, dtype=np.int64)
+    row[cells] = place
+    _add_energy(b, at, place, cells, 1.0)
+    later = cells[step[cells] > 0]
+    _add_energy(b, at, row[later], later - 1, -1.0)
     cv, ct = charge_cells // p.steps, charge_cells % p.steps
     dv, dt = discharge_cells // p.steps, discharge_cells % p.steps
     b.add(row[charge_cells], at[CHARGE], -p.charge_efficiency[cv] * p.step_h[ct])
@@ -237,20 +254,23 @@ def _energy_block(
         b.key(TRIP_SHORT, vehicle[short], step[short]), 0.0, unmet[short], prices.trip_usd_per_kwh
     )
     b.add(row[short], at[TRIP_SHORT], -1.0)
-    plugged = (p.charge_max_kw > 0) | (p.discharge_max_kw > 0)
-    low = np.flatnonzero((plugged & (floor < p.floor_kwh[:, None] - 1e-9)).ravel())
-    below = b.add_columns(b.key(FLOOR, vehicle[low], step[low]), 0.0, INF, prices.floor_usd_per_kwh_step)
-    back = b.add_rows(b.key(FLOOR, vehicle[low], step[low]), p.floor_kwh[vehicle[low]], INF)
-    b.add(back, energy[low], 1.0)
-    b.add(back, below, 1.0)
-    at[ENERGY], at[FLOOR] = energy, below
     return floor
+
+
+def _add_energy(b: Builder, at: dict[int, Ints], row: Ints, cells: Ints, sign: float) -> None:
+    """Enter what is stored at the end of steps ``cells``: from the floor up, less what lacks to the floor."""
+    b.add(row, at[ENERGY][cells], sign)
+    soft = at[FLOOR][cells] >= 0
+    b.add(row[soft], at[FLOOR][cells][soft], -sign)
 
 
 def _site_block(
     p: FleetProblem, b: Builder, at: dict[int, Ints], charge_cells: Ints, discharge_cells: Ints, modelled: Bools
 ) -> None:
-    """Site power, its limits, the discount on export, the demand peak."""
+    """What a site draws and what it feeds in, its limits, the demand peak.
+
+    Both at once never pays: a kWh fed in earns less than one drawn costs, else there is but one column for both.
+    """
     place = np.full(p.sites * p.steps, -1, dtype=np.int64)
     q = np.flatnonzero(modelled.ravel())
     place[q] = np.arange(len(q))
@@ -258,21 +278,22 @@ def _site_block(
     add_import, add_export = headroom_kw(p)
     load = p.site_load_kw.ravel()[q]
     price = p.price_usd_per_kwh.ravel()[q] * p.step_h[step]
-    power = b.add_columns(
-        b.key(SITE, site, step), load - add_export.ravel()[q], load + add_import.ravel()[q], price
-    )  # fmt: skip
+    room_export = add_export.ravel()[q] - load
+    discount = (p.price_usd_per_kwh - credit_usd_per_kwh(p)).ravel()[q] * p.step_h[step]
+    exports = (discount > 0) & (load - p.site_sum(p.discharge_max_kw).ravel()[q] < 0) & (room_export > 0)
+    drawn = b.add_columns(
+        b.key(SITE, site, step), np.where(exports, 0.0, -room_export), load + add_import.ravel()[q], price
+    )
+    fed = b.add_columns(
+        b.key(EXPORT, site[exports], step[exports]), 0.0, room_export[exports], (discount - price)[exports]
+    )
     row = b.add_rows(b.key(SITE, site, step), load, load)
-    b.add(row, power, 1.0)
+    b.add(row, drawn, 1.0)
+    b.add(row[exports], fed, -1.0)
     for cells, columns, sign in ((charge_cells, at[CHARGE], -1.0), (discharge_cells, at[DISCHARGE], 1.0)):
         here = place[p.vehicle_site[cells // p.steps] * p.steps + cells % p.steps]
         on = here >= 0
         b.add(row[here[on]], columns[on], sign)
-    discount = (p.price_usd_per_kwh - credit_usd_per_kwh(p)).ravel()[q] * p.step_h[step]
-    exports = (discount > 0) & (load - p.site_sum(p.discharge_max_kw).ravel()[q] < 0)
-    export = b.add_columns(b.key(EXPORT, site[exports], step[exports]), 0.0, INF, discount[exports])
-    export_row = b.add_rows(b.key(EXPORT, site[exports], step[exports]), 0.0, INF)
-    b.add(export_row, export, 1.0)
-    b.add(export_row, power[exports], 1.0)
     billed = np.flatnonzero(p.demand_usd_per_kw > 0)
     zero = np.zeros(len(billed), dtype=np.int64)
     peak = b.add_columns(b.key(PEAK, billed, zero), p.peak_so_far_kw[billed], INF, p.demand_usd_per_kw[billed])
@@ -282,8 +303,8 @@ def _site_block(
     rises = (peak_of[site] >= 0) & (load + add_import.ravel()[q] > p.peak_so_far_kw[site])
     peak_row = b.add_rows(b.key(PEAK, site[rises], step[rises]), 0.0, INF)
     b.add(peak_row, peak_of[site[rises]], 1.0)
-    b.add(peak_row, power[rises], -1.0)
-    at[SITE], at[EXPORT], at[PEAK] = power, export, peak
+    b.add(peak_row, drawn[rises], -1.0)
+    at[SITE], at[EXPORT], at[PEAK] = drawn, fed, peak
 
 
 def _feeder_block(p: FleetProblem, b: Builder, at: dict[int, Ints], charge_cells: Ints, discharge_cells: Ints) -> None:
@@ -315,7 +336,7 @@ def _departure_block(p: FleetProblem, b: Builder, at: dict[int, Ints]) -> None:
     need = np.asarray([p.departures[i].energy_kwh for i in numbers], dtype=float)
     short = b.add_columns(b.key(DEPARTURE, vehicle, step), 0.0, need, slack_prices(p).departure_usd_per_kwh)
     row = b.add_rows(b.key(DEPARTURE, vehicle, step), need, INF)
-    b.add(row, at[ENERGY][vehicle * p.steps + step], 1.0)
+    _add_energy(b, at, row, vehicle * p.steps + step, 1.0)
     b.add(row, short, 1.0)
     at[DEPARTURE] = short
 
@@ -334,7 +355,7 @@ def _lease_block(p: FleetProblem, b: Builder, at: dict[int, Ints], discharge_cel
         called |= c.sites[p.vehicle_site[vehicle]] & c.steps[step]
     v, t = vehicle[called], step[called]
     row = b.add_rows(b.key(LEASE, v, t), lowest_kwh[v, t], INF)
-    b.add(row, at[ENERGY][v * p.steps + t], 1.0)
+    _add_energy(b, at, row, v * p.steps + t, 1.0)
     b.add(row, at[DISCHARGE][called], -p.lease_h / p.discharge_efficiency[v])
 
 

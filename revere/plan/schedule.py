@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from revere.plan.greedy import charge_for_departure
-from revere.plan.matrix import CHARGE, DISCHARGE, ENERGY, LEVEL, LinearProgram, build
+from revere.plan.matrix import CHARGE, DISCHARGE, ENERGY, FLOOR, LEVEL, LinearProgram, build
 from revere.plan.problem import Bools, Commitment, Departure, FleetProblem, Floats, Ints
 from revere.plan.replay import TOLERANCE_KWH, Cost, Violations, price_plan, replay
 
@@ -181,7 +181,8 @@ def _unwanted(p: FleetProblem, lp: LinearProgram, x: Floats, net: Floats, *, att
     columns = np.zeros(len(lp.cost), dtype=bool)
     charge, discharge = np.zeros(net.size), np.zeros(net.size)
     charge[lp.charge_cells], discharge[lp.discharge_cells] = x[lp.at[CHARGE]], x[lp.at[DISCHARGE]]
-    stored = x[lp.at[ENERGY]].reshape(net.shape)
+    soft = lp.at[FLOOR] >= 0
+    stored = (x[lp.at[ENERGY]] - np.where(soft, x[lp.at[FLOOR]], 0.0)).reshape(net.shape)
     before = np.concatenate([p.start_kwh()[:, None], stored[:, :-1]], axis=1)
     gain = charge.reshape(net.shape) * p.charge_efficiency[:, None]
     gain -= discharge.reshape(net.shape) / p.discharge_efficiency[:, None]
@@ -193,7 +194,8 @@ def _unwanted(p: FleetProblem, lp: LinearProgram, x: Floats, net: Floats, *, att
     if attempt > 0 and bad.any():
         vehicles = bad.reshape(net.shape).any(axis=1)
         if attempt > 1:
-            vehicles |= (lp.lower[lp.at[ENERGY]] < floor - TOLERANCE_KWH).reshape(net.shape).any(axis=1)
+            least = lp.lower[lp.at[ENERGY]] - np.where(soft, lp.upper[lp.at[FLOOR]], 0.0)
+            vehicles |= (least < floor - TOLERANCE_KWH).reshape(net.shape).any(axis=1)
         bad = np.repeat(vehicles, p.steps)
     columns[lp.at[DISCHARGE]] = bad[lp.discharge_cells]
     columns[lp.at[CHARGE]] = (both & (net.ravel() < 0))[lp.charge_cells]

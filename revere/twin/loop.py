@@ -326,10 +326,14 @@ class TwinClock:
         self.loop = loop
         self.epoch = epoch.astimezone(dt.UTC)
         self.epoch_s = self.epoch.timestamp()
+        self._told_s, self._told = 0.0, self.epoch
 
     def now(self) -> dt.datetime:
-        """The present twin moment, UTC."""
-        return self.epoch + dt.timedelta(seconds=self.loop.time())
+        """The present twin moment, UTC. Asked several times in each moment, so the last answer is kept."""
+        now_s = self.loop.time()
+        if now_s != self._told_s:
+            self._told_s, self._told = now_s, self.epoch + dt.timedelta(seconds=now_s)
+        return self._told
 
     def monotonic_s(self) -> float:
         """Virtual seconds of the loop."""

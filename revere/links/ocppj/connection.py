@@ -229,6 +229,9 @@ class StationLink:
                     self._turn = None
                     if self._bad_payloads > BAD_PAYLOADS_MAX:
                         await self.close(POLICY_VIOLATION, "too many unreadable payloads")
+                if self._watch is not None:
+                    self._watch.cancel()
+                    self._watch = None
                 self._idle = loop.create_future()
                 await self._idle
         except Disconnected:
@@ -250,7 +253,7 @@ class StationLink:
         self._watch = loop.call_later(wait_s, self._look)
 
     def _look(self) -> None:
-        """See whether the message under way is late. No message cancels this timer: most are answered long before."""
+        """See whether the message under way is late. One timer serves a burst of messages."""
         self._watch, turn, loop = None, self._turn, asyncio.get_running_loop()
         if turn is None:
             return
