@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import random
 from typing import Any
 
 import pytest
@@ -24,9 +25,7 @@ ST = StationId("ST-1")
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(8, 6000), st.booleans()), max_size=600))
-def test_the_ring_keeps_the_newest_frames_without_a_gap_in_bounded_memory(
-    drawn: list[tuple[float, int, bool]],
-) -> None:
+def test_the_ring_keeps_the_last_200_frames_in_bounded_memory(drawn: list[tuple[float, int, bool]]) -> None:
     ring, at, said = FrameRing(), NOW, []
     for number, (after_s, size, incoming) in enumerate(drawn):
         at += dt.timedelta(seconds=after_s)
@@ -34,23 +33,35 @@ def test_the_ring_keeps_the_newest_frames_without_a_gap_in_bounded_memory(
         ring.note(at, raw, incoming=incoming)
         said.append((at, incoming, size, raw if size <= FRAME_MAX_BYTES else raw[:HEAD_BYTES]))
     found = ring.read()
-    assert found == said[len(said) - len(found) :]
-    assert len(found) <= FRAMES_MAX
-    assert len(found) >= min(len(said), 4)
-    assert sum(len(frame[3]) for frame in ring._fresh) <= kept.FRESH_MAX_BYTES + kept.FRESH_MAX * FRAME_MAX_BYTES
-    assert sum(len(chunk) for _, chunk in ring._packed) <= kept.PACKED_MAX_BYTES
+    assert [frame[:3] for frame in found] == [frame[:3] for frame in said[-FRAMES_MAX:]]
+    for kept_one, told in zip(found, said[-FRAMES_MAX:], strict=True):
+        assert kept_one[3] in (told[3], told[3][:HEAD_BYTES])
+    assert sum(len(blob) for _, blob in ring._blobs) <= kept.BLOBS_MAX_BYTES
+    assert len(ring._fresh) < kept.BLOB_FRAMES
 
 
-def test_a_station_of_everyday_pace_has_its_last_200_frames_in_32_kib() -> None:
+def event(number: int) -> bytes:
+    rng = random.Random(number)
+    sampled = [{"value": rng.random() * 1e6, "measurand": "Energy.Active.Import.Register"} for _ in range(9)]
+    payload = {"eventType": "Updated", "seqNo": number, "meterValue": [{"timestamp": "t", "sampledValue": sampled}]}
+    return json.dumps([2, f"{rng.getrandbits(128):032x}", "TransactionEvent", payload]).encode()
+
+
+@pytest.mark.parametrize(
+    ("every_s", "whole", "kib"),
+    [(5.0, 200, 48), (0.5, 200, 96), (0.01, 64, 96), (0.0, 64, 96)],
+    ids=["everyday", "busy", "flood", "at once"],
+)
+def test_whatever_its_pace_a_station_has_its_last_200_frames(every_s: float, whole: int, kib: int) -> None:
+    """An everyday station's are whole, and a busy one's; of a flood the oldest keep type, id and action."""
     ring = FrameRing()
-    for number in range(400):
-        payload = {"eventType": "Updated", "seqNo": number, "meterValue": [{"value": 1000.5 * number}] * 8}
-        ring.note(
-            NOW + dt.timedelta(seconds=5 * number), json.dumps([2, f"s{number}", "X", payload]).encode(), incoming=True
-        )
-    assert len(ring.read()) == FRAMES_MAX
-    size = sum(len(frame[3]) for frame in ring._fresh) + sum(len(chunk) for _, chunk in ring._packed)
-    assert size < 32_768
+    for number in range(500):
+        ring.note(NOW + dt.timedelta(seconds=every_s * number), event(number), incoming=True)
+    found = ring.read()
+    assert len(found) == FRAMES_MAX
+    assert all(frame.kind == "call" and frame.action == "TransactionEvent" for frame in shown(found))
+    assert [frame[3] for frame in found[-whole:]] == [event(number) for number in range(500 - whole, 500)]
+    assert sum(len(blob) for _, blob in ring._blobs) < kib * 1_024
 
 
 SECRET = "s3cret-value"
