@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,15 +96,11 @@ def run(
         TimeRemainingColumn(),
         console=err,
     )
-    task = bar.add_task("playing", total=None)
-
-    def progress(done_s: float, total_s: float) -> None:
-        bar.start()
-        days_done = done_s / 86400
-        bar.update(task, total=total_s, completed=done_s, description=f"day {days_done:.2f} of {total_s / 86400:g}")
+    progress = _teller(bar)
 
     def tell(summary: dict[str, Any]) -> None:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
         say(summary_table(summary))
         say(f"Journal hash {summary['journal_hash']} over {_shown(summary['facts'])} facts")
         for line in summary["failed"]:
@@ -121,6 +118,29 @@ def run(
             bar.stop()
     if summary["failed"]:
         sys.exit(1)
+
+
+LINE_EACH_S = 6 * 3600
+"""Where no terminal shows a bar, progress is a line each simulated quarter of a day."""
+
+
+def _teller(bar: Progress) -> Callable[[float, float], None]:
+    """Who is told (seconds done, of how many): the bar, or lines where there is no terminal."""
+    task = bar.add_task("playing", total=None)
+    told = {0}
+
+    def progress(done_s: float, total_s: float) -> None:
+        where = f"day {done_s / 86400:.2f} of {total_s / 86400:g}"
+        if err.is_terminal:
+            bar.start()
+            bar.update(task, total=total_s, completed=done_s, description=where)
+            return
+        quarters = int(done_s // LINE_EACH_S)
+        if quarters not in told or done_s >= total_s:
+            err.print(where)
+        told.add(quarters)
+
+    return progress
 
 
 ROWS: tuple[tuple[str, str, str], ...] = (

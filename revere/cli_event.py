@@ -18,6 +18,9 @@ def event_call(
 ) -> None:
     """Record a GridEvent by hand at the running server: a call that came by telephone, or a drill.
 
+    It reaches every site in a program of the same OpenADR program, as the utility's call does: in the shipped scenarios
+    one call covers the businesses and the homes.
+
     Args:
         program: the program's id, such as cs-daily.
         start: RFC 3339 with a zone, such as 2026-07-15T16:00-04:00.

@@ -31,7 +31,7 @@ from revere.settle.ledger import PARTICIPANT_KINDS
 from revere.settle.rules import load_rulebook
 from revere.settle.statement import STATES, build_statement
 from revere.settle.statement import audit as audit_lines
-from revere.store.backup import backup, restore
+from revere.store.backup import backup, check_backup, restore
 from revere.store.schema import newest_version
 from revere.store.store import Store
 from revere.store.tools import tool_for
@@ -269,6 +269,7 @@ async def restore_from(settings: Settings, folder: Path, file: Path, *, durable:
     """Restore into an empty store and name the ledger's hash."""
     if find_running(folder) is not None:
         raise Refused("a server runs over this state folder", where=str(folder), remedy="Stop it first")
+    check_backup(file)
     clock = WallClock()
     async with bare_database(folder, clock, make=True) as place:
         own = place.bin_dir

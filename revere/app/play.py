@@ -41,6 +41,8 @@ SCENARIO_FOLDERS = tuple(Path(revere.__file__).parents[up] / "scenarios" for up 
 """Beside the package's modules where it is installed, beside the package in a checkout."""
 DAYS_MIN, DAYS_MAX = 0.05, 366.0
 SEED_MAX = 2**63 - 1
+EVENT_DAY_MIN, EVENT_DAY_MAX = dt.date(2000, 1, 1), dt.date(2099, 12, 31)
+"""Days whose calendars, zones and holidays mean something here."""
 DATA_MAX_BYTES = 32 << 20
 EJ_FILE = "ej/ma_ej_block_groups_2023.csv"
 
@@ -98,6 +100,7 @@ def play(scenario: Scenario, options: PlayOptions) -> dict[str, Any]:
     """Run to the end and return the summary."""
     check_extent(scenario, options.days, options.seed)
     scenario = of_the_twin(on_day(scenario, options.event_day))
+    check_day(scenario.run.event_day)
     if options.data_dir is not None and (file := options.data_dir / EJ_FILE).is_file():
         scenario = msgspec.structs.replace(scenario, fleet=with_block_groups(scenario.fleet, file))
     if options.guide_file is not None:
@@ -115,6 +118,17 @@ def check_extent(scenario: Scenario, days: float | None = None, seed: int | None
         ("seed", scenario.run.seed if seed is None else seed, 0, SEED_MAX),
     ):
         check_range(key, value, low, high, where=f"--{key} or run.{key}")
+
+
+def check_day(event_day: dt.date) -> None:
+    """Refuse an event day that no calendar here is made for."""
+    if not EVENT_DAY_MIN <= event_day <= EVENT_DAY_MAX:
+        raise Refused(
+            "the event day is out of range",
+            where="--event-day or run.event_day",
+            got=event_day.isoformat(),
+            expected=f"{EVENT_DAY_MIN} to {EVENT_DAY_MAX}",
+        )
 
 
 def check_range(what: str, value: float, low: float, high: float, *, where: str) -> None:

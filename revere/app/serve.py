@@ -41,6 +41,7 @@ from revere.web.from_store import StoreAccounts, StoreHistory
 from revere.web.ports import Account
 from revere.web.server import WebThread
 from revere.web.sessions import OneTimeLinks
+from revere.web.settings import check_listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -180,13 +181,14 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
     """Serve until SIGINT or SIGTERM."""
     process.many_sockets()
     clock = WallClock()
-    tls = station_tls(settings.ocpp)  # settings that can never serve are told before anything else
+    check_listening(settings.web)  # settings that can never serve are told before anything else
+    tls = station_tls(settings.ocpp)
     files = AllowedAddresses(settings.ocpp.file_hosts)
     models = models_with(settings.ocpp.models)
+    utility = _utility(settings)
     if not os.environ.get(DSN_VARIABLE):
         require_cluster(folder)
     make_state_folder(folder)
-    utility = _utility(settings)
     async with only_server(folder), open_store(folder, settings.programme, clock) as (store, place):
         fleet = await registered_fleet(store)
         check_profiles(settings.ocpp, fleet.stations)

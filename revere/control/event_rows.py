@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from revere.control.event_image import EventImage
     from revere.control.image import Image
 
+MEAN_MISSES = dt.timedelta(minutes=1)
+"""So much of an event's beginning a mean may miss and still be called the event's."""
 LISTED_AFTER = dt.timedelta(days=7)
 LISTED_MAX = 100
 """More than a season calls; the list goes to every page with every change of it."""
@@ -30,10 +32,15 @@ def event_view(
     now: dt.datetime,
     relief_kw: float,
     relief_mean_kw: float | None,
+    relief_since: dt.datetime | None,
     plan_kw: float | None,
 ) -> EventView:
-    """The event of the hour; ``relief_kw`` is what its sites give now, ``relief_mean_kw`` the mean so far."""
+    """The event of the hour; ``relief_kw`` is what its sites give now, ``relief_mean_kw`` the mean so far.
+
+    A mean that began well after the event is marked with ``relief_since``; what is measured at its end needs no mark.
+    """
     phase = phase_of(event, now)
+    late = relief_since is not None and relief_since - event.start > MEAN_MISSES
     return EventView(
         grid_event_id=event.grid_event_id,
         program=_program(image, event),
@@ -45,6 +52,7 @@ def event_view(
         nominated_at=event.nominated_at,
         relief_now_kw=relief_kw if phase == "running" else None,
         relief_mean_kw=event.performance_kw if event.performance_kw is not None else relief_mean_kw,
+        relief_mean_since=None if event.performance_kw is not None or not late else relief_since,
         plan_kw=plan_kw,
         held=event.held,
         drill=event.drill,

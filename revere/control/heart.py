@@ -170,6 +170,7 @@ class Heart:
         self._relief: list[float] = []
         self.usable_at_start_kwh: dict[str, float] = {}
         self._relief_event: str | None = None
+        self._relief_since: dt.datetime | None = None
         self._calm = Calm()
         self._decision: Decision | None = None
         self._sessions: dict[str, str | None] = {}
@@ -494,7 +495,7 @@ class Heart:
             return
         members = self.image.members(event)
         if self._relief_event != event.grid_event_id:
-            self._relief_event, self._relief = event.grid_event_id, []
+            self._relief_event, self._relief, self._relief_since = event.grid_event_id, [], now
             slots = [s for s in read_slots(self.image, now) if s.evse.station.site_id in members]
             usable_kwh = sum(usable(self.image, slot, now) for slot in slots)
             self.usable_at_start_kwh.setdefault(event.grid_event_id, usable_kwh)
@@ -530,6 +531,7 @@ class Heart:
                 reasons=self._reasons,
                 planned_kwh=self._planned_kwh,
                 plan_relief_kw=(self._decision.target_kw if self._decision else None),
+                relief_since=self._relief_since,
                 relief_mean_kw=sum(self._relief) / len(self._relief) if self._relief else None,
                 baseline=self.events.baseline(now),
                 islands=self.islands.plans,

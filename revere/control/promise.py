@@ -97,9 +97,13 @@ class BrokenPromise:
         return f"{given}. Held back: {'; '.join(found)}" if found else given
 
     def kind(self) -> tuple[object, ...]:
-        """What makes it another story: how much is missing by tenths, which sites, why."""
-        tenths = round(10 * self.lowest_kw / self.nominated_kw) if self.nominated_kw > 0 else self.lowest_kw >= 1
-        return (tenths, *sorted((m.site_id, tuple(reason for reason, _ in m.why)) for m in self.missing))
+        """What makes it another story: how much is missing by tenths, which sites, why. Nothing promised is one."""
+        if self.nominated_kw <= 0:
+            return ("nothing",)
+        return (
+            round(10 * self.lowest_kw / self.nominated_kw),
+            *sorted((m.site_id, tuple(reason for reason, _ in m.why)) for m in self.missing),
+        )
 
 
 def planned_relief(snapshot: Snapshot, plan: Plan, event: EventImage) -> tuple[list[dt.datetime], Floats]:

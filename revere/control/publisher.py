@@ -55,6 +55,7 @@ class Now:
     planned_kwh: Mapping[tuple[str, dt.datetime], float]
     plan_relief_kw: float | None
     relief_mean_kw: float | None
+    relief_since: dt.datetime | None
     baseline: str = ""
     islands: Mapping[SiteId, IslandPlan] = field(default_factory=dict)
     equity: EquityView | None = None
@@ -102,7 +103,9 @@ def build_view(image: Image, state: Now) -> ConsoleView:
         stations_online=sum(1 for evse in image.evses.values() if evse.online),
         at_risk=sum(1 for row in rows if row.verdict in {"at_risk", "will_miss"}),
         discharge_stopped=image.stopped,
-        event=event_view(image, event, now, -enrolled_kw, state.relief_mean_kw, state.plan_relief_kw)
+        event=event_view(
+            image, event, now, -enrolled_kw, state.relief_mean_kw, state.relief_since, state.plan_relief_kw
+        )
         if event
         else None,
         readiness=tuple(rows),

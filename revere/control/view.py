@@ -30,6 +30,8 @@ class EventView(ViewBase, frozen=True, kw_only=True):
     relief_now_kw: float | None
     relief_mean_kw: float | None
     plan_kw: float | None
+    relief_mean_since: dt.datetime | None = None
+    """Since when that mean is taken, where that is later than the start: the server came up in the event."""
     held: dict[str, str] = {}
     """Why nothing is paid for it (yet), by site."""
     drill: bool = False
@@ -386,6 +388,7 @@ class PublicView(ViewBase, frozen=True, kw_only=True):
     event_drill: bool
     nominated_kw: float | None
     relief_mean_kw: float | None
+    relief_mean_since: dt.datetime | None
     schools: int
     municipal: int
     homes: int
@@ -422,6 +425,7 @@ def public_view(view: ConsoleView) -> PublicView:
         event_drill=running.drill if running else False,
         nominated_kw=_shown(running.nominated_kw) if running else None,
         relief_mean_kw=_shown(running.relief_mean_kw) if running else None,
+        relief_mean_since=running.relief_mean_since if running else None,
         schools=sum(1 for site in view.sites if site.kind == "school"),
         municipal=sum(1 for site in view.sites if site.kind == "municipal"),
         homes=sum(1 for site in view.sites if site.kind == "home"),

@@ -32,6 +32,8 @@ LOCK_PROVEN_WITHIN = dt.timedelta(minutes=1)
 LOAD_TOLD_AFTER = dt.timedelta(minutes=15)
 """Two five-minute values of every meter of the site, and some patience."""
 SHORT_TOLD_KWH = 0.5
+NOTHING_TOLD_AFTER = dt.timedelta(minutes=1)
+"""A house that starts in an event hears its stations first: then it says once why nothing is promised."""
 IDLE_TOLD_AFTER = dt.timedelta(minutes=5)
 """So long a driver may take from the plug to the card, or from the last session's end to the wheel."""
 
@@ -44,6 +46,7 @@ class Watch:
         self._scribe = scribe
         self._silence = Silence(image)
         self._promises: dict[str, object] = {}
+        self._nothing_since: dict[str, dt.datetime] = {}
         self._departing: dict[str, tuple[str, dt.datetime]] = {}
         self._idle_since: dict[str, dt.datetime] = {}
         self._unmetered: dict[SiteId, dt.datetime] = {}
@@ -64,6 +67,9 @@ class Watch:
         for key in sorted(told - found.keys()):
             self.clear(key, now)
         for key, broken in found.items():
+            nothing = broken.nominated_kw <= 0 and broken.event.start < now
+            if nothing and now - self._nothing_since.setdefault(key, now) < NOTHING_TOLD_AFTER:
+                continue
             if self._promises.get(key) != broken.kind():
                 self._promises[key] = broken.kind()
                 self.clear(key, now)

@@ -34,14 +34,23 @@ async def backup(dsn: str, out: Path, pg_dump: Path) -> None:
     part.replace(out)
 
 
+def check_backup(file: Path) -> None:
+    """Refuse a file that is no backup, before anything is made for it."""
+    try:
+        with file.open("rb") as source:
+            begins = source.read(len(_MAGIC))
+    except OSError as error:
+        raise Refused(f"cannot be read: {error.strerror}", where=str(file), remedy="Name the backup's file") from error
+    if begins != _MAGIC:
+        raise Refused("this is not a backup", where=str(file), expected="a file written by `revere backup`")
+
+
 async def restore(dsn: str, file: Path, pg_restore: Path) -> None:
     """Read a backup into an empty database, all of it or nothing.
 
     Raises :class:`Refused` where the database holds anything, or the file is not a backup.
     """
-    with file.open("rb") as source:
-        if source.read(len(_MAGIC)) != _MAGIC:
-            raise Refused("this is not a backup", where=str(file), expected="a file written by `revere backup`")
+    check_backup(file)
     conn = await asyncpg.connect(dsn)
     try:
         tables = await conn.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")

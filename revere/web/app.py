@@ -120,7 +120,7 @@ def page_routes(settings: WebSettings) -> list[BaseRouteHandler | Router]:
             page = index.read_bytes()
         except FileNotFoundError as error:
             raise Unavailable("the console is not built", remedy=REMEDY.capitalize()) from error
-        return Response(page, media_type="text/html; charset=utf-8", headers={"Cache-Control": "no-cache"})
+        return Response(page, media_type="text/html", headers={"Cache-Control": "no-cache"})
 
     @get(["/", "/public", "/login"], opt=PUBLIC, include_in_schema=False, sync_to_thread=False)
     def open_pages() -> Response[bytes]:

@@ -13,6 +13,7 @@ from litestar.params import JSONBody
 from revere.control.desk import CallEvent, Desk, OptEvent, Receipt, WithdrawEvent
 from revere.control.view import EventRow, ProgramRow
 from revere.core.ids import check_id
+from revere.core.time import iso
 from revere.web.acting import Form, Moment, Reason, ShortId, put_to
 from revere.web.gate import Asked, open_to
 from revere.web.reading import Id, current
@@ -74,7 +75,11 @@ def event_routes(desk: Desk) -> list[BaseRouteHandler]:
         if not EVENT_HOURS_MIN <= hours <= EVENT_HOURS_MAX:
             raise ValidationException(f"an event lasts {EVENT_HOURS_MIN:g} to {EVENT_HOURS_MAX:g} hours")
         if not now < end <= now + dt.timedelta(days=EVENT_DAYS_MAX):
-            raise ValidationException(f"the event must end within the next {EVENT_DAYS_MAX} days")
+            until = now + dt.timedelta(days=EVENT_DAYS_MAX)
+            raise ValidationException(
+                f"the event must end ahead, within {EVENT_DAYS_MAX} days: got {iso(end)}, expected after {iso(now)} "
+                f"and at most {iso(until)}"
+            )
         check_id(data.program_id, "program_id")
         asked = CallEvent(program_id=data.program_id, start=start, end=end, by=request.user.name, drill=data.drill)
         return await put_to(desk, asked)

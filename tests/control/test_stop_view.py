@@ -58,6 +58,7 @@ def now_of(now: dt.datetime) -> Now:
         planned_kwh={},
         plan_relief_kw=None,
         relief_mean_kw=None,
+        relief_since=None,
     )
 
 

@@ -71,6 +71,7 @@ def test_a_run_of_one_home_writes_its_figures(tmp_path: Path) -> None:
     assert figures["missed_departures"] == 0
     assert len(figures["journal_hash"]) == 64
     assert "missed departures" in done.stdout
+    assert done.stderr.split("\n") == [*(f"day {n / 4:.2f} of 1" for n in range(1, 5)), ""], "a log needs no bar"
     assert f"Journal hash {figures['journal_hash']} over" in done.stdout
 
 
@@ -148,6 +149,40 @@ def test_a_command_that_reads_makes_no_database_and_says_where_it_looked(
     for said in (f"{state}: there is no database here", "no such folder", "REVERE_STATE names it", "revere site add"):
         assert said in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_restore_of_what_is_no_backup_makes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("no backup")
+    for name, why in (("note.txt", "this is not a backup"), ("none.dump", "cannot be read")):
+        done = _revere("restore", name, cwd=tmp_path, REVERE_STATE=str(tmp_path / "new"))
+        assert done.returncode == 2
+        assert why in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["note.txt"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ('[web]\nhost = "0.0.0.0"\n', "listening beyond loopback needs TLS"),
+        ('[utility]\nbase_url = "https://u.example"\nclient_id = "x"\n', "the utility's client secret is missing"),
+    ],
+    ids=["no TLS", "no secret"],
+)
+def test_settings_that_cannot_serve_are_told_before_a_database_is_looked_for(
+    tmp_path: Path, settings: str, said: str
+) -> None:
+    (tmp_path / "revere.toml").write_text(settings)
+    done = _revere("serve", cwd=tmp_path, REVERE_STATE=str(tmp_path / "none"))
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "database" not in done.stderr
+
+
+@pytest.mark.parametrize("day", ["1800-01-01", "2100-01-01"])
+def test_an_event_day_of_another_age_is_refused(tmp_path: Path, day: str) -> None:
+    done = _revere("run", str(ONE_HOME), "--event-day", day, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"got {day}, expected 2000-01-01 to 2099-12-31" in done.stderr
 
 
 def test_without_its_key_the_server_refuses_to_start_and_the_doctor_says_why(place: Site) -> None:

@@ -355,6 +355,15 @@ BAD: list[tuple[str, str, Any]] = [
 ]
 
 
+def test_a_call_in_the_past_is_told_with_both_times(still: Web) -> None:
+    past = {"program_id": "cs-daily", "start": "2020-07-01T16:00:00-04:00", "end": "2020-07-01T19:00:00-04:00"}
+    answer = still.client("operator").post("/api/v1/events", json=past)
+    assert answer.status_code == 400
+    said = answer.json()["detail"]
+    assert said.startswith("the event must end ahead, within 14 days: got 2020-07-01T23:00:00")
+    assert ", expected after 2023-09-07T" in said
+
+
 @pytest.mark.parametrize(("method", "path", "body"), BAD, ids=range(len(BAD)))
 def test_bad_input_is_a_problem_and_asks_nothing(still: Web, method: str, path: str, body: Any) -> None:
     reads = still.history.reads

@@ -96,6 +96,13 @@ def test_a_failure_of_the_application_is_told() -> None:
         WebThread(broken, settings).start()  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/", "/login", "/api/v1/public", "/api/v1/programme", "/api/openapi.json"]
+)
+def test_an_answer_names_its_character_set_at_most_once(web: Web, path: str) -> None:
+    assert web.client().get(path).headers.get("content-type", "").count("charset") <= 1
+
+
 def test_after_the_stop_nobody_answers(start: Start) -> None:
     web = start()
     assert web.client().get("/healthz").status_code == 200

@@ -12,6 +12,8 @@ export interface EventView {
   nominated_at: string | null;
   relief_now_kw: number | null;
   relief_mean_kw: number | null;
+  /** Since when the mean is taken, where that is well after the event's start. */
+  relief_mean_since: string | null;
   plan_kw: number | null;
   /** Why nothing is paid for it (yet), by site. */
   held: Record<string, string>;
@@ -229,6 +231,8 @@ export interface PublicView {
   event_drill: boolean;
   nominated_kw: number | null;
   relief_mean_kw: number | null;
+  /** Since when the mean is taken, where that is well after the event's start. */
+  relief_mean_since: string | null;
   schools: number;
   municipal: number;
   homes: number;
