@@ -141,7 +141,11 @@ class Watch:
 
     def _links(self, now: dt.datetime) -> None:
         """Say who has been out of reach for longer than a link's usual hiccup, and what that may mean."""
-        self._scribe.write(self._silence.look(now))
+        found = self._silence.look(now)
+        for fact in found:
+            if isinstance(fact, f.AlarmRaised):
+                self._told.pop(fact.key, None)  # raised by another hand: from now on the journal's word counts
+        self._scribe.write(found)
         uplink = self._silence.uplink_down(now)
         if uplink:
             self.alarm("uplink", "critical", "links", uplink, now)

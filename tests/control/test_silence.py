@@ -263,5 +263,31 @@ def test_the_heart_suspects_tells_replans_and_clears() -> None:
     assert asyncio.run(play()) == [1, True, 1, False]
 
 
+def test_a_site_that_falls_silent_twice_has_its_alarm_cleared_twice() -> None:
+    async def play() -> list[bool]:
+        of = fleet([site("a"), site("b")], [station("a1", "a"), station("b1", "b")])
+        house = House(ready_image(of))
+        seen = []
+
+        async def pass_minutes(count: int) -> None:
+            for _ in range(count):
+                for _ in range(12):
+                    await house.beat()
+                await house.write()
+
+        for generation in (2, 3):
+            house.image.apply(dropped("a1", house.clock.at, generation - 1))
+            await pass_minutes(5)
+            seen.append("silent:a" in house.image.alarms)
+            house.image.apply(connected("a1", house.clock.at, generation))
+            house.image.apply(plug("a1", house.clock.at))
+            house.image.apply(reading("a1", house.clock.at + seconds(1), power_kw=8.0))
+            await pass_minutes(2)
+            seen.append("silent:a" in house.image.alarms)
+        return seen
+
+    assert asyncio.run(play()) == [True, False, True, False]
+
+
 def test_the_window_is_longer_than_a_ping_and_its_wait() -> None:
     assert seconds(2 * 20) < WINDOW
