@@ -199,7 +199,7 @@ def test_a_16_charger_that_is_named_so_discharges_by_leases() -> None:
             assert (await give(-10.0)).status == "too_early"
             station.reactions["SetChargingProfile"] = {"status": "Rejected"}
             answer = await give(0.0)
-            assert (answer.status, answer.why) == ("too_early", "Rejected; its lease is cleared instead")
+            assert (answer.status, answer.why) == ("too_early", "Rejected; its profile is cleared instead")
             assert station.asked[-1] == ("ClearChargingProfile", {"id": 101})
 
     play(story)

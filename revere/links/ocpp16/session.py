@@ -36,7 +36,7 @@ from revere.links.ocppj.line import (
 )
 from revere.links.ocppj.payload import PayloadReader
 from revere.links.ocppj.samples import EXPORT_POWER, EXPORT_REGISTER, IMPORT_POWER, IMPORT_REGISTER, SOC
-from revere.links.ocppj.setpoints import DAY_S, check_setpoint, local_midnight
+from revere.links.ocppj.setpoints import DAY_S, check_setpoint, give_in_turn, local_midnight
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -180,6 +180,9 @@ class Session16:
         signed = translate.signed_values(config, known.evse_id, request.transactionData or (), now, session_id)
         await self.line.record([*facts, *self.line.quarantine(readings, now), *signed, ended])
         known.seen.add(STOP)
+        wanted = self.line.memory.wanted.get(known.evse_id)
+        if wanted is not None and wanted.session_id == session_id:  # our profile was that transaction's
+            self.line.memory.given_kw.pop(known.evse_id, None)
         return Answered(answer)
 
     async def _meter_values(self, request: wire.MeterValues) -> Answered:
@@ -229,9 +232,11 @@ class Session16:
 
     # What we ask of the charge point ---------------------------------------------------------------
 
-    async def ask(self, action: str, payload: msgspec.Struct, answer: type[T], *, hurry: bool = False) -> Reply[T]:
-        """Ask the charge point and wait for its answer."""
-        reply = await self.line.calls.call(action, payload, answer, hurry=hurry)
+    async def ask(
+        self, action: str, payload: msgspec.Struct, answer: type[T], *, hurry: bool = False, first: bool = False
+    ) -> Reply[T]:
+        """Ask the charge point and wait for its answer; ``first`` where that is how a discharge ends."""
+        reply = await self.line.calls.call(action, payload, answer, hurry=hurry, setpoint=first)
         assert reply is not None  # only a call that may be unwanted comes back empty
         return reply
 
@@ -366,8 +371,14 @@ class Session16:
             transaction_id = int(transaction_id_of(command.station_id, command.session_id))
         except (RevereError, ValueError) as error:
             return self.line.answer("Rejected", str(error))
-        async with self.line.power_turn(command):
-            return await self._lease(command, transaction_id)
+        return await give_in_turn(
+            self.line,
+            command,
+            gives=self._both_ways(),
+            give=lambda: self._lease(command, transaction_id),
+            clear=lambda: self.clear_setpoint(command.evse_id, first=True),
+            end=lambda: self.remote_stop(command.session_id, first=True),
+        )
 
     def _both_ways(self) -> bool:
         return self.line.config.discharge_kw > 0 and self.line.model.discharges
@@ -375,8 +386,7 @@ class Session16:
     async def _lease(self, command: SetpointCommand, transaction_id: int) -> Answer:
         """Give the profile; where it may discharge, no more often than its memory bears, but for the end of that."""
         line, both_ways = self.line, self._both_ways()
-        stops = line.ends_discharge(command)
-        if both_ways and not stops:
+        if both_ways and not line.ends_discharge(command):
             too_early = line.too_early(command.evse_id, line.model.profile_interval_s + RATE_MARGIN_S)
             if too_early:
                 return Answer(status="too_early", why=too_early, answered_at=line.clock.now())
@@ -389,14 +399,7 @@ class Session16:
         )
         if reply is None:
             return line.superseded()
-        answer = line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
-        if answer.status == "accepted" and both_ways:
-            line.memory.given_kw[command.evse_id] = command.setpoint_kw
-        elif stops and (await self.clear_setpoint(command.evse_id)).status == "accepted":
-            return msgspec.structs.replace(
-                answer, status="too_early", why=f"{answer.why}; its lease is cleared instead"
-            )
-        return answer
+        return line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
 
     async def set_reporting(self, command: ReportingCommand) -> Answer:
         """Change how often the meter is sampled in a transaction."""
@@ -417,13 +420,13 @@ class Session16:
         reply = await self.ask("RemoteStartTransaction", request, wire.RemoteStartTransactionResponse)
         return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
 
-    async def remote_stop(self, session_id: str) -> Answer:
-        """End a transaction."""
+    async def remote_stop(self, session_id: str, *, first: bool = False) -> Answer:
+        """End a transaction; ``first`` where that is how a discharge ends."""
         number = transaction_id_of(self.line.config.station_id, session_id)
         if not number.isdecimal():
             raise Refused("no 1.6 transaction", where=self.line.config.station_id, got=session_id)
         request = wire.RemoteStopTransaction(transactionId=int(number))
-        reply = await self.ask("RemoteStopTransaction", request, wire.RemoteStopTransactionResponse)
+        reply = await self.ask("RemoteStopTransaction", request, wire.RemoteStopTransactionResponse, first=first)
         return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)
 
     async def carry_out(self, order: OrderBase) -> Answer:
@@ -440,10 +443,10 @@ class Session16:
         """Whether a transaction runs, as far as this server has heard."""
         return any(START in known.seen and STOP not in known.seen for known in self.line.memory.transactions.values())
 
-    async def clear_setpoint(self, evse_id: int) -> Answer:
+    async def clear_setpoint(self, evse_id: int, *, first: bool = False) -> Answer:
         """Remove the central profile of a connector, so that the fallback holds."""
         request = wire.ClearChargingProfile(id=translate.CENTRAL_PROFILE_BASE + evse_id)
-        reply = await self.ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse)
+        reply = await self.ask("ClearChargingProfile", request, wire.ClearChargingProfileResponse, first=first)
         if reply.value.status == "Accepted":
             self.line.memory.given_kw.pop(evse_id, None)
         return self.line.answer(reply.value.status, sent_wall_s=reply.sent_wall_s)

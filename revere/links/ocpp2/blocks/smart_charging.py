@@ -13,17 +13,15 @@ import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from revere.core.commands import Answer
 from revere.core.errors import Refused, RevereError
 from revere.links.ocpp2 import translate
 from revere.links.ocpp2.blocks import remote, transfer
 from revere.links.ocpp2.blocks.routes import reason
 from revere.links.ocpp2.wire import v21 as wire
-from revere.links.ocppj.calls import CallRefused, CallTimedOut, Reply
+from revere.links.ocppj.calls import CallRefused, Reply
 from revere.links.ocppj.line import NO_DEFAULT, NOT_CONTROLLABLE, RATE_MARGIN_S, transaction_id_of
-from revere.links.ocppj.setpoints import DAY_S, check_setpoint, local_midnight, watts
+from revere.links.ocppj.setpoints import DAY_S, check_setpoint, give_in_turn, local_midnight, watts
 
 if TYPE_CHECKING:
     from revere.core.commands import SetpointCommand
@@ -94,32 +92,20 @@ async def refresh_default_profile(dialog: Dialog) -> None:
 
 
 async def set_power(dialog: Dialog, command: SetpointCommand) -> Answer:
-    """Give an EVSE a setpoint: in 2.1 a Dynamic profile first, updates of it from then on; else leased limits.
-
-    A newer setpoint for the same EVSE drops an older one that still waits for the line. The end of a discharge waits
-    for no minute, and takes no refusal.
-    """
+    """Give an EVSE a setpoint: in 2.1 a Dynamic profile first, updates of it from then on; else leased limits."""
     try:
         check_setpoint(command)
         transaction_id = transaction_id_of(command.station_id, command.session_id)
     except RevereError as error:
         return dialog.line.answer("Rejected", error.text())
-    line = dialog.line
-    async with line.power_turn(command):
-        stops, before_kw = line.ends_discharge(command), line.memory.given_kw.get(command.evse_id, 0.0)
-        if command.setpoint_kw < 0:  # one that is never answered may hold all the same
-            line.memory.given_kw[command.evse_id] = command.setpoint_kw
-        try:
-            answer = await _give(dialog, command, transaction_id)
-        except CallRefused as error:
-            answer = line.answer("Rejected", str(error))
-        if answer.status == "accepted":
-            line.memory.given_kw[command.evse_id] = command.setpoint_kw
-            return answer
-        line.memory.given_kw[command.evse_id] = before_kw
-        if stops and line.wanted(command):
-            return await _end_discharge(dialog, command, answer)
-        return answer
+    return await give_in_turn(
+        dialog.line,
+        command,
+        gives=dialog.gives,
+        give=lambda: _give(dialog, command, transaction_id),
+        clear=lambda: clear_setpoint(dialog, command.evse_id),
+        end=lambda: remote.remote_stop(dialog, command.session_id, first=True),
+    )
 
 
 async def _give(dialog: Dialog, command: SetpointCommand, transaction_id: str) -> Answer:
@@ -139,26 +125,6 @@ async def _give(dialog: Dialog, command: SetpointCommand, transaction_id: str) -
         if answer is not None:
             return answer
     return await _install(dialog, command, transaction_id)
-
-
-async def _end_discharge(dialog: Dialog, command: SetpointCommand, refused: Answer) -> Answer:
-    """End a discharge at a station that takes no setpoint for it: by its fallback, else by the end of the session.
-
-    A technician's lock lets no clear pass, as a vehicle may charge after it: there the session ends.
-    """
-    try:
-        if (await clear_setpoint(dialog, command.evse_id)).status == "accepted":
-            return msgspec.structs.replace(
-                refused, status="too_early", why=f"{refused.why}; its profile is cleared instead"
-            )
-    except (CallRefused, CallTimedOut, Refused):
-        pass  # whatever it means by that, it still gives
-    try:
-        ended = await remote.remote_stop(dialog, command.session_id, first=True)
-    except CallRefused as error:
-        ended = dialog.line.answer("Rejected", str(error))
-    what = "its session is ended instead" if ended.status == "accepted" else f"nor does its session end: {ended.why}"
-    return msgspec.structs.replace(refused, status="rejected", why=f"{refused.why}; {what}")
 
 
 async def _update(dialog: Dialog, command: SetpointCommand) -> Answer | None:
