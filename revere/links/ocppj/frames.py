@@ -2,7 +2,7 @@
 
 ::
 
-    blobs of 16 frames: heads alone, packed (compressed) or plain   fresh
+    blobs of 8 frames: heads alone, packed (compressed) or plain   fresh
     |======|======|======|======|======|======|======|======|======|  | | | | |  newest
 
 Compressing costs thirty times what noting does, and is wasted on a station that says 200 frames in ten seconds: what
@@ -27,10 +27,10 @@ FRAMES_MAX: Final = 200
 FRAME_MAX_BYTES: Final = 4096
 """A longer frame keeps its head alone: type, id and action."""
 HEAD_BYTES: Final = 160
-BLOB_FRAMES: Final = 16
+BLOB_FRAMES: Final = 8
 BLOBS_MAX: Final = -(-FRAMES_MAX // BLOB_FRAMES)
 BLOBS_MAX_BYTES: Final = 98_304
-"""For all of them together; an everyday station's 200 frames have some 15 KiB, an idle one's 2."""
+"""For all of them together; an everyday station's 200 frames have some 20 KiB, an idle one's 1."""
 PACK_EVERY: Final = dt.timedelta(seconds=10)
 
 Frame = tuple[dt.datetime, bool, int, bytes]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -35,7 +34,7 @@ class LateMessages:
 
     def __init__(self) -> None:
         self._answers: dict[bytes, asyncio.Future[Answered]] = {}
-        self._committed: deque[bytes] = deque()
+        self._committed: list[bytes] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     def find(self, call: Call, generation: int) -> asyncio.Future[Answered] | None:
@@ -54,7 +53,7 @@ class LateMessages:
                 return
             self._committed.append(said)
             if len(self._committed) > LATE_ANSWERS_MAX:
-                self._answers.pop(self._committed.popleft(), None)
+                self._answers.pop(self._committed.pop(0), None)
 
         answer.add_done_callback(ended)
         self._answers[said] = answer

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import zlib
-from collections import deque
 from contextlib import asynccontextmanager
 from math import inf
 from statistics import median
@@ -238,7 +237,7 @@ class StationMemory:
         self.problems: tuple[str, ...] = ()
         self.remote_starts = 0
         self._request_id = 0
-        self.numbers: deque[int] = deque(maxlen=NUMBERS_MAX)
+        self.numbers: list[int] = []
         """Those given to it of late; the directory knows older ones."""
         self.monitors: dict[int, int] = {}
         """The severity of each monitor that it has told of."""
@@ -463,6 +462,7 @@ class Line:
         number = self.memory.request_id(now) if wanted is None else wanted
         await self.record([NumberGiven(at=now, station_id=self.config.station_id, request_id=number)])
         self.memory.numbers.append(number)
+        del self.memory.numbers[:-NUMBERS_MAX]
         return number
 
     def unasked(self, number: int | None, status: str) -> bool:
