@@ -101,6 +101,11 @@ class Builder:
         )  # fmt: skip
 
 
+def kind_of(key: Ints) -> Ints:
+    """Which kind of column or row keys name."""
+    return key >> 52
+
+
 def passive_kwh(p: FleetProblem) -> Floats:
     """Energy after each step if nothing is charged or discharged, ``[V, T]``; an empty battery stays empty."""
     energy = p.start_kwh()

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from revere.plan.greedy import charge_for_departure
-from revere.plan.matrix import CHARGE, DISCHARGE, ENERGY, FLOOR, LEVEL, LinearProgram, build
+from revere.plan.matrix import CHARGE, DISCHARGE, ENERGY, FLOOR, LEVEL, SITE, LinearProgram, build, kind_of
 from revere.plan.problem import Bools, Commitment, Departure, FleetProblem, Floats, Ints
 from revere.plan.replay import TOLERANCE_KWH, Cost, Violations, price_plan, replay
 
@@ -305,17 +305,27 @@ def _at_bound(value: Floats, lower: Floats, upper: Floats) -> Statuses:
 
 
 def _basis_for(lp: LinearProgram, warm: Basis) -> highspy.HighsBasis:
-    """The last basis carried to this program by key; what is new starts at its lower bound, its rows slack."""
+    """The last basis carried to this program by key; what is new rests: its balances hold, its limits are slack."""
+    column = _carry(lp.column_key, warm.column_key, warm.column_status)
+    row = _carry(lp.row_key, warm.row_key, warm.row_status)
+    column[column < 0] = np.where(_balanced(lp.column_key[column < 0]), BASIC, LOWER)
+    row[row < 0] = np.where(_balanced(lp.row_key[row < 0]), LOWER, BASIC)
     basis = highspy.HighsBasis()
-    basis.col_status = _STATUSES[_carry(lp.column_key, warm.column_key, warm.column_status, LOWER)].tolist()
-    basis.row_status = _STATUSES[_carry(lp.row_key, warm.row_key, warm.row_status, BASIC)].tolist()
+    basis.col_status = _STATUSES[column].tolist()
+    basis.row_status = _STATUSES[row].tolist()
     basis.alien = True
     basis.valid = True
     return basis
 
 
-def _carry(key: Ints, old_key: Ints, old_status: Statuses, missing: int) -> Statuses:
-    carried = np.full(len(key), missing, dtype=np.int8)
+def _balanced(key: Ints) -> Bools:
+    """Whether a column follows from its row: what is stored from the balance, what a site draws from its sum."""
+    return np.isin(kind_of(key), (ENERGY, SITE))
+
+
+def _carry(key: Ints, old_key: Ints, old_status: Statuses) -> Statuses:
+    """The status of each key, -1 for one that was not known."""
+    carried = np.full(len(key), -1, dtype=np.int8)
     if len(old_key):
         order = np.argsort(old_key, kind="stable")
         at = np.minimum(np.searchsorted(old_key[order], key), len(old_key) - 1)
