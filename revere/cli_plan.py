@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from rich.table import Table
 
 from revere.cli_shared import say
+from revere.core.words import count
 
 plan_app = App(name="plan", help="Plans for fleets from files.")
 
@@ -49,7 +50,9 @@ def plan_solve(
             np.savez_compressed(file, net_kw=in_file_order(plan, order))
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=2) + "\n")
-    table = Table(title=f"{fleet.vehicles} vehicles at {fleet.sites} sites, {fleet.steps} steps")
+    table = Table(
+        title=f"{count(fleet.vehicles, 'vehicle')} at {count(fleet.sites, 'site')}, {count(fleet.steps, 'step')}"
+    )
     table.add_column("")
     table.add_column("value", justify="right")
     for name, value in (

@@ -12,6 +12,7 @@ import numpy as np
 from revere.app.play import check_extent
 from revere.core.errors import ScenarioError
 from revere.core.time import wall_now
+from revere.core.words import count
 from revere.twin.inputs import synthetic_inputs
 from revere.twin.loop import TwinClock, run_twin
 from revere.twin.world import World
@@ -62,7 +63,7 @@ def run_apart(
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
         await world.start(url, secrets)
-        say(f"{len(scenario.fleet.stations)} stations dial {url}; Ctrl-C ends them")
+        say(f"dialling {url} from {count(len(scenario.fleet.stations), 'station')}; Ctrl-C ends")
         try:
             await stop.wait()
         finally:

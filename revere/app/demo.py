@@ -20,6 +20,7 @@ from revere.app.running import only_server, running_mark
 from revere.app.serve import Place, mark_of, one_time_link, pages, until_stopped, warn_of_console
 from revere.core.errors import Refused
 from revere.core.time import at_local
+from revere.core.words import count
 from revere.store.postgres import EmbeddedPostgres
 from revere.store.store import Store
 from revere.twin.loop import TwinClock, run_twin
@@ -116,7 +117,7 @@ async def _show(scenario: Scenario, clock: TwinClock, folder: Path, options: Dem
         world = World(scenario, past.inputs, scenario.run.seed, clock, plant=past.history.plant)
         say("promising for the event, as of the utility's notice …")
         await past.promise(store, world.utility)
-        say(f"connecting {len(scenario.fleet.stations)} stations …")
+        say(f"connecting {count(len(scenario.fleet.stations), 'station')} …")
         house, station_secrets = await open_beside(
             world, scenario, store, clock, port=options.ocpp_port, speed=options.speed
         )

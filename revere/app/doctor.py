@@ -25,6 +25,7 @@ from revere.app.settings import DSN_VARIABLE, Settings, load_settings
 from revere.core.errors import RevereError
 from revere.core.ids import TenantId
 from revere.core.time import WallClock, iso, wall_now
+from revere.core.words import count
 from revere.store.store import Store
 from revere.web.settings import EVERY_ADDRESS, is_loopback
 
@@ -99,9 +100,10 @@ async def _store(settings: Settings, folder: Path, dsn: str, findings: list[tupl
         fleet = await registered_fleet(store)
         macs = await store.station_macs()
         lines = await store.verify_ledger()
-        findings.append(("ledger", True, f"{lines} lines, chain whole"))
+        findings.append(("ledger", True, f"{count(lines, 'line')}, chain whole"))
         without = [station.id for station in fleet.stations if station.id not in macs]
-        findings.append(("station secrets", not without, f"{len(without)} of {len(fleet.stations)} stations have none"))
+        lacking = f"{len(without)} of {count(len(fleet.stations), 'station')} without one"
+        findings.append(("station secrets", not without, lacking))
         fault = await key_fault(store, folder, {str(station.id) for station in fleet.stations})
         said = "the stations' secrets are kept under it" if fault is None else fault.text()
         findings.append((KEY_FILE, fault is None, said))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from revere.core.errors import Refused
+from revere.core.words import count
 from revere.store.registry import KINDS, fleet_assets
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ async def add_fleet(desk: AdminDesk, fleet: Fleet, *, replace: bool = False, low
     after = await desk.store.load_fleet()
     assert after is not None
     lines.append(
-        f"{len(after.sites)} sites, {len(after.stations)} stations and {len(after.vehicles)} vehicles are registered."
+        f"Registered now: {count(len(after.sites), 'site')}, {count(len(after.stations), 'station')}, "
+        f"{count(len(after.vehicles), 'vehicle')}."
     )
     return desk.told("\n".join([*lines, *_unknown(after)]))
 

@@ -19,6 +19,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from revere.core.words import count
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence, Set
 
@@ -232,7 +234,7 @@ def next_moves(
         failed = steps.count("failed")
         if failed > FAILURE_SHARE_MAX * len(stage):
             first = next(i for i in stage if campaign.progress[i].step == "failed")
-            why = f"{failed} of {len(stage)} stations of a stage failed, the first {first}: "
+            why = f"{failed} of {count(len(stage), 'station')} of a stage failed, the first {first}: "
             return [*moves, Move("stop", None, why + campaign.progress[first].why)]
         if failed + steps.count("passed") < len(stage):
             return moves + _begin(campaign, stage, stations, now, elsewhere)

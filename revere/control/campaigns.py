@@ -24,6 +24,7 @@ from revere.core.errors import Refused, RevereError
 from revere.core.ids import CampaignId, StationId
 from revere.core.orders import UpdateFirmware
 from revere.core.time import floor_to
+from revere.core.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -246,7 +247,7 @@ class Campaigns:
         await self._inbox.record([fact])
         self.look(now)
         left = f" {left_out} have it already or cannot be told." if left_out else ""
-        which = f"{len(evses)} stations ({kind.vendor} {kind.model})"
+        which = f"{count(len(evses), 'station')} ({kind.vendor} {kind.model})"
         detail = f"Firmware {request.version} for {which}, in stages of {stages}.{left}"
         return Receipt(accepted=True, detail=detail, reference=fact.campaign_id)
 
@@ -269,7 +270,7 @@ class Campaigns:
         if not chosen:
             raise Refused(
                 "no station needs that firmware",
-                got=f"{len(named)} stations of that kind",
+                got=f"{count(len(named), 'station')} of that kind",
                 expected=f"one that can be told and does not run {request.version}",
             )
         taken = {i for c in self._image.campaigns.values() if c.open() for i in c.progress}

@@ -16,6 +16,7 @@ from revere.control.bounds import EFFICIENCY, energy_bounds_kwh, load_known, pow
 from revere.control.roster import LATE_STEP, RETURN_SLACK
 from revere.control.view import HeldBack
 from revere.core.time import local
+from revere.core.words import count
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -203,7 +204,7 @@ def _words(image: Image, reason: Reason, part: str, slots: list[Slot], until: dt
 def _who(slots: list[Slot]) -> str:
     buses = sum(1 for slot in slots if slot.evse.vehicle is not None and slot.evse.vehicle.kind == "bus")
     parts = [(buses, "bus", "buses"), (len(slots) - buses, "car", "cars")]
-    return " and ".join(f"{count} {one if count == 1 else many}" for count, one, many in parts if count)
+    return " and ".join(count(number, one, many) for number, one, many in parts if number)
 
 
 def _sites(image: Image, site_ids: list[SiteId]) -> str:
@@ -213,6 +214,6 @@ def _sites(image: Image, site_ids: list[SiteId]) -> str:
     names = [site.name for site in sites if site.kind != "home" or homes == 1]
     homes = 0 if homes == 1 else homes
     more = len(names) - NAMED_MAX
-    shown = [*names[:NAMED_MAX], *([f"{more} more sites" if more > 1 else "1 more site"] if more > 0 else [])]
+    shown = [*names[:NAMED_MAX], *([count(more, "more site")] if more > 0 else [])]
     shown += [f"{homes} homes"] if homes else []
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -13,6 +13,7 @@ from revere.control.headroom import WORDS, obstacle
 from revere.control.snapshot import METER_BACK
 from revere.core.ids import GridEventId
 from revere.core.time import local
+from revere.core.words import count
 from revere.plan.forecast import relief_means_kw
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class BrokenPromise:
         found: list[str] = []
         for site in self.missing:
             if len("; ".join([*found, str(site)])) > MISSING_MAX_CHARS:
-                found.append(f"{len(self.missing) - len(found)} more sites")
+                found.append(count(len(self.missing) - len(found), "more site"))
                 break
             found.append(str(site))
         if self.nominated_kw <= 0:

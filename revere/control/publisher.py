@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from revere.control.contracts import Contracts
+    from revere.control.event_image import EventImage
     from revere.control.image import EvseImage, Image, SiteImage
     from revere.control.view import CampaignView, EquityView
-    from revere.core.ids import SiteId
+    from revere.core.ids import SiteId, StationId
     from revere.plan.departure import Readiness
     from revere.plan.island import IslandPlan
 
@@ -81,6 +83,7 @@ def build_view(image: Image, state: Now) -> ConsoleView:
     total_kw = sum(power or 0.0 for power in powers.values())
     enrolled_kw = sum(powers[a] or 0.0 for a, e in image.evses.items() if e.station.site_id in members)
     room = headroom(image, slots, now)
+    at_home = Counter(vehicle.station_id for vehicle in image.fleet.vehicles)
     return ConsoleView(
         now=now,
         tick=state.tick,
@@ -109,7 +112,7 @@ def build_view(image: Image, state: Now) -> ConsoleView:
         if event
         else None,
         readiness=tuple(rows),
-        sites=tuple(_site_row(image, site, powers, state) for site in image.sites.values()),
+        sites=tuple(_site_row(image, site, powers, state, event, at_home) for site in image.sites.values()),
         station_rows=tuple(_station_row(asset, evse, powers[asset], state) for asset, evse in image.evses.items()),
         alarms=tuple(
             AlarmView(
@@ -220,7 +223,15 @@ def _fraction(energy_kwh: float, capacity_kwh: float) -> float | None:
     return min(energy_kwh / capacity_kwh, 1.0) if math.isfinite(energy_kwh) else None
 
 
-def _site_row(image: Image, item: SiteImage, powers: Mapping[str, float | None], state: Now) -> SiteRow:
+def _site_row(
+    image: Image,
+    item: SiteImage,
+    powers: Mapping[str, float | None],
+    state: Now,
+    event: EventImage | None,
+    vehicles: Counter[StationId],
+) -> SiteRow:
+    """A site now; ``vehicles`` counts those that live at each station."""
     site = item.site
     evses = image.site_evses[site.id]
     stations_kw = sum(powers[evse_asset(e.station.id, 1)] or 0.0 for e in evses)
@@ -256,6 +267,10 @@ def _site_row(image: Image, item: SiteImage, powers: Mapping[str, float | None],
         discharge_stopped=item.stopped or image.stopped,
         commissioned=all(state.now < e.commissioned_until for e in evses if e.station.discharge_kw > 0),
         locked=sum(1 for e in evses if e.locks),
+        vehicles=sum(vehicles[e.station.id] for e in evses),
+        discharge_kw=shown(sum(e.station.discharge_kw for e in evses), 3),
+        called=event is not None and site.id in image.members(event),
+        nominated_kw=event.nominated_by_site_kw.get(site.id) if event is not None else None,
     )
 
 

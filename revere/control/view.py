@@ -124,6 +124,12 @@ class SiteRow(ViewBase, frozen=True, kw_only=True):
     """Whether it may discharge: its fallback was checked, or a person waived that."""
     locked: int = 0
     """How many of its stations a technician has locked."""
+    vehicles: int
+    discharge_kw: float
+    """What its stations can give, by their nameplates."""
+    called: bool
+    """Whether the event of the hour calls it; ``nominated_kw`` is its part of what was promised then."""
+    nominated_kw: float | None = None
 
 
 class LockView(ViewBase, frozen=True, kw_only=True):
@@ -371,71 +377,6 @@ class ConsoleView(ViewBase, frozen=True, kw_only=True):
     programs: tuple[ProgramRow, ...] = ()
 
 
-class PublicView(ViewBase, frozen=True, kw_only=True):
-    """What everybody may see: no site of a home, no vehicle, no soc."""
-
-    now: dt.datetime
-    zone: str
-    programme: str
-    speed: float
-    power_kw: float
-    relief_kw: float
-    homes_equivalent: float
-    kw_per_home: float
-    event_phase: str | None
-    event_start: dt.datetime | None
-    event_end: dt.datetime | None
-    event_drill: bool
-    nominated_kw: float | None
-    relief_mean_kw: float | None
-    relief_mean_since: dt.datetime | None
-    schools: int
-    municipal: int
-    homes: int
-    vehicles: int
-    discharge_nameplate_kw: float
-    equity: EquityView | None
-    stale_s: float
-    database: Literal["ok", "gone"]
-
-
-KW_PER_HOME = 10.0 / 3.0
-
-
 def shown(value: float, digits: int = 1) -> float:
     """A figure for people: rounded, and never minus zero."""
     return round(value, digits) + 0.0
-
-
-def public_view(view: ConsoleView) -> PublicView:
-    """The public part of the picture. Homes equivalent = relief / 3.33 kW (1 MW = about 300 homes)."""
-    running = view.event
-    return PublicView(
-        now=view.now,
-        zone=view.zone,
-        programme=view.programme,
-        speed=view.speed,
-        power_kw=shown(view.power_kw),
-        relief_kw=shown(view.relief_kw),
-        homes_equivalent=shown(max(view.relief_kw, 0.0) / KW_PER_HOME),
-        kw_per_home=shown(KW_PER_HOME, 3),
-        event_phase=running.phase if running else None,
-        event_start=running.start if running else None,
-        event_end=running.end if running else None,
-        event_drill=running.drill if running else False,
-        nominated_kw=_shown(running.nominated_kw) if running else None,
-        relief_mean_kw=_shown(running.relief_mean_kw) if running else None,
-        relief_mean_since=running.relief_mean_since if running else None,
-        schools=sum(1 for site in view.sites if site.kind == "school"),
-        municipal=sum(1 for site in view.sites if site.kind == "municipal"),
-        homes=sum(1 for site in view.sites if site.kind == "home"),
-        vehicles=view.vehicles,
-        discharge_nameplate_kw=shown(view.discharge_nameplate_kw),
-        equity=view.equity,
-        stale_s=shown(view.stale_s),
-        database=view.database,
-    )
-
-
-def _shown(value: float | None) -> float | None:
-    return None if value is None else shown(value)

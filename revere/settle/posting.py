@@ -29,6 +29,7 @@ import msgspec
 from revere.core.ids import GridEventId, ParticipantId, ProgramId, SiteId
 from revere.core.money import split_cents
 from revere.core.time import local
+from revere.core.words import count
 from revere.settle import connectedsolutions as cs
 from revere.settle.baseline import BASELINES
 from revere.settle.ledger import PARTICIPANT_KINDS, Evidence, Kind, LedgerLine, period_of, statement_id_of
@@ -153,12 +154,12 @@ def expected_season_value(rule: Rule, events: Sequence[cs.EventMean], on_date: d
     """What the season would pay if it ended now: the mean over the events so far at the rule's rate. Provisional."""
     payment = cs.payment_under(rule, events)
     first, last = rule.version.season.bounds(on_date)
-    count = f"{payment.events} event{'' if payment.events == 1 else 's'}"
     if on_date > last or on_date < first:
         tense = f"the season runs {first} to {last}"
     else:
         tense = f"the season runs to {last} with at most {rule.version.events_most} events, and each moves the mean"
-    note = f"provisional: the mean over {count} so far; {tense}; paid once, after the season, by the utility's figures"
+    so_far = count(payment.events, "event")
+    note = f"provisional: the mean over {so_far} so far; {tense}; paid once, after the season, by the utility's figures"
     return SeasonValue(cents=cents_of(payment.usd), payment=payment, note=note)
 
 

@@ -14,6 +14,7 @@ import msgspec
 from revere.core.ids import GridEventId, ParticipantId, SiteId
 from revere.core.money import usd_text
 from revere.core.time import iso
+from revere.core.words import count
 from revere.settle.ledger import PARTICIPANT_KINDS, Evidence, LedgerLine, State, statement_id_of
 from revere.settle.performance import RegisterReading, shown_kw
 from revere.settle.posting import SettledEvent, SiteSeason, settle_season
@@ -130,7 +131,7 @@ def audit(
     (other months of the season move its mean).
     Each event is recomputed from the very revisions that its last line names, and a newer one is pointed out.
     """
-    steps: list[str] = [f"audit of {statement.statement_id}: {len(statement.lines)} lines"]
+    steps: list[str] = [f"audit of {statement.statement_id}: {count(len(statement.lines), 'line')}"]
     bad: list[str] = []
     stored = _registers(readings)
     lines = list(ledger)
@@ -193,9 +194,9 @@ def _look_up(line: LedgerLine, stored: Registers, superseded: bool) -> tuple[lis
             got = "no such reading" if found is None else f"{found[0]} Wh"
             where = f"{item.asset_id} {iso(item.ts)} {register} rev {rev}"
             bad.append(f"MISMATCH {line.grid_event_id}: evidence {where}: stored {got}, posted {wh} Wh")
-    missing = f", {absent} register values not given" if absent else ""
+    missing = f", {count(absent, 'register value')} not given" if absent else ""
     kind = f"{line.kind}, superseded" if superseded and line.evidence else line.kind
-    return [f"{line.grid_event_id} {kind}: {len(line.evidence)} readings looked up{missing}"], bad
+    return [f"{line.grid_event_id} {kind}: {count(len(line.evidence), 'reading')} looked up{missing}"], bad
 
 
 def _named(item: Evidence, stored: Registers) -> RegisterReading | None:
@@ -240,7 +241,10 @@ def _audit_season(
         if rev is not None and newest.get((item.asset_id, item.ts, register), rev) > rev
     )
     if stale:
-        steps.append(f"{stale} register values have a newer revision: the next settlement posts the correction")
+        steps.append(
+            f"{count(stale, 'register value')} {'has' if stale == 1 else 'have'} a newer revision: "
+            "the next settlement posts the correction"
+        )
     # A call that still runs has no lines yet, but keeps its time from those that overlap it.
     posted = tuple(event for event in season.events if event.grid_event_id in last or event.end > now)
     again = settle_season(

@@ -158,7 +158,8 @@ WITH latest AS (
     SELECT DISTINCT ON (s.series_id, s.ts) s.series_id, s.ts, s.value
     FROM sample s
     WHERE s.series_id = ANY (ARRAY(SELECT series_id FROM series
-                                   WHERE tenant_id = $1 AND place = 'ac_inlet' AND quantity = 'power_kw'))
+                                   WHERE tenant_id = $1 AND place = 'ac_inlet' AND quantity = 'power_kw'
+                                     AND ($5::text[] IS NULL OR asset_id = ANY ($5))))
       AND s.ts >= $2 AND s.ts < $3 AND NOT s.quarantined
     ORDER BY s.series_id, s.ts, s.rev DESC
 ), stepped AS (
@@ -264,12 +265,19 @@ class SeriesReads:
             quarantined=[row[3] for row in rows],
         )
 
-    async def fleet_power(self, start: dt.datetime, end: dt.datetime, step_s: int) -> list[FleetPower]:
-        """Power of all EVSEs at their AC inlets by step of ``[start, end)``; steps without a value are absent."""
+    async def fleet_power(
+        self, start: dt.datetime, end: dt.datetime, step_s: int, asset_ids: Sequence[str] | None = None
+    ) -> list[FleetPower]:
+        """Power of all EVSEs, or of ``asset_ids``, at their AC inlets by step of ``[start, end)``.
+
+        Steps without a value are absent.
+        """
         steps = (end - start).total_seconds() / step_s
         if not 0 <= steps <= STEPS_MAX:
             raise Refused("too many steps", where="fleet_power", got=int(steps), expected=f"0 to {STEPS_MAX}")
-        rows = await self.queries.fetch(_FLEET_POWER, self.queries.tenant, start, end, dt.timedelta(seconds=step_s))
+        assets = None if asset_ids is None else list(asset_ids)
+        step = dt.timedelta(seconds=step_s)
+        rows = await self.queries.fetch(_FLEET_POWER, self.queries.tenant, start, end, step, assets)
         return [FleetPower(ts=row[0], power_kw=row[1], evses=row[2]) for row in rows]
 
     async def registers_at(

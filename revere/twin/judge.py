@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from revere.core.errors import RevereError
 from revere.core.facts import evse_asset
 from revere.core.time import UTC, iso
+from revere.core.words import count
 
 if TYPE_CHECKING:
     from revere.core.assets import Fleet
@@ -199,7 +200,7 @@ class Judge:
             self.islanded_site_s += dt_s
         elif exporting and cleared:
             self.backfeed_on_dead_grid_s += dt_s
-            self.note(at_s, f"{site_id}: {exporting} stations export to a dead grid")
+            self.note(at_s, f"{site_id}: {count(exporting, 'station')} giving to a dead grid")
         elif exporting:
             self.clearing_s += dt_s
 

@@ -32,7 +32,7 @@ from revere.web.live import LiveFeed
 from revere.web.login import PasswordCheck, login_routes
 from revere.web.ports import Accounts, History
 from revere.web.problems import answer_problem
-from revere.web.reading import history_routes, picture_routes, public_routes, publishable
+from revere.web.reading import history_routes, picture_routes, public_routes
 from revere.web.sessions import OneTimeLinks, Seconds, Sessions
 from revere.web.settings import MAX_BODY_BYTES, WebSettings, check_listening
 
@@ -73,7 +73,7 @@ def create_app(
     check_listening(settings)
     sessions = Sessions(now_s)
     gate = Gate(accounts, sessions, settings, now_s, command_line)
-    feed = LiveFeed(desk, settings, publishable)
+    feed = LiveFeed(desk, settings)
     handlers: list[BaseRouteHandler | Router] = [
         *public_routes(desk, history, feed),
         *picture_routes(desk, feed, gate),

@@ -11,7 +11,7 @@ import msgspec
 
 from revere.control.view import shown
 from revere.core.assets import Fleet
-from revere.core.facts import SecurityEventReported
+from revere.core.facts import SecurityEventReported, evse_asset
 from revere.core.ids import ParticipantId
 from revere.core.time import wall_now
 from revere.settle.ledger import PARTICIPANT_KINDS, LedgerLine, from_fields
@@ -20,6 +20,7 @@ from revere.settle.statement import STATE_WORDS, STATES, unverified_rules
 from revere.store.access import User
 from revere.store.ledger import LEDGER_PAGE_LINES, StatementSums
 from revere.store.reader import AccessDesk, Reader
+from revere.web.guide.groups import shown_of
 from revere.web.ports import ROLES, Account, FleetSeries, LedgerState, SecurityRow, StatementLine, StatementView
 
 SECURITY_MAX = 200
@@ -87,12 +88,17 @@ class StoreHistory:
         self._fleet = fleet
         self._book = book
 
-    async def fleet_series(self, start: dt.datetime, end: dt.datetime, step_s: int) -> FleetSeries:
+    async def fleet_series(
+        self, start: dt.datetime, end: dt.datetime, step_s: int, *, public: bool = False
+    ) -> FleetSeries:
         """Means by step; a step without a reading is a gap. No rule's baseline is computed in this release."""
         step = dt.timedelta(seconds=step_s)
         steps = -(-(end - start) // step)
         power: list[float | None] = [None] * steps
-        for row in await self._reader.fleet_power(start, end, step_s):
+        fleet = shown_of(self._fleet())
+        left_out = public and fleet.homes_left_out
+        assets = [evse_asset(station.id, 1) for station in fleet.fleet.stations] if left_out else None
+        for row in await self._reader.fleet_power(start, end, step_s, assets):
             power[(row.ts - start) // step] = shown(row.power_kw, 2)
         return FleetSeries(
             step_s=step_s,

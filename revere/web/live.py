@@ -19,8 +19,9 @@ from typing import Any
 import msgspec
 
 from revere.control.desk import Desk
-from revere.control.view import ConsoleView, public_view
+from revere.control.view import ConsoleView
 from revere.core.errors import Unavailable
+from revere.web.public import public_view, publishable
 from revere.web.settings import LIVE_MAX_S, MAX_LIVE_CLIENTS, MAX_LIVE_PER_ADDRESS, WebSettings
 
 _json = msgspec.json.Encoder()
@@ -85,7 +86,7 @@ def _joined(parts: dict[str, bytes]) -> bytes:
 class LiveFeed:
     """Watches the desk from the web's loop and serves the streams."""
 
-    def __init__(self, desk: Desk, settings: WebSettings, publishable: Callable[[ConsoleView], bool]) -> None:
+    def __init__(self, desk: Desk, settings: WebSettings) -> None:
         self._desk = desk
         self._period_s = settings.live_period_s
         self._heartbeat_s = settings.live_heartbeat_s

@@ -114,8 +114,10 @@ class SecurityRow(msgspec.Struct, frozen=True, kw_only=True):
 class History(Protocol):
     """What the store remembers, for pages."""
 
-    async def fleet_series(self, start: dt.datetime, end: dt.datetime, step_s: int) -> FleetSeries:
-        """Means of ``[start, end)`` in steps of ``step_s`` seconds."""
+    async def fleet_series(
+        self, start: dt.datetime, end: dt.datetime, step_s: int, *, public: bool = False
+    ) -> FleetSeries:
+        """Means of ``[start, end)`` in steps of ``step_s`` seconds; for the ``public`` without a handful of homes."""
         ...
 
     async def security_events(self, station_id: str) -> Sequence[SecurityRow]:

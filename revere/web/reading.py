@@ -17,23 +17,22 @@ from revere.control.desk import Desk
 from revere.control.view import (
     AlarmView,
     ConsoleView,
-    PublicView,
     ReadinessRow,
     SiteRow,
     StationRow,
-    public_view,
 )
 from revere.core.errors import Unavailable
 from revere.core.time import floor_to, local
 from revere.web.gate import PUBLIC, Asked, Gate, open_to
+from revere.web.guide.shapes import HOMES_LEAST
 from revere.web.live import Channel, LiveFeed
 from revere.web.ports import ROLES, FleetSeries, History, Role, StatementView
+from revere.web.public import PublicView, public_view, publishable
 from revere.web.sessions import Principal
 from revere.web.settings import (
     MAX_SERIES_DAYS,
     MAX_SERIES_POINTS,
     MAX_STATEMENTS,
-    PUBLIC_MIN_VEHICLES,
     PUBLIC_SERIES_CACHE_S,
 )
 
@@ -96,17 +95,12 @@ def current(desk: Desk) -> ConsoleView:
     return view
 
 
-def publishable(view: ConsoleView) -> bool:
-    """Whether the public figures cannot be traced to one household (at least five vehicles)."""
-    return view.vehicles >= PUBLIC_MIN_VEHICLES
-
-
 def public_picture(desk: Desk) -> PublicView:
-    """The public part, or 404 for a programme too small to publish."""
+    """The public part, or 404 for a handful of homes: every total would be somebody's own figure."""
     view = current(desk)
     if not publishable(view):
         raise NotFoundException(
-            f"This programme has fewer than {PUBLIC_MIN_VEHICLES} vehicles; its figures would show one household."
+            f"Fewer than {HOMES_LEAST} homes and nobody else take part: the figures would show a household."
         )
     return public_view(view)
 
@@ -184,7 +178,7 @@ class PublicSeries:
             cached = self._cached
             if cached and (cached[0] == end or loop_s - cached[1] < PUBLIC_SERIES_CACHE_S) and cached[0] <= end:
                 return cached[2]
-            series = await self._history.fleet_series(start, end, PUBLIC_STEP_S)
+            series = await self._history.fleet_series(start, end, PUBLIC_STEP_S, public=True)
             self._cached = (end, loop_s, series)
             return series
 

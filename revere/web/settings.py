@@ -26,7 +26,6 @@ MAX_LIVE_PER_ADDRESS = 64
 MAX_SERIES_POINTS = 3000
 MAX_SERIES_DAYS = 31
 MAX_STATEMENTS = 200
-PUBLIC_MIN_VEHICLES = 5
 PUBLIC_SERIES_CACHE_S = 30.0
 EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # to be told from others, not bound
 STATIC_FOLDER = Path(__file__).parent / "static"

@@ -9,9 +9,10 @@ import pytest
 
 from revere.control.image import Image
 from revere.control.publisher import Now, build_view
-from revere.control.view import StopView, public_view, shown
+from revere.control.view import StopView, shown
 from revere.core import facts as f
 from revere.core.ids import StationId
+from revere.web.public import public_view
 from tests.control.scenes import (
     NOON,
     House,

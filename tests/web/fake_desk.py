@@ -165,7 +165,9 @@ class FakeHistory:
         self.reads = 0
         self.closed = False
 
-    async def fleet_series(self, start: dt.datetime, end: dt.datetime, step_s: int) -> FleetSeries:
+    async def fleet_series(
+        self, start: dt.datetime, end: dt.datetime, step_s: int, *, public: bool = False
+    ) -> FleetSeries:
         """Night charging, a midday top-up, and relief in the event."""
         self.reads += 1
         stamps, powers, bases, reliefs = [], [], [], []
@@ -465,7 +467,7 @@ class FakeDesk:
             stale_s=self.stale_s,
             database=self.database,  # type: ignore[arg-type]
             power_kw=power,
-            relief_kw=base - power,
+            relief_kw=-sum(row.stations_kw for row in sites if row.called or not running),
             baseline="10of10_additive",
             baseline_kw=base,
             discharge_nameplate_kw=1968.0,
@@ -606,6 +608,9 @@ class FakeDesk:
                 islanded=islanded and live,
                 hours_left=11.4 if islanded and live else None,
                 discharge_stopped=stopped,
+                vehicles=len(vehicles),
+                discharge_kw=len(vehicles) * {"school": 60.0, "municipal": 20.0, "home": 9.6}[kind],
+                called=utility != "Concord Light",
             )
         )
 

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from revere.core.assets import Fleet
-from revere.core.facts import MeterReading
+from revere.core.facts import MeterReading, evse_asset
 from revere.core.ids import TenantId
 from revere.core.scenario import parse_scenario
 from revere.core.time import WallClock, wall_now
@@ -28,6 +28,7 @@ from tests.web.fake_desk import CHEAP, FakeDesk
 TENANT = TenantId("masscec")
 T0 = dt.datetime(2023, 9, 7, 20, 0, tzinfo=dt.UTC)
 SCENARIO = Path(__file__).resolve().parents[2] / "scenarios" / "massachusetts.toml"
+SMALL = SCENARIO.with_name("small.toml")
 
 
 def _fleet() -> Fleet:
@@ -220,6 +221,36 @@ def test_more_lines_than_a_page_and_more_statements_than_asked_for_are_all_there
         assert own["more"] is False
     finally:
         thread.stop()
+
+
+def test_the_public_series_holds_nothing_of_a_handful_of_homes(pg_dsn: str) -> None:
+    fleet = parse_scenario(SMALL.read_text(), SMALL.name).fleet
+    kinds = {site.id: site.kind for site in fleet.sites}
+    kw = {"school": -50.0, "municipal": -10.0, "home": -8.0}
+    ends = T0 + dt.timedelta(minutes=5)
+
+    async def work(store: Store) -> None:
+        await store.record(
+            [
+                msgspec.structs.replace(_reading(0, 0, kw[kinds[s.site_id]]), asset_id=evse_asset(s.id, 1))
+                for s in fleet.stations
+            ]
+        )
+
+    _fill(pg_dsn, work)
+
+    async def series(public: bool) -> tuple[float | None, ...]:
+        history = StoreHistory(Store(pg_dsn, WallClock(), TENANT).reader(), lambda: fleet, load_rulebook())
+        try:
+            return (await history.fleet_series(T0, ends, 300, public=public)).power_kw
+        finally:
+            await history.close()
+
+    homes = sum(kinds[station.site_id] == "home" for station in fleet.stations)
+    (all_kw,), (public_kw,) = asyncio.run(series(public=False)), asyncio.run(series(public=True))
+    assert homes == 2
+    assert all_kw is not None
+    assert public_kw == all_kw + 8.0 * homes
 
 
 def test_a_lost_database_is_a_503() -> None:

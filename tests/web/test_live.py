@@ -105,7 +105,7 @@ def test_the_slow_skip_to_the_latest() -> None:
 
 def test_streams_are_bounded() -> None:
     async def story() -> None:
-        feed = LiveFeed(FakeDesk(), WebSettings(), lambda _: True)
+        feed = LiveFeed(FakeDesk(), WebSettings())
         streams = [feed.stream(feed.public, "10.0.0.1", lambda: True) for _ in range(MAX_LIVE_PER_ADDRESS)]
         for stream in streams:
             await anext(stream)

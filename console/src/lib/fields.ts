@@ -16,6 +16,6 @@ export const CONSOLE_FIELDS = all<ConsoleView>({
 export const PUBLIC_FIELDS = all<PublicView>({
   now: true, zone: true, programme: true, speed: true, power_kw: true, relief_kw: true, homes_equivalent: true,
   kw_per_home: true, event_phase: true, event_start: true, event_end: true, event_drill: true, nominated_kw: true,
-  relief_mean_kw: true, schools: true, municipal: true, homes: true, vehicles: true, discharge_nameplate_kw: true,
-  equity: true, stale_s: true, database: true,
+  relief_mean_kw: true, relief_mean_since: true, schools: true, municipal: true, homes: true, homes_left_out: true,
+  vehicles: true, discharge_nameplate_kw: true, equity: true, stale_s: true, database: true,
 });

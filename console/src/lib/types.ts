@@ -104,6 +104,11 @@ export interface SiteRow {
   commissioned: boolean;
   /** How many of its stations a technician has locked. */
   locked: number;
+  vehicles: number;
+  discharge_kw: number;
+  /** Whether the event of the hour calls it; `nominated_kw` is its part of what was promised. */
+  called: boolean;
+  nominated_kw: number | null;
 }
 
 /** A technician's lock; `whole_site` where it hangs on all stations of the site. */
@@ -236,6 +241,8 @@ export interface PublicView {
   schools: number;
   municipal: number;
   homes: number;
+  /** Homes take part that are too few to be shown: no figure holds anything of theirs. */
+  homes_left_out: boolean;
   vehicles: number;
   discharge_nameplate_kw: number;
   equity: Equity | null;

@@ -38,6 +38,11 @@ export function count(value: number): string {
   return whole.format(value);
 }
 
+/** "1 car", "1,200 cars"; `many` where it is not `one` with an s. */
+export function counted(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}
+
 export function percent(fraction: number | null, digits = 0): string {
   return fraction === null ? "unknown" : `${(fraction * 100).toFixed(digits)} %`;
 }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from revere.core.words import count
 from revere.web.guide import delivery, evidence
 from revere.web.guide.blocks import chapter, note, para, table
 from revere.web.guide.shapes import HOME_KW, HOMES_LEAST
-from revere.web.guide.words import count, day, kw, percent, stamp
+from revere.web.guide.words import day, kw, percent, stamp
 
 if TYPE_CHECKING:
     from revere.web.guide.blocks import Block
@@ -68,12 +69,12 @@ def headlines(figures: GuideFigures) -> list[dict[str, str]]:
     """The three numbers of the title page: power, departures, equity. What is absent says so."""
     event = main_event(figures)
     power = {"number": "–", "what": "No grid event was measured", "detail": "", "tone": "amber"}
-    if event is not None:
+    if event is not None and event.homes_equivalent is not None:
         promised = f"Promised: {kw(event.nominated_kw)}. " if event.nominated_kw is not None else ""
         power = {
             "number": kw(event.performance_kw),
             "what": "given to the grid, mean over a whole event",
-            "detail": f"{promised}About {event.homes_equivalent:,} homes at {HOME_KW} kW each.",
+            "detail": f"{promised}About {count(event.homes_equivalent, 'home')} at {HOME_KW} kW each.",
             "tone": "amber",
         }
     ready = sum(group.ready for group in figures.readiness.groups)

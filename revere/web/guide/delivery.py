@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from revere.core.time import local
+from revere.core.words import count
 from revere.web.guide.blocks import bullets, chapter, chart, heading, note, para, table
 from revere.web.guide.charts import relief_chart, spare_chart
 from revere.web.guide.groups import LABELS
 from revere.web.guide.shapes import HOME_KW, HOMES_LEAST
-from revere.web.guide.words import clock, count, day, kw, kwh, points, share_of, stamp
+from revere.web.guide.words import clock, day, kw, kwh, points, share_of, stamp
 
 if TYPE_CHECKING:
     from revere.web.guide.blocks import Block
@@ -112,6 +113,7 @@ def _delivered(event: EventFigures, zone: str) -> list[Block]:
     if event.performance_kw is None:
         return [title, note("No meter has readings for this event, so nothing can be said about what was given.")]
     homes = event.homes_equivalent
+    assert homes is not None  # a figure that was measured has one
     promise = "No promise was recorded."
     if event.nominated_kw is not None:
         verdict = "kept" if event.performance_kw >= event.nominated_kw else "not kept"
@@ -121,7 +123,7 @@ def _delivered(event: EventFigures, zone: str) -> list[Block]:
         title,
         para(
             f"The fleet gave {kw(event.performance_kw)} on average over the whole event. {promise} Its weakest five "
-            f"minutes were {kw(event.lowest_kw)}. At {HOME_KW} kW a home, the mean is about {homes:,} homes."
+            f"minutes were {kw(event.lowest_kw)}. At {HOME_KW} kW a home, the mean is about {count(homes, 'home')}."
         ),
         para(
             f"This rests on good readings for {covered} of the time of {count(event.meters, 'meter')}; stations gave "
@@ -222,7 +224,8 @@ def readiness_chapter(figures: GuideFigures) -> Block:
         alt = f"Histogram of {total} school bus departures by battery above the need: {spelt}."
         blocks.append(
             chart(
-                spare_chart(ready.spare_bins, alt=alt), f"School buses: battery above the need at {total:,} departures."
+                spare_chart(ready.spare_bins, alt=alt),
+                f"School buses: battery above the need at {count(total, 'departure')}.",
             )
         )
     blocks += _readiness_details(figures)

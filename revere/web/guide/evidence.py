@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from revere.core.words import count
 from revere.web.guide.blocks import bullets, chapter, chart, heading, note, para, table
 from revere.web.guide.charts import share_chart
 from revere.web.guide.groups import LABELS, SIMPLIFIED_MOST_KW
 from revere.web.guide.shapes import HOME_KW, HOMES_LEAST
-from revere.web.guide.words import ABSENT, count, day, hours, kwh, percent, share_of, stamp, usd, usd_round
+from revere.web.guide.words import ABSENT, day, hours, kwh, percent, share_of, stamp, usd, usd_round
 
 if TYPE_CHECKING:
     from revere.web.guide.blocks import Block

@@ -75,8 +75,3 @@ def stamp(ts: dt.datetime, zone: str) -> str:
     """``7 Sep 2023, 16:05``, local."""
     here = local(ts, zone)
     return f"{here.day} {here:%b %Y, %H:%M}"
-
-
-def count(number: int, singular: str, plural: str = "") -> str:
-    """``1 home``, ``30 homes``."""
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
