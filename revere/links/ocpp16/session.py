@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from math import inf
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
@@ -21,6 +22,7 @@ from revere.core.facts import Fact
 from revere.core.ids import SessionId
 from revere.core.orders import kind_of
 from revere.links.ocpp16 import files, local_list, translate, wire
+from revere.links.ocpp16.abreast import Abreast
 from revere.links.ocpp16.orders import ORDERS
 from revere.links.ocppj import registration, security, signing
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut, Reply
@@ -57,6 +59,7 @@ class Session16:
     def __init__(self, line: Line) -> None:
         self.line = line
         self.booted = False
+        self._abreast = Abreast(line)
 
     # What the charge point says --------------------------------------------------------------------
 
@@ -70,7 +73,13 @@ class Session16:
             raise CallFailed("NotImplemented", f"{call.action} is not known here")
         if call.action != "BootNotification":
             registration.check_admitted(self.line)
-        return await route(self, call.payload)
+        began_s, took_s = asyncio.get_running_loop().time(), inf
+        try:
+            answered = await route(self, call.payload)
+            took_s = asyncio.get_running_loop().time() - began_s
+        finally:
+            self._abreast.waited(took_s)
+        return answered
 
     async def hear(self, _call: Call) -> None:
         """1.6 has no message that nobody answers: dropped and counted."""
@@ -137,10 +146,11 @@ class Session16:
             session_id=SessionId(session_id_of(config.station_id, number)),
             counters=self.line.counters,
         )
-        facts += self.line.observe_fresh(request.timestamp, now)
+        told = (request.connectorId, number)
         if found.accepted:  # the vehicle of a refused tag is none of ours
             facts.append(translate.session_started(config, request, number, now))
-        await self.line.record([*facts, *self.line.quarantine(readings, now)])
+        await self.line.record([*facts, *self._abreast.judge(told, request.timestamp, readings, now)])
+        self._abreast.taken(told, request.timestamp, now)
         known.seen.add(START)
         return Answered(answer)
 
@@ -175,10 +185,11 @@ class Session16:
             session_id=session_id,
             counters=self.line.counters,
         )
-        facts += self.line.observe_fresh(request.timestamp, now)
+        told = (known.evse_id, request.transactionId)
+        facts += self._abreast.judge(told, request.timestamp, readings, now)
         ended = translate.session_ended(config, request, now)
         signed = translate.signed_values(config, known.evse_id, request.transactionData or (), now, session_id)
-        await self.line.record([*facts, *self.line.quarantine(readings, now), *signed, ended])
+        await self.line.record([*facts, *signed, ended])
         known.seen.add(STOP)
         wanted = self.line.memory.wanted.get(known.evse_id)
         if wanted is not None and wanted.session_id == session_id:  # our profile was that transaction's
@@ -201,9 +212,11 @@ class Session16:
             session_id=session_id,
             counters=self.line.counters,
         )
-        facts = self.line.observe_fresh(max(value.timestamp for value in request.meterValue), now)
+        told, stamp = (request.connectorId, number), max(value.timestamp for value in request.meterValue)
+        facts = self._abreast.judge(told, stamp, readings, now)
         signed = translate.signed_values(config, request.connectorId, request.meterValue, now, session_id)
-        await self.line.record([*facts, *self.line.quarantine(readings, now), *signed])
+        await self.line.record([*facts, *signed])
+        self._abreast.taken(told, stamp, now)
         return Answered(wire.MeterValuesResponse())
 
     async def _security(self, request: wire.SecurityEventNotification) -> Answered:
