@@ -44,15 +44,15 @@ class Cards:
 
     def _of(self, card: Card, station_id: StationId, now: dt.datetime) -> Authorization:
         if card.blocked:
-            return Authorization(status="blocked")
+            return Authorization(status="blocked", kind=card.kind)
         if card.valid_until is not None and now >= card.valid_until:
-            return Authorization(status="expired")
+            return Authorization(status="expired", kind=card.kind)
         if card.stations and station_id not in card.stations:
-            return Authorization(status="not_here")
+            return Authorization(status="not_here", kind=card.kind)
         if (card.valid_from is not None and now < card.valid_from) or not self._in_hours(card, now):
-            return Authorization(status="not_now")
+            return Authorization(status="not_now", kind=card.kind)
         ends = [end for end in (card.valid_until, self._hours_end(card, now)) if end is not None]
-        return Authorization(status="accepted", group=card.group, until=min(ends, default=None))
+        return Authorization(status="accepted", kind=card.kind, group=card.group, until=min(ends, default=None))
 
     def _in_hours(self, card: Card, now: dt.datetime) -> bool:
         """``since <= now < till``, around midnight where ``till`` is the earlier one."""

@@ -183,10 +183,12 @@ AuthorizationStatus = Literal["accepted", "blocked", "expired", "unknown", "not_
 class Authorization(Struct, frozen=True, kw_only=True):
     """What a station hears of a token: whether it may charge there now, with whom, and how long that is to be believed.
 
-    ``not_here``: it is good, but at another station; ``not_now``: at another time.
+    ``not_here``: it is good, but at another station; ``not_now``: at another time. ``kind``: as what it is registered;
+    a token of our own making is ``Central``.
     """
 
     status: AuthorizationStatus
+    kind: TokenKind = "Central"
     group: str = ""
     until: dt.datetime | None = None
 

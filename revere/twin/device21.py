@@ -7,7 +7,7 @@ the values that stand here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
 from revere.links.ocpp2.wire import v21 as wire
@@ -20,6 +20,7 @@ Access = Literal["ReadOnly", "ReadWrite", "WriteOnly"]
 
 CONTROLS: Final[tuple[str, ...]] = get_args(wire.DERControlEnum)
 REPORT_CHUNK: Final = 20
+V2X: Final = "V2XChargingCtrlr"
 MEASURANDS: Final = (
     "Energy.Active.Import.Register",
     "Energy.Active.Export.Register",
@@ -77,6 +78,10 @@ class DeviceModel:
     def members(self, component: str, name: str) -> tuple[str, ...]:
         """A variable's list of members."""
         return tuple(word for word in self._entries[component, name, None, None].value.split(",") if word)
+
+    def of_mode(self, name: str, mode: str) -> Entry | None:
+        """A variable of :data:`V2X` for a session in that mode, where the station keeps one."""
+        return self._entries.get((V2X, name, 1, mode))
 
     def flag(self, component: str, name: str) -> bool:
         """A variable's truth."""
@@ -268,7 +273,7 @@ def _smart_charging(station: Any, abilities: Abilities) -> list[Entry]:
 
 
 def _hardware(station: Any, abilities: Abilities) -> list[Entry]:
-    v2x, modes = "V2XChargingCtrlr", ",".join(abilities.modes)
+    v2x, modes = V2X, ",".join(abilities.modes)
     both_ways = station.discharge_kw > 0
     transfer = "DC,DC_BPT" if both_ways else "DC"
     entries = [
@@ -286,7 +291,21 @@ def _hardware(station: Any, abilities: Abilities) -> list[Entry]:
         Entry(component=v2x, name="Enabled", value="true" if both_ways else "false", kind="boolean", evse_id=1),
         _fixed(v2x, "SupportedOperationModes", modes, "MemberList", evse_id=1),
         _fixed(v2x, "SupportedEnergyTransferModes", transfer, "MemberList", evse_id=1),
+        *(entry for mode in abilities.modes if mode != "ChargingOnly" for entry in _of_mode(mode)),
         *(_inverter(abilities) if both_ways else []),
+    ]
+
+
+def _of_mode(mode: str) -> list[Entry]:
+    """What is sampled while a session is in a two-way mode; as it leaves the factory, little.
+
+    That a session which only charges is sampled by SampledDataCtrlr is inferred.
+    """
+    lists = ("TxStartedMeasurands", "TxUpdatedMeasurands", "TxEndedMeasurands")
+    paces = (("TxUpdatedInterval", "60"), ("TxEndedInterval", "0"))
+    return [
+        *(replace(_list(V2X, name, "Energy.Active.Import.Register"), evse_id=1, instance=mode) for name in lists),
+        *(Entry(component=V2X, name=name, value=s, kind="integer", evse_id=1, instance=mode) for name, s in paces),
     ]
 
 

@@ -147,7 +147,9 @@ class Station21(Station):
     def sample_s(self) -> float:
         """Seconds between periodic samples; 0 = none."""
         on = self.device.flag("SampledDataCtrlr", "Enabled")
-        return float(self.device.integer("SampledDataCtrlr", "TxUpdatedInterval")) if on else 0.0
+        own = self.device.of_mode("TxUpdatedInterval", self._mode)
+        every_s = self.device.integer("SampledDataCtrlr", "TxUpdatedInterval") if own is None else int(own.value)
+        return float(every_s) if on else 0.0
 
     def aligned_s(self) -> float:
         """Seconds between clock-aligned samples; 0 = none."""
@@ -155,7 +157,7 @@ class Station21(Station):
         return float(self.device.integer("AlignedDataCtrlr", "Interval")) if on else 0.0
 
     def _variable_changed(self, component: str, name: str) -> None:
-        if (component, name) == ("SampledDataCtrlr", "TxUpdatedInterval"):
+        if name == "TxUpdatedInterval":
             self.arm_samples()
         elif (component, name) == ("AlignedDataCtrlr", "Interval"):
             self.arm_aligned()
@@ -308,7 +310,6 @@ class Station21(Station):
         if self.asset.protocol == "ocpp2.1":
             info["operationMode"] = self._mode
         stamp = self.time.stamp(at_s)
-        component = "AlignedDataCtrlr" if measurands == "Measurands" else "SampledDataCtrlr"
         payload: Payload = {
             "eventType": kind,
             "timestamp": stamp,
@@ -317,13 +318,21 @@ class Station21(Station):
             "transactionInfo": info,
             "evse": {"id": 1, "connectorId": 1},
         }
-        values = _evse_values(reading, context, self.device.members(component, measurands))
+        values = _evse_values(reading, context, self._sampled(measurands))
         if values:
             payload["meterValue"] = [{"timestamp": stamp, "sampledValue": values}]
         if token is not None:
             payload["idToken"] = {"idToken": token, "type": "Central"}
         self._seq += 1
         self.line.post(Message("TransactionEvent", payload, keep=True, on_result=on_result))
+
+    def _sampled(self, measurands: str) -> tuple[str, ...]:
+        """What a message of the transaction holds, by the mode that its session is in."""
+        own = self.device.of_mode(measurands, self._mode)
+        if own is not None:
+            return tuple(word for word in own.value.split(",") if word)
+        component = "AlignedDataCtrlr" if measurands == "Measurands" else "SampledDataCtrlr"
+        return self.device.members(component, measurands)
 
     # ---- meters --------------------------------------------------------------------------------
 
@@ -383,7 +392,9 @@ class Station21(Station):
         moment = self.moment()
         self.profiles.lapse(moment)
         bounds, until_s = self.profiles.in_force(moment)
-        self._mode = bounds.mode
+        before_s, self._mode = self.sample_s(), bounds.mode
+        if self.sample_s() != before_s:
+            self.arm_samples()
         running = self.transaction_id is not None and self._charging
         self.command(self.profiles.wanted_kw(bounds, self.v2x.known(bounds.mode)) if running else 0.0)
         self.reapply_in(min(until_s - moment.now_s, BALANCES_S if bounds.mode == "LocalLoadBalancing" else math.inf))

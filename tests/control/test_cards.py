@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
 from revere.control.cards import Cards
-from revere.core.assets import Card
+from revere.core.assets import Card, TokenKind
 from revere.core.errors import Refused
 from revere.core.ids import StationId
 from tests.control.scenes import NOON, fleet
@@ -92,3 +92,11 @@ def test_a_station_s_own_list_has_who_is_good_there_and_who_is_blocked() -> None
 def test_two_tokens_that_read_the_same_are_refused(given: tuple[str, ...]) -> None:
     with pytest.raises(Refused, match="two tokens read the same"):
         cards(*(Card(id=name) for name in given))
+
+
+@pytest.mark.parametrize("kind", get_args(TokenKind))
+@pytest.mark.parametrize("more", [{}, {"blocked": True}, {"valid_until": NOON}, {"stations": (AWAY,)}])
+def test_a_card_is_known_as_what_it_is_registered(kind: TokenKind, more: dict[str, Any]) -> None:
+    given = cards(Card(id="C1", kind=kind, **more))
+    assert given.authorize("C1", HOME, NOON).kind == kind
+    assert given.authorize("EV-cs1", HOME, NOON).kind == "Central"  # a token of our own making

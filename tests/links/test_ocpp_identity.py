@@ -124,6 +124,7 @@ def test_an_exchanged_charger_charges_by_its_fallback_and_is_not_commanded_until
             assert (learned.serial, learned.by) == ("A1", "first boot")
             assert (await b.server.set_power(WISH)).status == "accepted"
             await one.close()
+            b.server._memories[StationId("ST-1")].rates_kept_s -= 61.0  # nobody exchanges a charger within a minute
             other = await b.station("ST-1", protocol)
             answer = await other.call("BootNotification", boot(protocol, OTHER))
             assert answer[2]["status"] == "Accepted"

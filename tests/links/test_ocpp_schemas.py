@@ -12,11 +12,14 @@ import msgspec
 import ocpp
 import pytest
 from ocpp_rig import NOW, config
+from v2x_orders import MODES
 
 from revere.core.commands import SetpointCommand
 from revere.core.ids import CommandId, SessionId, StationId
+from revere.links.models import our_models
 from revere.links.ocpp2 import translate
-from revere.links.ocpp2.blocks import device_model, provisioning
+from revere.links.ocpp2.blocks import device_model
+from revere.links.ocpp2.settings import settings
 from revere.links.ocpp2.wire import v21 as w2
 from revere.links.ocpp16 import translate as translate16
 from revere.links.ocpp16 import wire as w16
@@ -41,6 +44,8 @@ def command(kw: float) -> SetpointCommand:
     )
 
 
+NATIVE = next(model for model in our_models() if model.name == "native-2.1")
+SETTINGS = settings(config(), NATIVE, {"V2XChargingCtrlr@1.SupportedOperationModes": MODES})
 TOKEN_OK = w2.IdTokenInfo(status="Accepted")
 CALLS_21: list[tuple[str, Any]] = [
     ("SetChargingProfile", translate.default_profile(config().default_profile, NOW, modes=True)),
@@ -54,9 +59,9 @@ CALLS_21: list[tuple[str, Any]] = [
     ),
     (
         "SetVariables",
-        device_model.set_request([(s.component, s.variable, s.value) for s in provisioning.settings(config())]),
+        device_model.set_request([(s.place, s.value) for s in SETTINGS.values()]),
     ),
-    ("GetVariables", device_model.get_request(list(provisioning.READ_ONLY))),
+    ("GetVariables", device_model.get_request([s.place for s in SETTINGS.values()])),
     ("GetBaseReport", w2.GetBaseReportRequest(requestId=1, reportBase="FullInventory")),
     ("ClearChargingProfile", w2.ClearChargingProfileRequest(chargingProfileId=101)),
     ("GetCompositeSchedule", w2.GetCompositeScheduleRequest(duration=60, evseId=1, chargingRateUnit="W")),

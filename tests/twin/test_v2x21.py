@@ -191,3 +191,37 @@ def test_installed_profiles_are_reported(asks: dict[str, Any], status: str, ids:
         assert [report["tbc"] for report in reports] == [True] * (len(reports) - 1) + [False] * bool(reports)
 
     play(body)
+
+
+def test_a_session_in_a_two_way_mode_is_sampled_as_that_mode_says() -> None:
+    """As it leaves the factory: one register a minute, whatever SampledDataCtrlr says of sessions that only charge."""
+    wanted = {"TxUpdatedMeasurands": "Power.Active.Export,SoC", "TxUpdatedInterval": "20"}
+
+    async def body(_world: World, central: Central, _clock: TwinClock) -> None:
+        await asyncio.sleep(60)
+        await asked(central, "SetChargingProfile", setpoint_frame(transaction(central, BUS), **GIVE))
+
+        async def samples() -> list[dict[str, Any]]:
+            central.log.clear()
+            await asyncio.sleep(605)
+            said = central.said(BUS, "TransactionEvent")
+            return [event for event in said if event["triggerReason"] == "MeterValuePeriodic"]
+
+        before = await samples()
+        place = {"name": "V2XChargingCtrlr", "evse": {"id": 1}}
+        rows = [
+            {"component": place, "variable": {"name": name, "instance": "CentralSetpoint"}, "attributeValue": value}
+            for name, value in wanted.items()
+        ]
+        answer = await asked(central, "SetVariables", {"setVariableData": rows})
+        assert [one["attributeStatus"] for one in answer["setVariableResult"]] == ["Accepted", "Accepted"]
+        after = await samples()
+        assert (len(before), len(after)) == (10, 30)
+        for events, measurands in (
+            (before, {"Energy.Active.Import.Register"}),
+            (after, {"Power.Active.Export", "SoC"}),
+        ):
+            assert {v["measurand"] for e in events for v in e["meterValue"][0]["sampledValue"]} == measurands
+            assert {event["transactionInfo"]["operationMode"] for event in events} == {"CentralSetpoint"}
+
+    play(body)

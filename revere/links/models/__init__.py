@@ -33,17 +33,27 @@ Way = Literal["native21", "draft21", "negative-limit", "charge-only", "data-tran
 WAYS_OF: Final[dict[Protocol, frozenset[Way]]] = {
     "ocpp2.1": frozenset({"native21", "data-transfer", "vendor-cloud"}),
     "ocpp2.0.1": frozenset({"draft21", "negative-limit", "charge-only", "data-transfer", "vendor-cloud"}),
-    "ocpp1.6": frozenset({"negative-limit", "charge-only", "vendor-cloud"}),
+    "ocpp1.6": frozenset({"negative-limit", "charge-only", "data-transfer", "vendor-cloud"}),
 }
 """How power is given by each protocol."""
 
 
 class Variable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A variable of the device model to set and read back at boot."""
+    """A variable of the device model to set and read back at boot; of 1.6 a key, which is a ``variable`` alone.
 
-    component: str
+    ``value``: as it is, but ``{measurands}`` is all that the house must hear, ``{interval_s}`` the station's own
+    interval in a session. ``per_mode``: once for each operation mode that ``evse`` supports, as the instance.
+    ``optional``: a charger that does not have it is none the worse.
+    """
+
     variable: str
     value: str
+    component: str = ""
+    component_instance: str = ""
+    evse: Annotated[int, msgspec.Meta(ge=1, le=99)] | None = None
+    instance: str = ""
+    per_mode: bool = False
+    optional: bool = False
 
 
 class DataTransfer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -157,7 +167,21 @@ def _load(path: Path) -> ChargerModel:
             raise RevereError(f"way: {protocol} has no such way", where=str(path), got=found.way, expected=expected)
     if (found.way == "data-transfer") != (found.data_transfer is not None):
         raise RevereError("data_transfer belongs to way data-transfer, and it needs one", where=str(path))
+    for own in found.variables:
+        _check_variable(own, found, path)
     return found
+
+
+def _check_variable(own: Variable, model: ChargerModel, path: Path) -> None:
+    """Refuse a variable that one of the model's protocols has no words for."""
+    where = f"{path}: {own.component}.{own.variable}"
+    placed = bool(own.component or own.component_instance or own.evse or own.instance or own.per_mode)
+    if "ocpp1.6" in model.protocols and placed:
+        raise RevereError("a key of OCPP 1.6 has a name alone", where=where, expected="variable and value", remedy=HOW)
+    if model.protocols != ("ocpp1.6",) and not own.component:
+        raise RevereError("a variable of OCPP 2 has a component", where=where, remedy=HOW)
+    if own.per_mode and (own.evse is None or own.instance):
+        raise RevereError("per_mode needs an evse, and no instance: that is the mode", where=where, remedy=HOW)
 
 
 WAY_WORDS: Final[dict[Way, str]] = {

@@ -24,6 +24,7 @@ from revere.core.orders import (
 )
 from revere.links.ocpp16 import local_list, wire
 from revere.links.ocppj import security
+from revere.links.ocppj.samples import OWNED, OWNED_REMEDY
 
 if TYPE_CHECKING:
     from revere.core.commands import Answer
@@ -79,6 +80,10 @@ async def write_variables(session: Session16, order: WriteVariables) -> Answer:
     if any(security.login_secret(setting.variable) for setting in order.settings):
         raise Refused("a secret is not set this way", remedy="revere station renew gives a new one")
     wanted = [(_key(setting), setting.value) for setting in order.settings]
+    ours = session.settings()
+    for key, value in wanted:
+        if key in ours and value.replace(" ", "") not in ours[key]:
+            raise Refused(OWNED, got=f"{key} = {value[:80]}", expected=ours[key][0], remedy=OWNED_REMEDY)
     told: list[tuple[str, str]] = []
     for key, value in wanted:
         request = wire.ChangeConfiguration(key=key, value=value)

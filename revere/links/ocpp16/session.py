@@ -38,13 +38,14 @@ from revere.links.ocppj.line import (
 )
 from revere.links.ocppj.payload import PayloadReader
 from revere.links.ocppj.samples import EXPORT_POWER, EXPORT_REGISTER, IMPORT_POWER, IMPORT_REGISTER, SOC
-from revere.links.ocppj.setpoints import DAY_S, check_setpoint, give_in_turn, local_midnight
+from revere.links.ocppj.setpoints import DAY_S, check_setpoint, give_in_turn, local_midnight, watts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from revere.core.commands import ReportingCommand, SetpointCommand
     from revere.core.orders import OrderBase
+    from revere.links.models import DataTransfer
 
 T = TypeVar("T")
 
@@ -94,6 +95,7 @@ class Session16:
         memory = self.line.memory
         if verdict.standing == "Accepted":
             memory.watch.restart()
+            self.line.booted_anew()
             memory.provisioned = False
         answer = wire.BootNotificationResponse(
             status=verdict.standing, currentTime=self.line.clock.now(), interval=verdict.interval_s
@@ -258,9 +260,9 @@ class Session16:
         memory = self.line.memory
         found = memory.inspection
         if found is None:
-            problems = await self._all_of(self._install_default, self._apply_settings, self._read_back, self._keep_list)
+            problems = await self._all_of(self._ensure_default, self._apply_settings, self._read_back, self._keep_list)
         else:
-            problems = [*await self._all_of(self._install_default, self._keep_list), *found]
+            problems = [*await self._all_of(self._ensure_default, self._keep_list), *found]
         await self.line.record_provisioned([*self.line.model_problems(), *problems])
         memory.provisioned, memory.inspection = True, None
 
@@ -292,6 +294,10 @@ class Session16:
             except (CallRefused, CallTimedOut, CallOverflow) as error:
                 problems.append(str(error))
         return problems
+
+    async def _ensure_default(self) -> list[str]:
+        """The same for a charge point that booted, unless it has just been given one."""
+        return [] if self.line.default_just_sent() else await self._install_default()
 
     async def _install_default(self) -> list[str]:
         now = self.line.clock.now()
@@ -330,23 +336,29 @@ class Session16:
         if self.default_profile_due():
             await self.line.renew_problem(NO_DEFAULT, await self._install_default())
 
-    def _settings(self) -> dict[str, tuple[str, ...]]:
+    def settings(self) -> dict[str, tuple[str, ...]]:
         """Key to the values that serve, the best first: many AC charge points know no soc."""
         config = self.line.config
         measurands = [IMPORT_REGISTER, IMPORT_POWER]
         if config.meters_site or self._both_ways():
             measurands += [EXPORT_REGISTER, EXPORT_POWER]
         values = (",".join([*measurands, SOC]), ",".join(measurands))
+        interval = (str(config.sample_interval_s),)
+        words = {"{measurands}": values, "{interval_s}": interval}
         return {
             "MeterValuesSampledData": values,
-            SAMPLE_INTERVAL: (str(config.sample_interval_s),),
+            SAMPLE_INTERVAL: interval,
             "MeterValuesAlignedData": values,
             "ClockAlignedDataInterval": (str(config.aligned_interval_s),),
+            **{own.variable: words.get(own.value, (own.value,)) for own in self.line.model.variables},
         }
+
+    def _optional(self) -> set[str]:
+        return {own.variable for own in self.line.model.variables if own.optional}
 
     async def _apply_settings(self) -> list[str]:
         problems: list[str] = []
-        for key, values in self._settings().items():
+        for key, values in self.settings().items():
             status = ""
             for value in values:
                 request = wire.ChangeConfiguration(key=key, value=value)
@@ -354,7 +366,7 @@ class Session16:
                 status = reply.value.status
                 if status == "Accepted":
                     break
-            if status != "Accepted":
+            if status != "Accepted" and not (status == "NotSupported" and key in self._optional()):
                 problems.append(f"{key}: {status}")
         return problems
 
@@ -363,8 +375,9 @@ class Session16:
         variables = self.line.memory.variables
         return [
             f"{key}: reads {variables.get(key, '')[:80]!r}, was set to {values[0]!r}"
-            for key, values in self._settings().items()
-            if variables.get(key, "").replace(" ", "") not in values
+            for key, values in self.settings().items()
+            if variables.get(key, "").replace(" ", "") not in [value.replace(" ", "") for value in values]
+            and not (key in self._optional() and key not in variables)
         ]
 
     async def read_configuration(self) -> None:
@@ -384,14 +397,35 @@ class Session16:
             transaction_id = int(transaction_id_of(command.station_id, command.session_id))
         except (RevereError, ValueError) as error:
             return self.line.answer("Rejected", str(error))
+        template = self.line.model.data_transfer
         return await give_in_turn(
             self.line,
             command,
             gives=self._both_ways(),
-            give=lambda: self._lease(command, transaction_id),
-            clear=lambda: self.clear_setpoint(command.evse_id, first=True),
+            give=lambda: (
+                self._lease(command, transaction_id)
+                if template is None
+                else self._transfer(template, command, transaction_id)
+            ),
+            clear=None if template else lambda: self.clear_setpoint(command.evse_id, first=True),
             end=lambda: self.remote_stop(command.session_id, first=True),
         )
+
+    async def _transfer(self, template: DataTransfer, command: SetpointCommand, transaction_id: int) -> Answer:
+        """Give a setpoint by the vendor's own message."""
+        line = self.line
+        setpoint_kw = command.setpoint_kw if self._both_ways() else max(command.setpoint_kw, 0.0)
+        filled = template.filled(
+            setpoint_w=watts(setpoint_kw), evse_id=command.evse_id, transaction_id=str(transaction_id)
+        )
+        reply = await line.calls.call(
+            "DataTransfer",
+            wire.DataTransfer(vendorId=template.vendor_id, messageId=template.message_id, data=filled),
+            wire.DataTransferResponse,
+            still_wanted=lambda: line.wanted(command),
+            setpoint=True,
+        )
+        return line.superseded() if reply is None else line.answer(reply.value.status, "", reply.sent_wall_s)
 
     def _both_ways(self) -> bool:
         return self.line.config.discharge_kw > 0 and self.line.model.discharges

@@ -46,7 +46,7 @@ class Dialog:
         """Those asked for and not yet at their end, by their number."""
         self.report_id = 0
         self.gathering = Gathering()
-        self.offering: set[int] = set()
+        self.offering: dict[int, None] = {}
         """EVSEs whose vehicle's schedule waits for its moment on this connection."""
         self._beside: set[asyncio.Task[None]] = set()
 

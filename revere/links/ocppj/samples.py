@@ -25,6 +25,8 @@ EXPORT_REGISTER: Final = "Energy.Active.Export.Register"
 IMPORT_POWER: Final = "Power.Active.Import"
 EXPORT_POWER: Final = "Power.Active.Export"
 SOC: Final = "SoC"
+OWNED: Final = "the house sets that itself, for every payment rests on the meter"
+OWNED_REMEDY: Final = "A charger model says what else a charger needs: docs/how-to/connect-a-station.md"
 MEASURANDS: Final = (IMPORT_REGISTER, EXPORT_REGISTER, IMPORT_POWER, EXPORT_POWER, SOC)
 
 CONTEXTS: Final[dict[str, ReadingContext]] = {

@@ -45,12 +45,12 @@ def local_midnight(profile: DefaultProfile, now: dt.datetime) -> dt.datetime:
 
 
 async def give_in_turn(
-    line: Line, command: SetpointCommand, *, gives: bool, give: Asking, clear: Asking, end: Asking
+    line: Line, command: SetpointCommand, *, gives: bool, give: Asking, clear: Asking | None, end: Asking
 ) -> Answer:
     """Give a setpoint by ``give``; a newer one for the same EVSE drops an older one that still waits for the line.
 
     Where the station ``gives`` power, the end of that waits for no minute and takes no refusal: else our profile goes
-    by ``clear``, else the session by ``end``.
+    by ``clear``, else the session by ``end``. No ``clear``: none of our profiles makes it give.
     """
     async with line.power_turn(command):
         stops, given_kw = line.ends_discharge(command), line.memory.given_kw
@@ -69,13 +69,13 @@ async def give_in_turn(
         return await _end_discharge(line, answer, clear, end) if stops and line.wanted(command) else answer
 
 
-async def _end_discharge(line: Line, refused: Answer, clear: Asking, end: Asking) -> Answer:
+async def _end_discharge(line: Line, refused: Answer, clear: Asking | None, end: Asking) -> Answer:
     """End a discharge at a station that takes no setpoint for it: by its fallback, else by the end of the session.
 
     A technician's lock lets no clear pass, as a vehicle may charge after it: there the session ends.
     """
     try:
-        if (await clear()).status == "accepted":
+        if clear is not None and (await clear()).status == "accepted":
             return msgspec.structs.replace(
                 refused, status="too_early", why=f"{refused.why}; its profile is cleared instead"
             )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from cases import case
 from ocpp_rig import play
 from station import ST, STAMP, TOKEN, Scene, event, scene
 
+from revere.core.assets import Authorization, TokenKind
 from revere.core.facts import MeterReading, SessionStarted
 from revere.core.orders import Order, StartSession, StopSession, TriggerReport, UnlockConnector
 
@@ -17,12 +18,13 @@ TRIGGERED = {"value": 12_345, "context": "Trigger", "measurand": "Energy.Active.
 METER = [{"timestamp": STAMP, "sampledValue": [TRIGGERED]}]
 
 
-async def _started(s: Scene, reaction: dict[str, Any], evse_id: int | None = 1) -> int:
-    """A remote start for the programme's token; the id that we gave it."""
+async def _started(s: Scene, reaction: dict[str, Any], evse_id: int | None = 1, kind: TokenKind = "Central") -> int:
+    """A remote start for the programme's token, registered as that kind; the id that we gave it."""
+    s.b.directory.tokens[TOKEN["idToken"]] = Authorization(status="accepted", kind=kind)
     order = StartSession(token=TOKEN["idToken"], evse_id=evse_id)
     answer, asked = await s.ordered(order, "RequestStartTransaction", reaction)
     assert answer.status == "accepted"
-    assert asked["idToken"] == {"idToken": TOKEN["idToken"], "type": "Central"}
+    assert asked["idToken"] == {"idToken": TOKEN["idToken"], "type": kind}
     assert asked.get("evseId") == evse_id
     return int(asked["remoteStartId"])
 
@@ -72,13 +74,15 @@ def test_tc_f_02() -> None:
 @case(
     "TC_F_03_CSMS",
     steps="1-2 remote start accepted before the cable, no EVSE named; 3-4 started event with our remote start id "
-    "answered; 5 cable and energy. The token is of type Central, the one type that we send: no other is played",
+    "answered; 5 cable and energy; with each type of token that can be registered",
 )
-def test_tc_f_03() -> None:
+@pytest.mark.parametrize("kind", get_args(TokenKind))
+def test_tc_f_03(kind: TokenKind) -> None:
     async def story() -> None:
         async with scene() as s:
-            number = await _started(s, ACCEPTED, None)
-            await s.tx("Started", "RemoteStart", info={"remoteStartId": number}, idToken=TOKEN)
+            number = await _started(s, ACCEPTED, None, kind)
+            token = {"idToken": TOKEN["idToken"], "type": kind}
+            await s.tx("Started", "RemoteStart", info={"remoteStartId": number}, idToken=token)
             await _energy(s)
             assert len(s.b.sink.of(SessionStarted)) == 1
 

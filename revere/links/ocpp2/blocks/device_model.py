@@ -20,9 +20,11 @@ from revere.core.orders import (
 )
 from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
 from revere.links.ocpp2.dialog import Report
+from revere.links.ocpp2.settings import Place, settings, variable_name
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj import security
 from revere.links.ocppj.line import Answered
+from revere.links.ocppj.samples import OWNED, OWNED_REMEDY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,37 +59,23 @@ _STATES: Final[dict[str, wire.ComponentCriterionEnum]] = {
 }
 
 
-def set_request(wanted: list[tuple[str, str, str]]) -> wire.SetVariablesRequest:
-    """SetVariables of (component, variable, value)."""
+def set_request(wanted: Sequence[tuple[Place, str]]) -> wire.SetVariablesRequest:
+    """SetVariables of (place, value)."""
     return wire.SetVariablesRequest(
         setVariableData=tuple(
-            wire.SetVariableData(
-                attributeValue=value, component=wire.Component(name=component), variable=wire.Variable(name=variable)
-            )
-            for component, variable, value in wanted
+            wire.SetVariableData(attributeValue=value, component=component, variable=variable)
+            for (component, variable), value in wanted
         )
     )
 
 
-def get_request(wanted: Sequence[tuple[str, str]]) -> wire.GetVariablesRequest:
-    """GetVariables of (component, variable)."""
+def get_request(wanted: Sequence[Place]) -> wire.GetVariablesRequest:
+    """GetVariables of places."""
     return wire.GetVariablesRequest(
         getVariableData=tuple(
-            wire.GetVariableData(component=wire.Component(name=component), variable=wire.Variable(name=variable))
-            for component, variable in wanted
+            wire.GetVariableData(component=component, variable=variable) for component, variable in wanted
         )
     )
-
-
-def variable_name(component: wire.Component, variable: wire.Variable) -> str:
-    """``Component.Variable``, with instance, EVSE and connector where they are said: ``Connector@1/2.Type``."""
-    where = ""
-    if component.evse is not None:
-        connector = component.evse.connectorId
-        where = f"@{component.evse.id}" if connector is None else f"@{component.evse.id}/{connector}"
-    part = "" if component.instance is None else f"({component.instance})"
-    which = "" if variable.instance is None else f"[{variable.instance}]"
-    return f"{component.name}{part}{where}.{variable.name}{which}"
 
 
 # Reports --------------------------------------------------------------------------------------------
@@ -249,11 +237,19 @@ async def read_variables(dialog: Dialog, order: ReadVariables) -> Answer:
 
 
 async def write_variables(dialog: Dialog, order: WriteVariables) -> Answer:
-    """B05: set each; accepted when the station took them all, be it after its next start."""
+    """B05: set each; accepted when the station took them all, be it after its next start.
+
+    What is set at its boot is not set otherwise: it would stand until the next one, and readings would be missing.
+    """
     secret = next((s.variable for s in order.settings if security.login_secret(s.variable)), None)
     if secret is not None:
         raise Refused("a secret is not set this way", got=secret, remedy="revere station renew gives a new one")
+    ours = settings(dialog.line.config, dialog.line.model, dialog.line.memory.variables)
     wanted = [(*place_of(s, "settings"), _ATTRIBUTES[s.attribute], s.value) for s in order.settings]
+    for component, variable, _attribute, value in wanted:
+        owned = ours.get(variable_name(component, variable))
+        if owned is not None and not owned.allows(value):
+            raise Refused(OWNED, got=f"{owned.name} = {value[:80]}", expected=owned.value, remedy=OWNED_REMEDY)
     told: list[tuple[str, str]] = []
     refused: list[str] = []
     for start in range(0, len(wanted), PER_REQUEST):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from revere.links.ocpp2 import translate
-from revere.links.ocpp2.blocks.device_model import set_request
-from revere.links.ocpp2.blocks.provisioning import TX_INTERVAL
+from revere.links.ocpp2.blocks.device_model import PER_REQUEST, set_request
 from revere.links.ocpp2.blocks.routes import Route, Routes
+from revere.links.ocpp2.settings import settings
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.line import Answered
 
@@ -35,11 +35,18 @@ async def _meter_values(dialog: Dialog, request: wire.MeterValuesRequest) -> Ans
 
 
 async def set_reporting(dialog: Dialog, command: ReportingCommand) -> Answer:
-    """Change how often the meter is sampled in a session."""
-    component, variable = TX_INTERVAL
-    request = set_request([(component, variable, str(command.sample_interval_s))])
-    reply = await dialog.ask("SetVariables", request, wire.SetVariablesResponse)
-    return dialog.line.answer(reply.value.setVariableResult[0].attributeStatus, sent_wall_s=reply.sent_wall_s)
+    """Change how often the meter is sampled in a session, in every mode that has an interval of its own."""
+    line, told = dialog.line, dialog.line.memory.variables
+    every = settings(line.config, line.model, told, command.sample_interval_s)
+    paced = [setting for name, setting in every.items() if setting.paced and (not setting.optional or name in told)]
+    statuses, sent_wall_s = set[str](), 0.0
+    for start in range(0, len(paced), PER_REQUEST):
+        chunk = paced[start : start + PER_REQUEST]
+        request = set_request([(setting.place, setting.value) for setting in chunk])
+        reply = await dialog.ask("SetVariables", request, wire.SetVariablesResponse)
+        statuses |= {result.attributeStatus for result in reply.value.setVariableResult}
+        sent_wall_s = sent_wall_s or reply.sent_wall_s
+    return line.answer(", ".join(sorted(statuses)), sent_wall_s=sent_wall_s)
 
 
 ROUTES: Final[Routes] = {"MeterValues": Route(wire.MeterValuesRequest, _meter_values)}

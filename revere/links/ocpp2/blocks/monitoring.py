@@ -18,8 +18,9 @@ from revere.core.orders import (
     VariableName,
 )
 from revere.links.ocpp2 import translate
-from revere.links.ocpp2.blocks.device_model import place_of, variable_name
+from revere.links.ocpp2.blocks.device_model import place_of
 from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
+from revere.links.ocpp2.settings import variable_name
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj.line import Answered
 

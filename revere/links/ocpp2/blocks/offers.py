@@ -40,8 +40,8 @@ def need(dialog: Dialog, evse_id: int, periods_max: int) -> None:
 
 def take_up(dialog: Dialog) -> None:
     """See to everything that is owed, also by a connection that is gone."""
-    for evse_id in dialog.line.memory.needs.keys() - dialog.offering:
-        dialog.offering.add(evse_id)
+    for evse_id in [key for key in dialog.line.memory.needs if key not in dialog.offering]:
+        dialog.offering[evse_id] = None
         dialog.later(_when_due(dialog, evse_id))
 
 
@@ -61,7 +61,7 @@ async def _when_due(dialog: Dialog, evse_id: int) -> None:
             elif not await _offer(dialog, evse_id):
                 return
     finally:
-        dialog.offering.discard(evse_id)
+        dialog.offering.pop(evse_id, None)
 
 
 async def _offer(dialog: Dialog, evse_id: int) -> bool:

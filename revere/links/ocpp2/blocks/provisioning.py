@@ -8,44 +8,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from revere.core.errors import Refused
 from revere.core.orders import ResetStation, SetNetworkProfile
 from revere.links.ocpp2 import profile_ids, translate
 from revere.links.ocpp2.blocks import local_list, smart_charging
-from revere.links.ocpp2.blocks.device_model import PER_REQUEST, get_request, set_request, take_report, variable_name
+from revere.links.ocpp2.blocks.device_model import PER_REQUEST, get_request, set_request, take_report
 from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
+from revere.links.ocpp2.settings import Setting, mode_lists, place, settings, variable_name
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj import registration
 from revere.links.ocppj.calls import CallOverflow, CallRefused, CallTimedOut
 from revere.links.ocppj.line import Answered
-from revere.links.ocppj.samples import EXPORT_POWER, EXPORT_REGISTER, MEASURANDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from revere.core.commands import Answer
-    from revere.core.ports import StationConfig
-    from revere.links.models import ChargerModel
     from revere.links.ocpp2.dialog import Dialog
+    from revere.links.ocpp2.settings import Place
 
+UNKNOWN: Final = ("UnknownComponent", "UnknownVariable")
 REPORT_WAIT_S: Final = 60.0
-CHARGE_ONLY_MEASURANDS: Final = tuple(m for m in MEASURANDS if m not in (EXPORT_REGISTER, EXPORT_POWER))
-
-
-class Setting(msgspec.Struct, frozen=True):
-    """A variable to set and read back; ``fallback`` is tried where the first value is refused."""
-
-    component: str
-    variable: str
-    value: str
-    fallback: str = ""
-
-    @property
-    def name(self) -> str:
-        """``Component.Variable``."""
-        return f"{self.component}.{self.variable}"
 
 
 READ_ONLY: Final = (
@@ -56,37 +39,6 @@ READ_ONLY: Final = (
     local_list.PER_MESSAGE,
 )
 """Read first at boot where the station has them, for profiles rest on them: (component, variable)."""
-TX_INTERVAL: Final = ("SampledDataCtrlr", "TxUpdatedInterval")
-
-
-def settings(config: StationConfig, model: ChargerModel | None = None) -> list[Setting]:
-    """What this station must sample: both registers, power and soc, at each point of a session and clock-aligned.
-
-    A station that only charges may refuse the export measurands and is then asked without them. What its ``model``
-    says besides comes last.
-    """
-    more = () if model is None else model.variables
-    measurands = ",".join(MEASURANDS)
-    fallback = "" if config.discharge_kw > 0 else ",".join(CHARGE_ONLY_MEASURANDS)
-    return [
-        *(
-            Setting("SampledDataCtrlr", f"Tx{point}Measurands", measurands, fallback)
-            for point in ("Started", "Updated", "Ended")
-        ),
-        Setting("SampledDataCtrlr", "TxUpdatedInterval", str(config.sample_interval_s)),
-        Setting("AlignedDataCtrlr", "Measurands", measurands, fallback),
-        Setting("AlignedDataCtrlr", "Interval", str(config.aligned_interval_s)),
-        *(Setting(own.component, own.variable, own.value) for own in more),
-    ]
-
-
-def same_value(wanted: str, found: str) -> bool:
-    """Whether two values mean the same; lists of members in any order, spaces aside."""
-    if wanted == found:
-        return True
-    if "," not in wanted:
-        return False
-    return sorted(part.strip() for part in wanted.split(",")) == sorted(part.strip() for part in found.split(","))
 
 
 async def _boot(dialog: Dialog, request: wire.BootNotificationRequest) -> Answered:
@@ -164,7 +116,7 @@ async def _all_of(dialog: Dialog, *steps: Callable[[Dialog], Awaitable[list[str]
 
 async def set_password(dialog: Dialog, secret: str) -> Answer:
     """A01: set the password of the station's next connection."""
-    request = set_request([("SecurityCtrlr", "BasicAuthPassword", secret)])
+    request = set_request([(place("SecurityCtrlr", "BasicAuthPassword"), secret)])
     reply = await dialog.ask("SetVariables", request, wire.SetVariablesResponse)
     found = reply.value.setVariableResult[0].attributeStatus
     status = "Accepted" if found == "RebootRequired" else found
@@ -204,54 +156,62 @@ async def set_network_profile(dialog: Dialog, order: SetNetworkProfile) -> Answe
     return dialog.line.answer(reply.value.status, reason(reply.value.statusInfo), reply.sent_wall_s)
 
 
+def _settings(dialog: Dialog) -> dict[str, Setting]:
+    return settings(dialog.line.config, dialog.line.model, dialog.line.memory.variables)
+
+
 async def _apply_settings(dialog: Dialog) -> list[str]:
     problems: list[str] = []
-    retry: list[tuple[str, str, str]] = []
-    chosen = {(s.component, s.variable): s for s in settings(dialog.line.config, dialog.line.model)}
-    wanted = [(s.component, s.variable, s.value) for s in chosen.values()]
+    chosen = _settings(dialog)
+    wanted = [(setting.place, setting.value) for setting in chosen.values()]
+    retry: list[tuple[Place, str]] = []
     for attempt in (wanted, retry):
         for start in range(0, len(attempt), PER_REQUEST):
             request = set_request(attempt[start : start + PER_REQUEST])
             reply = await dialog.ask("SetVariables", request, wire.SetVariablesResponse)
             for result in reply.value.setVariableResult:
-                key = (result.component.name, result.variable.name)
-                if result.attributeStatus == "Accepted" or key not in chosen:
+                setting = chosen.get(variable_name(result.component, result.variable))
+                status = result.attributeStatus
+                if setting is None or status == "Accepted" or (setting.optional and status in UNKNOWN):
                     continue
-                if attempt is wanted and chosen[key].fallback:
-                    retry.append((*key, chosen[key].fallback))
+                if attempt is wanted and setting.fallback:
+                    retry.append((setting.place, setting.fallback))
                 else:
-                    problems.append(f"{'.'.join(key)}: {result.attributeStatus}")
+                    problems.append(f"{setting.name}: {status}")
     return problems
 
 
 async def _read_abilities(dialog: Dialog) -> list[str]:
-    reply = await dialog.ask("GetVariables", get_request(READ_ONLY), wire.GetVariablesResponse)
-    for result in reply.value.getVariableResult:
-        if result.attributeStatus == "Accepted" and result.attributeValue is not None:
-            dialog.line.memory.variables.put(variable_name(result.component, result.variable), result.attributeValue)
-    return []
-
-
-async def _read_back(dialog: Dialog) -> list[str]:
-    problems: list[str] = []
-    variables = dialog.line.memory.variables
-    chosen = {s.name: s for s in settings(dialog.line.config, dialog.line.model)}
-    wanted = [(s.component, s.variable) for s in chosen.values()]
+    wanted = [*(place(*name) for name in READ_ONLY), *mode_lists(dialog.line.model)]
     for start in range(0, len(wanted), PER_REQUEST):
         request = get_request(wanted[start : start + PER_REQUEST])
         reply = await dialog.ask("GetVariables", request, wire.GetVariablesResponse)
         for result in reply.value.getVariableResult:
-            name = variable_name(result.component, result.variable)
-            setting = chosen.get(name)
-            if result.attributeStatus == "Accepted" and result.attributeValue is not None:
-                variables.put(name, result.attributeValue)
-            if setting is None:
+            _keep(dialog, result)
+    return []
+
+
+def _keep(dialog: Dialog, result: wire.GetVariableResult) -> None:
+    if result.attributeStatus == "Accepted" and result.attributeValue is not None:
+        dialog.line.memory.variables.put(variable_name(result.component, result.variable), result.attributeValue)
+
+
+async def _read_back(dialog: Dialog) -> list[str]:
+    problems: list[str] = []
+    chosen = _settings(dialog)
+    wanted = [setting.place for setting in chosen.values()]
+    for start in range(0, len(wanted), PER_REQUEST):
+        request = get_request(wanted[start : start + PER_REQUEST])
+        reply = await dialog.ask("GetVariables", request, wire.GetVariablesResponse)
+        for result in reply.value.getVariableResult:
+            _keep(dialog, result)
+            setting = chosen.pop(variable_name(result.component, result.variable), None)
+            if setting is None or (setting.optional and result.attributeStatus in UNKNOWN):
                 continue
             found = result.attributeValue or ""
-            allowed = [setting.value, setting.fallback] if setting.fallback else [setting.value]
-            if not any(same_value(value, found) for value in allowed):
-                problems.append(f"{name}: reads {found[:80]!r}, was set to {setting.value!r}")
-    return problems
+            if not setting.allows(found):
+                problems.append(f"{setting.name}: reads {found[:80]!r}, was set to {setting.value!r}")
+    return problems + [f"{name}: not told, was set to {setting.value!r}" for name, setting in chosen.items()]
 
 
 async def _take_report(dialog: Dialog) -> list[str]:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 async def remote_start(dialog: Dialog, evse_id: int | None, token: str) -> Answer:
-    """Start a session for a token."""
-    memory = dialog.line.memory
+    """Start a session for a token, told as what it is registered: a vehicle's contract is no card."""
+    line, memory = dialog.line, dialog.line.memory
+    kind = line.directory.authorize(token, line.config.station_id, line.clock.now()).kind
     memory.remote_starts += 1
     request = wire.RequestStartTransactionRequest(
-        idToken=wire.IdToken(idToken=token, type="Central"), remoteStartId=memory.remote_starts, evseId=evse_id
+        idToken=wire.IdToken(idToken=token, type=kind), remoteStartId=memory.remote_starts, evseId=evse_id
     )
     reply = await dialog.ask("RequestStartTransaction", request, wire.RequestStartTransactionResponse)
     return dialog.line.answer(reply.value.status, reason(reply.value.statusInfo), reply.sent_wall_s)

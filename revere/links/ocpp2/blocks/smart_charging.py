@@ -98,12 +98,13 @@ async def set_power(dialog: Dialog, command: SetpointCommand) -> Answer:
         transaction_id = transaction_id_of(command.station_id, command.session_id)
     except RevereError as error:
         return dialog.line.answer("Rejected", error.text())
+    clears = dialog.line.model.way != "data-transfer"
     return await give_in_turn(
         dialog.line,
         command,
         gives=dialog.gives,
         give=lambda: _give(dialog, command, transaction_id),
-        clear=lambda: clear_setpoint(dialog, command.evse_id),
+        clear=(lambda: clear_setpoint(dialog, command.evse_id)) if clears else None,
         end=lambda: remote.remote_stop(dialog, command.session_id, first=True),
     )
 
