@@ -136,7 +136,7 @@ class SignedValueReceived(FactBase, frozen=True, tag=True, kw_only=True):
 
 
 class MessageKept(FactBase, frozen=True, tag=True, kw_only=True):
-    """What a station told of something that Revere does not do (reservations, payments, displays, battery swaps)."""
+    """What a station told or asked of something that Revere does not do: payments, displays, vehicles' contracts ..."""
 
     station_id: StationId
     action: str

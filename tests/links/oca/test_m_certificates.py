@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from oca.cases import case
 from oca.station import Scene, scene
-from ocpp_rig import play
+from ocpp_rig import BOOT, bench, config, play
 
+from revere.core.facts import MessageKept
 from revere.core.orders import CertificateUse, DeleteCertificate, InstallCertificate, ListCertificates
 
 PEM = "-----BEGIN CERTIFICATE-----\nUm9vdA==\n-----END CERTIFICATE-----\n"
@@ -135,24 +136,54 @@ def test_tc_m_21(reaction: str) -> None:
     assert deletes("SHA256", reaction) == f"rejected {reaction}"
 
 
-OCSP = {"hashAlgorithm": "SHA256", **HASHES["SHA256"], "responderURL": "http://ocsp.example.org"}
+OCSP = {"hashAlgorithm": "SHA256", **HASHES["SHA256"], "responderURL": "http://ann:word@ocsp.example.org"}
+CHAIN_STATUS = {
+    "certificateHashData": {"hashAlgorithm": "SHA256", **HASHES["SHA256"]},
+    "source": "OCSP",
+    "urls": ["http://ann:word@ocsp.example.org"],
+}
+CONTRACT = {
+    "iso15118SchemaVersion": "urn:iso:15118:2:2013:MsgDef",
+    "action": "Install",
+    "exiRequest": "gJgCc2VjcmV0",
+}
 
 
 @pytest.mark.parametrize(
-    ("action", "payload"),
+    ("protocol", "action", "payload", "kept"),
     [
-        ("GetCertificateStatus", {"ocspRequestData": OCSP}),
+        ("ocpp2.0.1", "GetCertificateStatus", {"ocspRequestData": OCSP}, HASHES["SHA256"]["serialNumber"]),
+        ("ocpp2.1", "GetCertificateStatus", {"ocspRequestData": OCSP}, HASHES["SHA256"]["serialNumber"]),
+        ("ocpp2.1", "GetCertificateChainStatus", {"certificateStatusRequests": [CHAIN_STATUS]}, "5F03"),
+        ("ocpp2.0.1", "Get15118EVCertificate", CONTRACT, '"action":"Install"'),
         (
+            "ocpp2.1",
             "Get15118EVCertificate",
-            {"iso15118SchemaVersion": "urn:iso:15118:2:2013:MsgDef", "action": "Install", "exiRequest": "gJgC"},
+            CONTRACT | {"maximumContractCertificateChains": 2, "prioritizedEMAIDs": ["DE8AACA2B3C4D5"]},
+            '"maximumContractCertificateChains":2',
         ),
     ],
 )
-def test_what_we_do_not_relay_is_answered_with_that(action: str, payload: dict[str, Any]) -> None:
+def test_what_we_do_not_relay_is_answered_with_that_and_kept(
+    protocol: Any, action: str, payload: dict[str, Any], kept: str
+) -> None:
+    """Without what the vehicle says of itself and its contract, and without names in addresses."""
+
     async def story() -> None:
-        async with scene() as s:
-            answer = await s.call(action, payload)
-            assert answer["status"] == "Failed"
-            assert answer["statusInfo"]["reasonCode"] == "NotSupported"
+        async with bench(config(protocol=protocol)) as b:
+            station = await b.station(protocol=protocol)
+            await station.call("BootNotification", BOOT)
+            answer = (await station.call(action, payload))[2]
+            if action == "GetCertificateChainStatus":  # it has no word for why
+                assert [one["status"] for one in answer["certificateStatus"]] == ["Failed"]
+            else:
+                assert answer["status"] == "Failed"
+                assert answer["statusInfo"]["reasonCode"] == "NotSupported"
+                assert "not relayed" in answer["statusInfo"]["additionalInfo"]
+            (fact,) = b.sink.of(MessageKept)
+            assert (fact.station_id, fact.action) == ("ST-1", action)
+            assert kept in fact.text
+            for hidden in ("gJgC", "DE8AAC", "ann", "word"):
+                assert hidden not in fact.text
 
     play(story)

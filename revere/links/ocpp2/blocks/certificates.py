@@ -1,6 +1,7 @@
 """Blocks A and M: a station's own certificate signed anew, roots in it, what it asks of the world of ISO 15118.
 
-We relay no OCSP and no contract certificates yet: a station hears that plainly, and does not wait for more.
+We relay no OCSP and no contract certificates yet: what was asked is kept, a station hears that plainly, and does not
+wait for more.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import msgspec
 
 from revere.core.errors import Refused
 from revere.core.orders import CertificateUse, DeleteCertificate, InstallCertificate, ListCertificates
+from revere.links.ocpp2.blocks.later import keep
 from revere.links.ocpp2.blocks.routes import Orders, Route, Routes, reason
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj import signing
@@ -70,11 +72,13 @@ async def delete(dialog: Dialog, order: DeleteCertificate) -> Answer:
     return dialog.line.answer(reply.value.status, reason(reply.value.statusInfo), reply.sent_wall_s)
 
 
-async def _ocsp(_dialog: Dialog, _request: wire.GetCertificateStatusRequest) -> Answered:
+async def _ocsp(dialog: Dialog, request: wire.GetCertificateStatusRequest) -> Answered:
+    await keep(dialog, "GetCertificateStatus", request)
     return Answered(wire.GetCertificateStatusResponse(status="Failed", statusInfo=NOT_RELAYED))
 
 
 async def _chain(dialog: Dialog, request: wire.GetCertificateChainStatusRequest) -> Answered:
+    await keep(dialog, "GetCertificateChainStatus", request)
     now = dialog.line.clock.now()
     unknown = tuple(
         wire.CertificateStatus(
@@ -85,7 +89,8 @@ async def _chain(dialog: Dialog, request: wire.GetCertificateChainStatusRequest)
     return Answered(wire.GetCertificateChainStatusResponse(certificateStatus=unknown))
 
 
-async def _contract(_dialog: Dialog, _request: wire.Get15118EVCertificateRequest) -> Answered:
+async def _contract(dialog: Dialog, request: wire.Get15118EVCertificateRequest) -> Answered:
+    await keep(dialog, "Get15118EVCertificate", request)
     return Answered(wire.Get15118EVCertificateResponse(status="Failed", statusInfo=NOT_RELAYED, exiResponse=""))
 
 

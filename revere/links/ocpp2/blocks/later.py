@@ -1,7 +1,8 @@
 """Blocks H, I, O and S: what a station tells of reservations, payments, displays and battery swaps.
 
 Each is read in full, answered truly and kept in the journal. Nothing is done with it yet: Revere makes no reservations,
-takes no payments, writes on no display and swaps no batteries. Who a person is or owes stays out of the journal.
+takes no payments, writes on no display and swaps no batteries. Who a person is or owes stays out of the journal. What
+is asked of the world of ISO 15118 (``certificates``) is kept in the same way.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import msgspec
 from revere.core.facts import MessageKept
 from revere.links.ocpp2.blocks.routes import Route, Routes
 from revere.links.ocpp2.wire import v21 as wire
+from revere.links.ocppj import security
 from revere.links.ocppj.line import Answered
 
 if TYPE_CHECKING:
@@ -20,17 +22,19 @@ if TYPE_CHECKING:
 
 TEXT_MAX_CHARS: Final = 4_000
 """What is kept of one message; the few that may be longer (texts on displays) are cut."""
-PERSONAL: Final = frozenset({"idToken", "vatNumber", "vatCompany", "customData"})
+PERSONAL: Final = frozenset({"idToken", "vatNumber", "vatCompany", "customData", "exiRequest", "prioritizedEMAIDs"})
+"""Who a person or a vehicle is; ``exiRequest`` holds the vehicle's own certificate."""
 
 
-async def _keep(dialog: Dialog, action: str, request: Any) -> None:
+async def keep(dialog: Dialog, action: str, request: Any) -> None:
+    """Keep what a station told of something that is not done here."""
     told = {name: value for name in request.__struct_fields__ if (value := getattr(request, name)) is not None}
     text = msgspec.json.encode({name: value for name, value in told.items() if name not in PERSONAL}).decode()
     kept = MessageKept(
         at=dialog.line.clock.now(),
         station_id=dialog.line.config.station_id,
         action=action,
-        text=text[:TEXT_MAX_CHARS],
+        text=security.clean(text)[:TEXT_MAX_CHARS],
     )
     await dialog.line.record([kept])
 
@@ -40,7 +44,7 @@ def _kept(kind: type[msgspec.Struct], answer: msgspec.Struct) -> Route[Any]:
     action = kind.__name__.removesuffix("Request")
 
     async def take(dialog: Dialog, request: msgspec.Struct) -> Answered:
-        await _keep(dialog, action, request)
+        await keep(dialog, action, request)
         return Answered(answer)
 
     return Route(kind, take)
@@ -48,7 +52,7 @@ def _kept(kind: type[msgspec.Struct], answer: msgspec.Struct) -> Route[Any]:
 
 async def _vat(dialog: Dialog, request: wire.VatNumberValidationRequest) -> Answered:
     """A number that nobody has checked is not called valid."""
-    await _keep(dialog, "VatNumberValidation", request)
+    await keep(dialog, "VatNumberValidation", request)
     why = wire.StatusInfo(reasonCode="NotChecked", additionalInfo="this system asks no tax register")
     return Answered(
         wire.VatNumberValidationResponse(
