@@ -3,50 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
-from dataclasses import dataclass, field
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from revere.app.play import PlayOptions, play
 from revere.core import facts as f
-from revere.core.facts import evse_asset
+from tests.trips.by_hand import EVENT_HOURS, Played, export_wh, rates_usd_per_kw
 from tests.trips.rig import small
-
-if TYPE_CHECKING:
-    from revere.app.house import House
-    from revere.store.ledger import PostedLine
-    from revere.store.series import RegisterPair
-    from revere.twin.world import World
 
 DAYS = 1.85
 """To 20:24 on the event day: past the last departure of a bus (19:30) and past settlement (19:07)."""
 NOTICE = dt.timedelta(hours=24)
-EVENT_HOURS = 3
-RATE_USD_PER_KW = {"school": Fraction(200), "fire-station": Fraction(200), "home": Fraction(275)}
-"""ConnectedSolutions, summer: daily dispatch 200 $/kW, homes 275 $/kW (programme.md b1)."""
-EDGE = dt.timedelta(minutes=5)
-CLOCKS = dt.timedelta(seconds=2)
-
-
-@dataclass
-class Played:
-    """What a run left behind."""
-
-    summary: dict[str, Any] = field(default_factory=dict)
-    facts: list[Any] = field(default_factory=list)
-    lines: list[PostedLine] = field(default_factory=list)
-    registers: dict[str, list[RegisterPair | None]] = field(default_factory=dict)
-    reports: list[dict[str, Any]] = field(default_factory=list)
-    stations: dict[str, list[str]] = field(default_factory=dict)
-    charge_only: set[str] = field(default_factory=set)
-
-    def dead(self) -> list[tuple[str, dt.datetime, dt.datetime]]:
-        """Site, start and end of each outage, as the stations reported it: it ends when the island's switch closes."""
-        back = {fact.site_id: fact.ts for fact in self.facts if isinstance(fact, f.TransferSwitchReported)}
-        return [(fact.site_id, fact.ts, back[fact.site_id]) for fact in self.facts if isinstance(fact, f.GridLost)]
+RATES = rates_usd_per_kw(small())
 
 
 @pytest.fixture(scope="module")
@@ -54,28 +22,7 @@ def played() -> Played:
     """The run itself, once."""
     found = Played()
 
-    async def look(house: House, world: World) -> None:
-        kinds = (
-            f.GridEventReceived,
-            f.Nominated,
-            f.EventReported,
-            f.GridLost,
-            f.GridRestored,
-            f.TransferSwitchReported,
-        )
-        found.facts = [fact async for fact in house.store.journal(kinds=[kind.__name__ for kind in kinds])]
-        found.lines = await house.store.ledger()
-        found.reports = list(world.utility.reports)
-        fleet = house.image.fleet
-        for site in fleet.sites:
-            found.stations[site.id] = [evse_asset(s.id, 1) for s in fleet.stations if s.site_id == site.id]
-        found.charge_only = {evse_asset(s.id, 1) for s in fleet.stations if s.discharge_kw == 0}
-        (event,) = house.image.events.values()
-        edges = [event.start + EDGE * k for k in range(EVENT_HOURS * 12 + 1)]
-        assets = [asset for group in found.stations.values() for asset in group]
-        found.registers = await house.store.registers_at(assets, edges, tolerance_s=2.0)
-
-    found.summary = play(small(), PlayOptions(days=DAYS, look=look))
+    found.summary = play(small(), PlayOptions(days=DAYS, look=found.look))
     return found
 
 
@@ -106,8 +53,7 @@ def test_the_plant_itself_saw_what_the_registers_say(played: Played) -> None:
 
 def test_time_that_no_register_proves_on_the_grid_is_stated_by_site(played: Played) -> None:
     by_hand = {
-        site: sum(EVENT_HOURS - len(_good(played, asset)) / 12 for asset in played.stations[site])
-        for site in RATE_USD_PER_KW
+        site: sum(EVENT_HOURS - len(played.good(asset)) / 12 for asset in played.stations[site]) for site in RATES
     }
     assert played.summary["performance_unmeasured_h_by_site"] == pytest.approx(
         {s: h for s, h in by_hand.items() if h}, abs=0.001
@@ -131,16 +77,13 @@ def test_the_outage_hits_a_site_that_discharges(played: Played) -> None:
     assert lost.site_id == "fire-station"
     (asset, _) = played.stations["fire-station"]
     before = [pair for pair in played.registers[asset] if pair is not None and pair.ts < lost.ts][-2:]
-    assert _export_wh(before[-1]) > _export_wh(before[0])
+    assert export_wh(before[-1]) > export_wh(before[0])
     switch = [fact.open for fact in played.facts if isinstance(fact, f.TransferSwitchReported)]
     assert switch == [True, False]
 
 
 def test_the_ledger_holds_what_a_recomputation_by_hand_gives(played: Played) -> None:
-    by_hand: dict[str, int] = {}
-    for site, rate in RATE_USD_PER_KW.items():
-        relief_kw = sum((_relief_kw(played, asset) for asset in played.stations[site]), Fraction(0))
-        by_hand[site] = round(relief_kw * rate * 100)
+    by_hand = {site: played.cents(site, rate) for site, rate in RATES.items()}
     posted = {line.entry.site_id: line.entry.cents for line in played.lines}
     assert posted == by_hand
     assert len(played.lines) == len(by_hand)
@@ -167,38 +110,6 @@ def test_the_report_reaches_the_utility_with_relief_as_negative_demand(played: P
 
 def test_a_charge_only_station_counts_against_its_site(played: Played) -> None:
     (asset,) = played.charge_only
-    assert _relief_kw(played, asset) < 0
+    assert played.relief_kw(asset) < 0
     (line,) = [line.entry for line in played.lines if line.entry.site_id == "fire-station"]
     assert asset in {row[0] for row in line.evidence["readings"]}
-
-
-def _export_wh(pair: RegisterPair) -> int:
-    assert pair.export_wh is not None
-    return pair.export_wh
-
-
-def _relief_kw(played: Played, asset: str) -> Fraction:
-    """Mean of given less taken over the good intervals, kW, by integers alone."""
-    good = _good(played, asset)
-    return Fraction(sum(good) * 12, 1000 * len(good))
-
-
-def _good(played: Played, asset: str) -> list[int]:
-    """Given less taken, Wh, in each interval with registers at both ends.
-
-    A charge-only station's meter has no export register: it gives nothing. What an island's vehicles give while the
-    grid is dead is no relief: values stamped inside an outage are left out.
-    """
-    found = []
-    for first, last in itertools.pairwise(played.registers[asset]):
-        if first is None or last is None or first.import_wh is None or last.import_wh is None:
-            continue
-        if any(
-            asset in played.stations[site] and lost + CLOCKS < pair.ts < back - CLOCKS
-            for site, lost, back in played.dead()
-            for pair in (first, last)
-        ):
-            continue
-        given_wh = 0 if asset in played.charge_only else _export_wh(last) - _export_wh(first)
-        found.append(given_wh - (last.import_wh - first.import_wh))
-    return found
