@@ -7,7 +7,7 @@ import datetime as dt
 
 import pytest
 
-from revere.control.view import public_view
+from revere.web.public import public_view
 from tests.control.scenes import NOON, House, called, fleet, minutes, opted, ready_image, seconds
 
 

@@ -176,8 +176,8 @@ class Site:
         """Wait until the stations give what an event asks of them."""
         soon(lambda: self.relief_kw() > DELIVERING_KW, "the event is delivered", within_s=60)
 
-    def call_event(self, *, in_s: float = 3.0, for_s: float = 3600.0) -> None:
-        """Call an event by hand from ``in_s`` seconds on (the server takes calls after its first tick)."""
+    def call_event(self, *, in_s: float = 6.0, for_s: float = 3600.0) -> None:
+        """Call an event by hand from ``in_s`` seconds on: the command has to start meanwhile, on a busy machine too."""
         soon(self.view, "the first picture")
         start = wall_now() + dt.timedelta(seconds=in_s)
         self.command("event", "call", "cs-daily", iso(start), iso(start + dt.timedelta(seconds=for_s)))
