@@ -45,7 +45,18 @@ SECRETS = [
     "IdTokenPassword",
     "PublicKeyPrivateKeyPair",
 ]
-PERSONAL = ["VehicleId", "EVCCID", "evccid", "idTag", "IdToken", "parentIdTag", "eMAID", "VIN", "MasterPassGroupId"]
+PERSONAL = [
+    "VehicleId",
+    "EVCCID",
+    "evccid",
+    "idTag",
+    "IdToken",
+    "parentIdTag",
+    "eMAID",
+    "VIN",
+    "MasterPassGroupId",
+    "exiRequest",
+]
 HARMLESS = [
     "PublicKey",
     "PublicKeyWithSignedMeterValue",

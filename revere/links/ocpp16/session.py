@@ -36,6 +36,7 @@ from revere.links.ocppj.line import (
     session_id_of,
     transaction_id_of,
 )
+from revere.links.ocppj.moments import moment_after
 from revere.links.ocppj.payload import PayloadReader
 from revere.links.ocppj.samples import EXPORT_POWER, EXPORT_REGISTER, IMPORT_POWER, IMPORT_REGISTER, SOC
 from revere.links.ocppj.setpoints import DAY_S, check_setpoint, give_in_turn, local_midnight, watts
@@ -507,9 +508,9 @@ class Session16:
             raise Refused("no composite schedule", where=self.line.config.station_id, got=value.status)
         if value.chargingSchedule.chargingRateUnit != "W":
             raise Refused("composite schedule in amperes", where=self.line.config.station_id, expected="W")
-        start = (value.scheduleStart or self.line.clock.now()).astimezone(dt.UTC)  # many leave it out
+        start = value.scheduleStart or self.line.clock.now()  # many leave it out
         return [
-            (start + dt.timedelta(seconds=period.startPeriod), period.limit / 1000.0)
+            (moment_after(start, period.startPeriod), period.limit / 1000.0)
             for period in value.chargingSchedule.chargingSchedulePeriod
         ]
 

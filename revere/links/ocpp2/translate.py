@@ -41,6 +41,7 @@ from revere.links.ocpp2.profile_ids import FROM_ONE
 from revere.links.ocpp2.wire import v21 as wire
 from revere.links.ocppj import security
 from revere.links.ocppj.line import SKEW_QUARANTINE_S, session_id_of
+from revere.links.ocppj.moments import moment_after
 from revere.links.ocppj.samples import CONTEXTS, MEASURANDS, SOC, Sample, in_base_unit, readings_of
 from revere.links.ocppj.setpoints import DAY_S, local_midnight, watts
 
@@ -429,10 +430,9 @@ def composite_kw(schedule: wire.CompositeSchedule) -> list[tuple[dt.datetime, fl
     """A composite schedule as (from, kW): the setpoint where one holds, else the charging limit."""
     if schedule.chargingRateUnit != "W":
         raise Refused("composite schedule in amperes", got=schedule.chargingRateUnit, expected="W")
-    start = schedule.scheduleStart.astimezone(dt.UTC)
     steps = []
     for period in schedule.chargingSchedulePeriod:
         value_w = period.setpoint if period.setpoint is not None else period.limit
         if value_w is not None:
-            steps.append((start + dt.timedelta(seconds=period.startPeriod), value_w / 1000.0))
+            steps.append((moment_after(schedule.scheduleStart, period.startPeriod), value_w / 1000.0))
     return steps

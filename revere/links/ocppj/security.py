@@ -35,7 +35,7 @@ _SECRET: Final = re.compile(
 _SECRET_WORDS: Final = frozenset({"pin", "puk", "otp"})
 """Secret as a word of its own alone: Ping and Mapping are not."""
 _PERSONAL: Final = re.compile(
-    r"idtag|idtoken|grouptoken|emaid|evccid|vehicleid|vin$|masterpassgroupid|customer|licen[cs]eplate"
+    r"idtag|idtoken|grouptoken|emaid|evccid|exirequest|vehicleid|vin$|masterpassgroupid|customer|licen[cs]eplate"
 )
 _parts = re.compile(r"[\w-]+")
 _camel = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
