@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from revere.app.play import check_extent
+from revere.app.stopping import stop_asked
 from revere.core.errors import ScenarioError
 from revere.core.time import wall_now
 from revere.core.words import count
@@ -58,14 +57,11 @@ def run_apart(
         rng = np.random.default_rng([seed, 1])
         inputs = synthetic_inputs(scenario, epoch.replace(minute=0, second=0, microsecond=0), DAYS_AHEAD, rng)
         world = World(scenario, inputs, seed, clock)
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
         await world.start(url, secrets)
-        say(f"dialling {url} from {count(len(scenario.fleet.stations), 'station')}; Ctrl-C ends")
         try:
-            await stop.wait()
+            with stop_asked() as stop:
+                say(f"dialling {url} from {count(len(scenario.fleet.stations), 'station')}; Ctrl-C ends")
+                await stop.wait()
         finally:
             await world.stop()
 

@@ -18,6 +18,7 @@ from revere.app.past import HISTORY_DAYS, Past
 from revere.app.play import check_range
 from revere.app.running import only_server, running_mark
 from revere.app.serve import Place, mark_of, one_time_link, pages, until_stopped, warn_of_console
+from revere.app.stopping import stop_asked
 from revere.core.errors import Refused
 from revere.core.time import at_local
 from revere.core.words import count
@@ -131,10 +132,10 @@ async def _show(scenario: Scenario, clock: TwinClock, folder: Path, options: Dem
             bound = web.start()
             await world.start(f"ws://127.0.0.1:{house.port}/ocpp", station_secrets)
             place = Place(postgres.dsn, postgres.owner_dsn, postgres.bin_dir)
-            with running_mark(folder, mark_of(web, token, place, durable=False)):
+            with stop_asked() as stop, running_mark(folder, mark_of(web, token, place, durable=False)):
                 _greet(scenario, options, bound, one_time_link(links, settings, bound), house.port, folder)
                 warn_of_console(settings, say)
-                await until_stopped(house, watch_s=WATCH_TWIN_S)
+                await until_stopped(house, stop, watch_s=WATCH_TWIN_S)
         finally:
             say("stopping …")
             web.stop()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import signal
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,6 +24,7 @@ from revere.app.settings import (
     Settings,
     make_state_folder,
 )
+from revere.app.stopping import stop_asked
 from revere.app.tls import StationTls, check_profiles, station_signer, station_tls
 from revere.core.addresses import AllowedAddresses
 from revere.core.errors import RevereError
@@ -227,13 +227,13 @@ async def serve(settings: Settings, folder: Path, say: Callable[[str], None]) ->
         web = WebThread(pages(house, store, fleet, settings.web, links, token), settings.web)
         try:
             port = web.start()
-            with running_mark(folder, mark_of(web, token, place)):
+            with stop_asked() as stop, running_mark(folder, mark_of(web, token, place)):
                 warn_of_console(settings.web, say)
                 say(f"console   {settings.web.address(port)}")
                 say(f"stations  {settings.ocpp.address(house.port)}")
                 if not [user for user in await store.users() if user.role == OPERATOR and user.password_hash]:
                     say(f"nobody may sign in yet; once: {one_time_link(links, settings.web, port)}")
-                await until_stopped(house, tls=tls)
+                await until_stopped(house, stop, tls=tls)
         finally:
             web.stop()
             await house.close()
@@ -270,25 +270,19 @@ def _utility(settings: Settings) -> UtilityAccess | None:
     )
 
 
-async def until_stopped(house: House, *, watch_s: float = WATCH_S, tls: StationTls | None = None) -> None:
-    """Wait for a signal, renewed certificates taken up on the way; end with the failure of any part that stopped."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        while not stop.is_set():
-            failure = house.failure()
-            if failure is not None:
-                raise failure
-            if tls is not None:
-                tls.reload()
-                house.server.watch_certificates()
-            try:
-                async with asyncio.timeout(watch_s):
-                    await stop.wait()
-            except TimeoutError:
-                continue
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+async def until_stopped(
+    house: House, stop: asyncio.Event, *, watch_s: float = WATCH_S, tls: StationTls | None = None
+) -> None:
+    """Wait for ``stop``, renewed certificates taken up on the way; end with the failure of any part that stopped."""
+    while not stop.is_set():
+        failure = house.failure()
+        if failure is not None:
+            raise failure
+        if tls is not None:
+            tls.reload()
+            house.server.watch_certificates()
+        try:
+            async with asyncio.timeout(watch_s):
+                await stop.wait()
+        except TimeoutError:
+            continue
